@@ -1,0 +1,3 @@
+//! jeongsan (정산): payments and partner settlement through PortOne, in one binary and one SQLite file.
+
+pub mod sandbox;

@@ -1,0 +1,1 @@
+//! A PortOne of our own.
