@@ -1,0 +1,108 @@
+//! What a person is told without asking.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    ids::{CancellationId, ImpUid},
+    money::Won,
+};
+
+/// How soon somebody should look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// It is being dealt with; good to know.
+    Notice,
+    /// Nothing goes on until a person acts.
+    Urgent,
+}
+
+impl Severity {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Severity::Notice => "notice",
+            Severity::Urgent => "urgent",
+        }
+    }
+}
+
+/// One message, with the facts that Slack, the log and the page each put into words.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "what", rename_all = "snake_case")]
+pub enum Alert {
+    /// The direct attempts failed; the queued retry goes on.
+    CancelRetrying {
+        imp_uid: ImpUid,
+        cancellation: CancellationId,
+        amount: Won,
+        reason: String,
+        error: String,
+        attempts: u32,
+    },
+    /// A cancellation is a dead letter.
+    CancelDead {
+        imp_uid: ImpUid,
+        cancellation: CancellationId,
+        amount: Won,
+        reason: String,
+        error: String,
+        attempts: u32,
+        job_id: i64,
+    },
+    /// Any other job is a dead letter.
+    JobDead { job_id: i64, kind: String, error: String, attempts: u32 },
+    /// A payment does not fit what was expected.
+    PaymentHeld { imp_uid: ImpUid, merchant_uid: String, amount: Won, why: String },
+    /// PortOne answered something that no payment can be; the books were left as they are.
+    Contradiction { imp_uid: ImpUid, why: String },
+    /// PortOne refuses our credentials: calls are stopped.
+    GatewayHalted { error: String },
+    /// PortOne takes our credentials again.
+    GatewayBack,
+}
+
+impl Alert {
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Alert::CancelRetrying { .. } => "cancel_retrying",
+            Alert::CancelDead { .. } => "cancel_dead",
+            Alert::JobDead { .. } => "job_dead",
+            Alert::PaymentHeld { .. } => "payment_held",
+            Alert::Contradiction { .. } => "contradiction",
+            Alert::GatewayHalted { .. } => "gateway_halted",
+            Alert::GatewayBack => "gateway_back",
+        }
+    }
+
+    pub fn severity(&self) -> Severity {
+        match self {
+            Alert::CancelRetrying { .. } | Alert::GatewayBack => Severity::Notice,
+            Alert::CancelDead { .. }
+            | Alert::JobDead { .. }
+            | Alert::PaymentHeld { .. }
+            | Alert::Contradiction { .. }
+            | Alert::GatewayHalted { .. } => Severity::Urgent,
+        }
+    }
+
+    /// The payment that it is about.
+    pub fn imp_uid(&self) -> Option<&ImpUid> {
+        match self {
+            Alert::CancelRetrying { imp_uid, .. }
+            | Alert::CancelDead { imp_uid, .. }
+            | Alert::PaymentHeld { imp_uid, .. }
+            | Alert::Contradiction { imp_uid, .. } => Some(imp_uid),
+            Alert::JobDead { .. } | Alert::GatewayHalted { .. } | Alert::GatewayBack => None,
+        }
+    }
+
+    /// While an alert with this topic is open, the same again is not sent.
+    pub fn topic(&self) -> Option<String> {
+        match self {
+            Alert::GatewayHalted { .. } => Some("gateway".into()),
+            Alert::PaymentHeld { imp_uid, .. } => Some(format!("held:{imp_uid}")),
+            Alert::Contradiction { imp_uid, .. } => Some(format!("contradiction:{imp_uid}")),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! One wish to give back all or part of a payment, with its own id, reason and fate.
+//!
+//! A cancellation is *done* when PortOne's books hold an entry for it, and by nothing else. The
+//! entry is known by the mark that we put into the reason: our id in square brackets.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{ids::CancellationId, money::Won, seen::SeenCancel};
+
+/// How a cancellation stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Fate {
+    /// On disk, and being carried out.
+    Requested,
+    /// In PortOne's books.
+    Done,
+    /// A dead letter: nobody tries any more until a person says so.
+    Dead,
+    /// Given up by a person; the money stays.
+    Discarded,
+    /// Somebody else gave all of the money back first, so there was nothing left to do.
+    Superseded,
+}
+
+impl Fate {
+    pub const ALL: [Fate; 5] =
+        [Fate::Requested, Fate::Done, Fate::Dead, Fate::Discarded, Fate::Superseded];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Fate::Requested => "REQUESTED",
+            Fate::Done => "DONE",
+            Fate::Dead => "DEAD",
+            Fate::Discarded => "DISCARDED",
+            Fate::Superseded => "SUPERSEDED",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Fate> {
+        Fate::ALL.into_iter().find(|fate| fate.as_str() == text)
+    }
+}
+
+/// The longest reason we send: PortOne's older documents say 256 characters.
+pub const LONGEST_REASON: usize = 256;
+
+/// The reason as PortOne gets it: the person's words, then our mark.
+///
+/// Words too long are cut so that the mark always arrives whole: it is what makes a cancel whose
+/// answer was lost recognisable later.
+pub fn marked_reason(id: &CancellationId, reason: &str) -> String {
+    let mark = format!("[{id}]");
+    let room = LONGEST_REASON.saturating_sub(mark.chars().count() + 1);
+    let words: String = reason.trim().chars().take(room).collect();
+    if words.is_empty() { mark } else { format!("{words} {mark}") }
+}
+
+/// Our id in a reason that came back from PortOne.
+pub fn mark_in(reason: &str) -> Option<CancellationId> {
+    let (_, tail) = reason.rsplit_once("[c")?;
+    let (ulid, _) = tail.split_once(']')?;
+    let is_ulid = ulid.len() == 26 && ulid.bytes().all(|b| b.is_ascii_alphanumeric());
+    is_ulid.then(|| CancellationId::new(format!("c{ulid}")).ok()).flatten()
+}
+
+/// A cancellation as our books hold it, as far as matching needs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Booked {
+    pub id: CancellationId,
+    /// The entry of PortOne's books that it was found as.
+    pub key: Option<String>,
+}
+
+/// An entry of PortOne's books that ours did not have yet.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Found {
+    /// The one that we asked for.
+    Ours { id: CancellationId, entry: SeenCancel },
+    /// Made elsewhere: in PortOne's console, or by another system.
+    Elsewhere { entry: SeenCancel },
+}
+
+/// Entries in PortOne's books that are not in ours, each matched with the wish that it fulfils.
+///
+/// Two entries with one mark are one cancellation of ours and one made elsewhere: the second is
+/// money that went back all the same, and must be in the books.
+pub fn find_new(booked: &[Booked], seen: &[SeenCancel]) -> Vec<Found> {
+    let mut taken: Vec<CancellationId> = Vec::new();
+    let mut found = Vec::new();
+    for entry in seen {
+        if booked.iter().any(|b| b.key.as_deref() == Some(entry.key.as_str())) {
+            continue;
+        }
+        let ours = mark_in(&entry.reason).filter(|id| {
+            !taken.contains(id) && booked.iter().any(|b| b.id == *id && b.key.is_none())
+        });
+        found.push(match ours {
+            Some(id) => {
+                taken.push(id.clone());
+                Found::Ours { id, entry: entry.clone() }
+            }
+            None => Found::Elsewhere { entry: entry.clone() },
+        });
+    }
+    found
+}
+
+/// Where money goes when the method cannot take it back (virtual accounts, old phone payments).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefundAccount {
+    pub holder: String,
+    /// The PG's own code of the bank.
+    pub bank: String,
+    pub account: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tel: Option<String>,
+}
+
+/// One call to PortOne on behalf of a cancellation, kept for whoever asks what happened.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Attempt {
+    /// Counts up over the whole life of the cancellation.
+    pub number: u32,
+    pub step: Step,
+    pub started_at: Timestamp,
+    pub finished_at: Timestamp,
+    /// What was asked, in words.
+    pub asked: String,
+    pub outcome: AttemptOutcome,
+    /// What came back, in words.
+    pub answer: String,
+}
+
+/// Who made an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Step {
+    /// While the caller waited.
+    Direct,
+    /// The queued retry.
+    Queued,
+}
+
+impl Step {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Step::Direct => "DIRECT",
+            Step::Queued => "QUEUED",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum AttemptOutcome {
+    Done,
+    /// PortOne took the wish but has not carried it out yet.
+    Pending,
+    Transient,
+    Unknown,
+    Permanent,
+    Halt,
+}
+
+impl AttemptOutcome {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            AttemptOutcome::Done => "DONE",
+            AttemptOutcome::Pending => "PENDING",
+            AttemptOutcome::Transient => "TRANSIENT",
+            AttemptOutcome::Unknown => "UNKNOWN",
+            AttemptOutcome::Permanent => "PERMANENT",
+            AttemptOutcome::Halt => "HALT",
+        }
+    }
+}
+
+/// What a cancellation asks of PortOne, with the guard that makes a second call harmless.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CancelCall {
+    pub imp_uid: super::ids::ImpUid,
+    pub amount: Won,
+    /// What can still be cancelled before this call, by our books. PortOne refuses if it differs.
+    pub checksum: Won,
+    /// With our mark.
+    pub reason: String,
+    pub refund: Option<RefundAccount>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(n: u8) -> CancellationId {
+        CancellationId::new(format!("c01ARZ3NDEKTSV4RRFFQ69G5FA{}", char::from(b'A' + n))).unwrap()
+    }
+
+    fn entry(key: &str, reason: &str) -> SeenCancel {
+        SeenCancel {
+            key: key.into(),
+            amount: Won::new(1_000),
+            at: None,
+            reason: reason.into(),
+            receipt_url: String::new(),
+        }
+    }
+
+    #[test]
+    fn the_mark_survives_a_reason_of_any_length() {
+        for reason in ["", "단순 변심", &"가".repeat(1_000), "[c] [cx] 괄호"] {
+            let sent = marked_reason(&id(0), reason);
+            assert!(sent.chars().count() <= LONGEST_REASON);
+            assert_eq!(mark_in(&sent), Some(id(0)), "{sent}");
+        }
+        for not_ours in ["", "부분 반품", "[c123]", "c01ARZ3NDEKTSV4RRFFQ69G5FAA"] {
+            assert_eq!(mark_in(not_ours), None, "{not_ours}");
+        }
+    }
+
+    #[test]
+    fn an_entry_is_found_once() {
+        let booked = [
+            Booked { id: id(0), key: Some("k0".into()) },
+            Booked { id: id(1), key: None },
+        ];
+        let ours = entry("k1", &marked_reason(&id(1), "둘째"));
+        let again = entry("k2", &marked_reason(&id(1), "둘째"));
+        let console = entry("k3", "콘솔");
+        let seen = [entry("k0", "첫째"), ours.clone(), again.clone(), console.clone()];
+        assert_eq!(
+            find_new(&booked, &seen),
+            [
+                Found::Ours { id: id(1), entry: ours },
+                Found::Elsewhere { entry: again },
+                Found::Elsewhere { entry: console },
+            ]
+        );
+    }
+}

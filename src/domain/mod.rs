@@ -1,0 +1,12 @@
+//! Pure rules: no clock, no SQL, no HTTP. Everything here can be tested in microseconds.
+
+pub mod alert;
+pub mod calendar;
+pub mod cancellation;
+pub mod ids;
+pub mod job;
+pub mod money;
+pub mod order;
+pub mod payment;
+pub mod retry;
+pub mod seen;
