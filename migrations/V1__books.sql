@@ -174,6 +174,7 @@ create table inbox (
 ) strict;
 
 create index inbox_by_payment on inbox (imp_uid);
+create index inbox_without_verdict on inbox (id) where verdict is null;
 
 -- Queue, outbox and ledger at once: a row is written in the transaction of the state it follows from.
 create table job (
@@ -276,4 +277,6 @@ create table session (
 ) strict, without rowid;
 
 -- Pairs of characters of what a person may search for; filled behind the writes (see store::search).
-create virtual table payment_search using fts5 (grams, content = '', contentless_delete = 1, detail = full, columnsize = 0, tokenize = "unicode61 remove_diacritics 0 categories 'L* N* Co S* P*'");
+create virtual table payment_search using fts5 (
+    grams, content = '', contentless_delete = 1, columnsize = 0, tokenize = 'ascii'
+);

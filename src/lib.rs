@@ -1,4 +1,7 @@
 //! jeongsan (정산): payments and partner settlement through PortOne, in one binary and one SQLite file.
 
+pub mod adapters;
 pub mod domain;
+pub mod flow;
 pub mod sandbox;
+pub mod store;

@@ -1,0 +1,108 @@
+//! PortOne's access token: 30 minutes of life, shared by all calls, renewed by one of them.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use reqwest::StatusCode;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::json;
+use tokio::sync::{Mutex, RwLock};
+use url::Url;
+
+use super::wire;
+
+/// A token that has less than this left is renewed. Asked in the last minute, PortOne prolongs the
+/// same token by five minutes, so nobody who still uses it is cut off.
+const MARGIN: Duration = Duration::from_secs(60);
+
+#[derive(Clone)]
+pub struct Token {
+    pub value: Arc<SecretString>,
+    number: u64,
+}
+
+struct Kept {
+    token: Token,
+    /// By our own monotonic clock: PortOne says how long, not when by our watch.
+    until: Instant,
+}
+
+pub struct Tokens {
+    imp_key: SecretString,
+    imp_secret: SecretString,
+    kept: RwLock<Option<Kept>>,
+    renewing: Mutex<u64>,
+}
+
+pub enum TokenError {
+    /// The key or the secret is wrong.
+    Refused(String),
+    /// No answer, or none that can be read.
+    Unreachable(String),
+}
+
+impl Tokens {
+    pub fn new(imp_key: SecretString, imp_secret: SecretString) -> Tokens {
+        Tokens { imp_key, imp_secret, kept: RwLock::new(None), renewing: Mutex::new(0) }
+    }
+
+    async fn usable(&self) -> Option<Token> {
+        let kept = self.kept.read().await;
+        kept.as_ref().filter(|kept| kept.until > Instant::now()).map(|kept| kept.token.clone())
+    }
+
+    /// The token, asking PortOne for one if none is at hand. Only one call asks at a time.
+    pub async fn get(&self, http: &reqwest::Client, url: &Url) -> Result<Token, TokenError> {
+        if let Some(token) = self.usable().await {
+            return Ok(token);
+        }
+        let mut number = self.renewing.lock().await;
+        if let Some(token) = self.usable().await {
+            return Ok(token);
+        }
+        let body = json!({
+            "imp_key": self.imp_key.expose_secret(),
+            "imp_secret": self.imp_secret.expose_secret(),
+        });
+        let answer = http
+            .post(url.clone())
+            .json(&body)
+            .send()
+            .await
+            .map_err(|error| TokenError::Unreachable(error.without_url().to_string()))?;
+        let status = answer.status();
+        let bytes = super::limited(answer, super::LARGEST_ANSWER)
+            .await
+            .map_err(TokenError::Unreachable)?;
+        if status == StatusCode::UNAUTHORIZED || status == StatusCode::FORBIDDEN {
+            return Err(TokenError::Refused(format!("no token (HTTP {})", status.as_u16())));
+        }
+        let envelope: wire::Envelope<wire::Token> = serde_json::from_slice(&bytes)
+            .map_err(|_| TokenError::Unreachable(format!("HTTP {}", status.as_u16())))?;
+        let Some(given) = envelope.response.filter(|_| envelope.code == 0) else {
+            let why = envelope.message.unwrap_or_else(|| format!("code {}", envelope.code));
+            return Err(if status.is_success() {
+                TokenError::Refused(why)
+            } else {
+                TokenError::Unreachable(why)
+            });
+        };
+        let lives = given.expired_at.unwrap_or(0.0) - given.now.unwrap_or(0.0);
+        let lives = Duration::from_secs_f64(lives.clamp(0.0, 86_400.0));
+        *number += 1;
+        let token = Token { value: Arc::new(given.access_token.into()), number: *number };
+        let until = Instant::now() + lives.saturating_sub(MARGIN);
+        *self.kept.write().await = Some(Kept { token: token.clone(), until });
+        Ok(token)
+    }
+
+    /// PortOne no longer takes this token. Another call may have renewed it already.
+    pub async fn forget(&self, token: &Token) {
+        let mut kept = self.kept.write().await;
+        if kept.as_ref().is_some_and(|kept| kept.token.number == token.number) {
+            *kept = None;
+        }
+    }
+}

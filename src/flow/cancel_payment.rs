@@ -1,0 +1,241 @@
+//! Takes a cancellation on, and tries at once to carry it out.
+//!
+//! State, cancellation and the queued job are on disk before PortOne is called. The job is held by
+//! the direct attempts: if the process dies between two instructions, it is found at the next start
+//! (or after the lease) and goes on by reading the payment. Where it goes on: `retry_cancel`.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::{
+    domain::{
+        cancellation::{RefundAccount, Step},
+        ids::ImpUid,
+        job::{Delivery, Job},
+        money::Won,
+        payment::NotCancellable,
+    },
+    flow::{
+        Ctx,
+        cancel_attempt::{AttemptError, Next, OnFailure, attempt, write_down},
+        confirm_payment::new_cancellation_id,
+    },
+    store::{
+        StoreError, admin,
+        cancellations::{self, CancellationRow},
+        events, jobs,
+        payments::{self, PaymentRow},
+    },
+};
+
+/// What somebody asks for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Asked {
+    /// `None` for all that is left.
+    pub amount: Option<Won>,
+    pub reason: String,
+    pub refund: Option<RefundAccount>,
+    pub idempotency_key: Option<String>,
+    /// `api`, `page`, `cli`.
+    pub by: &'static str,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum CancelError {
+    #[error("no payment `{0}` is known here")]
+    NotFound(ImpUid),
+    #[error(transparent)]
+    NotCancellable(#[from] NotCancellable),
+    #[error("a reason of 1 to {LONGEST_REASON} characters is needed")]
+    Reason,
+    #[error("the refund account's {0} must have 1 to 60 characters")]
+    RefundAccount(&'static str),
+    #[error("the Idempotency-Key must have 1 to 255 printable ASCII characters")]
+    Key,
+    #[error("this Idempotency-Key was used for another request: use a new one")]
+    KeyReused,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Leaves room for our mark in what PortOne takes.
+pub const LONGEST_REASON: usize = 200;
+
+/// How a cancellation stands when its caller is answered.
+#[derive(Clone, Debug)]
+pub struct CancelAnswer {
+    pub cancellation: CancellationRow,
+    pub payment: PaymentRow,
+}
+
+enum Taken {
+    New(Box<CancellationRow>, Delivery),
+    /// The same request came before: its answer is how things stand now.
+    Same(Box<CancellationRow>),
+}
+
+/// Takes a cancellation on and waits, up to the budget, for how it ends.
+pub async fn cancel_payment(
+    ctx: &Ctx,
+    imp_uid: ImpUid,
+    asked: Asked,
+) -> Result<CancelAnswer, CancelError> {
+    check(&asked)?;
+    let cancellation = match take_on(ctx, imp_uid, asked).await? {
+        Taken::Same(cancellation) => cancellation,
+        Taken::New(cancellation, held) => {
+            // In a task of its own: a caller that hangs up does not stop it half way.
+            let run = tokio::spawn(direct(ctx.clone(), cancellation.clone(), held));
+            if let Ok(Err(died)) = tokio::time::timeout(ctx.policy.cancel_budget, run).await {
+                tracing::error!(%died, id = %cancellation.id, "the direct attempts broke off");
+            }
+            cancellation
+        }
+    };
+    ctx.store.read(|conn| {
+        let missing = |what: &str| StoreError::Unreadable {
+            table: "cancellation",
+            why: format!("{what} of {} is gone", cancellation.id),
+        };
+        let payment = payments::show(conn, &cancellation.imp_uid)?
+            .ok_or_else(|| missing("the payment"))?;
+        let id = crate::domain::ids::CancellationId::new(cancellation.id.clone())
+            .map_err(|why| missing(&why.to_string()))?;
+        let cancellation =
+            cancellations::get(conn, &id)?.ok_or_else(|| missing("the row"))?;
+        Ok(CancelAnswer { cancellation, payment })
+    })
+}
+
+fn check(asked: &Asked) -> Result<(), CancelError> {
+    let fits = |text: &str, most: usize| {
+        let count = text.trim().chars().count();
+        (1..=most).contains(&count) && !text.chars().any(char::is_control)
+    };
+    if !fits(&asked.reason, LONGEST_REASON) {
+        return Err(CancelError::Reason);
+    }
+    if let Some(refund) = &asked.refund {
+        for (what, text) in
+            [("holder", &refund.holder), ("bank", &refund.bank), ("account", &refund.account)]
+        {
+            if !fits(text, 60) {
+                return Err(CancelError::RefundAccount(what));
+            }
+        }
+        if refund.tel.as_deref().is_some_and(|tel| !fits(tel, 60)) {
+            return Err(CancelError::RefundAccount("tel"));
+        }
+    }
+    if let Some(key) = &asked.idempotency_key {
+        let printable = key.bytes().all(|b| (0x20..0x7f).contains(&b));
+        if key.is_empty() || key.len() > 255 || !printable {
+            return Err(CancelError::Key);
+        }
+    }
+    Ok(())
+}
+
+/// The first transaction: cancellation, state and job, or the refusal.
+async fn take_on(ctx: &Ctx, imp_uid: ImpUid, asked: Asked) -> Result<Taken, CancelError> {
+    let policy = ctx.policy.clone();
+    let boot = ctx.boot.clone();
+    let hash = request_hash(&imp_uid, &asked);
+    ctx.store
+        .write(move |tx| {
+            if let Some(key) = &asked.idempotency_key
+                && let Some(before) = cancellations::with_key(tx.conn(), key)?
+            {
+                return if before.request_hash.as_deref() == Some(hash.as_str()) {
+                    Ok(Taken::Same(Box::new(before)))
+                } else {
+                    Err(CancelError::KeyReused)
+                };
+            }
+            let kept = payments::get(tx.conn(), &imp_uid)?
+                .ok_or_else(|| CancelError::NotFound(imp_uid.clone()))?;
+            let id = new_cancellation_id();
+            let from = kept.payment.status();
+            let (next, amount, checksum) =
+                kept.payment.clone().request_cancel(id.clone(), asked.amount)?;
+            cancellations::add(
+                tx,
+                &cancellations::New {
+                    id: &id,
+                    payment: kept.row,
+                    amount,
+                    checksum,
+                    reason: asked.reason.trim(),
+                    refund: asked.refund.as_ref(),
+                    requested_by: asked.by,
+                    idempotency_key: asked.idempotency_key.as_deref(),
+                    request_hash: &hash,
+                },
+            )?;
+            payments::put(tx, &kept, &next)?;
+            events::add(
+                tx,
+                &events::Happened {
+                    payment: kept.row,
+                    kind: "cancel_requested",
+                    actor: asked.by,
+                    from: Some(from),
+                    to: Some(next.status()),
+                    detail: json!({
+                        "cancellation": id, "amount": amount, "balance": checksum, "reason": asked.reason.trim(),
+                    }),
+                },
+            )?;
+            let held = jobs::publish_held(
+                tx,
+                &Job::RetryCancel { cancellation: id.clone() },
+                policy.queued_attempts,
+                &boot,
+                policy.direct_lease(),
+            )?;
+            let row = cancellations::get(tx.conn(), &id)?.ok_or(StoreError::Unreadable {
+                table: "cancellation",
+                why: "just written, and not there".into(),
+            })?;
+            Ok(Taken::New(Box::new(row), held))
+        })
+        .await
+}
+
+fn request_hash(imp_uid: &ImpUid, asked: &Asked) -> String {
+    let what = json!([imp_uid, asked.amount, asked.reason.trim(), asked.refund]);
+    admin::hash(&what.to_string())
+}
+
+/// The direct attempts: up to the policy's number, then the queue.
+async fn direct(ctx: Ctx, row: Box<CancellationRow>, held: Delivery) {
+    let most = ctx.policy.direct_attempts.max(1);
+    for number in 1..=most {
+        let on_failure = if number < most { OnFailure::TryAgain } else { OnFailure::Queue };
+        match one(&ctx, &row, &held, number, on_failure).await {
+            Ok(Next::Over) => return,
+            Ok(Next::Again) => {
+                let wait = ctx.policy.direct_backoff.wait(number, super::dice());
+                tokio::time::sleep(wait.max(Duration::from_millis(1))).await;
+            }
+            Err(error) => {
+                // The job is still on disk: its lease ends and the queued retry goes on.
+                tracing::error!(%error, cancellation = %row.id, "the books could not be written after a cancel");
+                return;
+            }
+        }
+    }
+}
+
+async fn one(
+    ctx: &Ctx,
+    row: &CancellationRow,
+    held: &Delivery,
+    number: u32,
+    on_failure: OnFailure,
+) -> Result<Next, AttemptError> {
+    // The first call of a cancellation cannot have been made before; every later one may have.
+    let tried = attempt(ctx, row, Step::Direct, number > 1, false).await?;
+    write_down(ctx, held, row, tried, on_failure).await
+}

@@ -1,0 +1,280 @@
+//! Dead letters: how a job becomes one, and what a person can do about it.
+//!
+//! Nothing retries a dead letter but a person, by page or command line. Replaying lets it go through
+//! the normal queue again, where it reads before it sends; discarding needs a note, and, for a
+//! cancellation, PortOne's word that it was not carried out after all.
+
+use serde_json::json;
+
+use crate::{
+    domain::{
+        alert::Alert,
+        cancellation::Fate,
+        ids::{CancellationId, ImpUid},
+        job::{Delivery, Job, JobState, Outcome},
+        payment::Status,
+    },
+    flow::{
+        Ctx, GatewayError,
+        confirm_payment::{ConfirmError, refresh},
+        raise_alert::raise,
+    },
+    store::{
+        StoreError, Tx, cancellations, events,
+        inbox::{self, Verdict},
+        jobs::{self, JobRow, SettleError},
+        payments,
+    },
+};
+
+/// Ends a run as a dead letter, and whatever hung on it with it.
+pub fn bury(tx: &mut Tx<'_>, held: &Delivery, error: &str) -> Result<(), SettleError> {
+    let job = jobs::get(tx.conn(), held.id)?.and_then(|row| row.job());
+    match job {
+        Some(Job::RetryCancel { cancellation }) => bury_cancel(tx, held, &cancellation, error),
+        Some(Job::ConfirmPayment { inbox_id }) => {
+            inbox::judge(tx, inbox_id, Verdict::GivenUp, error)?;
+            bury_plain(tx, held, error, true)
+        }
+        // An alert that cannot be delivered must not raise another: it stays on the alerts page.
+        Some(Job::SendAlert { .. }) => bury_plain(tx, held, error, false),
+        _ => bury_plain(tx, held, error, true),
+    }
+}
+
+fn bury_plain(
+    tx: &mut Tx<'_>,
+    held: &Delivery,
+    error: &str,
+    tell: bool,
+) -> Result<(), SettleError> {
+    jobs::settle(tx, held, &Outcome::Dead { error: error.to_owned() })?;
+    if tell {
+        let alert = Alert::JobDead {
+            job_id: held.id,
+            kind: held.kind.clone(),
+            error: error.to_owned(),
+            attempts: held.attempt,
+        };
+        raise(tx, &alert, None)?;
+    }
+    Ok(())
+}
+
+fn bury_cancel(
+    tx: &mut Tx<'_>,
+    held: &Delivery,
+    id: &CancellationId,
+    error: &str,
+) -> Result<(), SettleError> {
+    let kept = match payments::of_cancellation(tx.conn(), id)? {
+        Some(imp_uid) => payments::get(tx.conn(), &imp_uid)?,
+        None => None,
+    };
+    let dead = kept.and_then(|kept| kept.payment.clone().cancel_failed(id).map(|next| (kept, next)));
+    let Some((kept, next)) = dead else {
+        // It was settled otherwise meanwhile: there is nothing to mourn.
+        return jobs::settle(tx, held, &Outcome::Done);
+    };
+    let row = cancellations::get(tx.conn(), id)?;
+    let from = kept.payment.status();
+    payments::put(tx, &kept, &next)?;
+    cancellations::set_fate(tx, id, Fate::Dead, Some(error), None)?;
+    jobs::settle(tx, held, &Outcome::Dead { error: error.to_owned() })?;
+    let attempts = cancellations::count_attempts(tx.conn(), id)?;
+    events::add(
+        tx,
+        &events::Happened {
+            payment: kept.row,
+            kind: "cancel_failed",
+            actor: "worker",
+            from: Some(from),
+            to: Some(next.status()),
+            detail: json!({ "cancellation": id, "error": error, "attempts": attempts, "job": held.id }),
+        },
+    )?;
+    let alert = Alert::CancelDead {
+        imp_uid: kept.imp_uid.clone(),
+        cancellation: id.clone(),
+        amount: row.as_ref().map(|row| row.amount).unwrap_or_default(),
+        reason: row.map(|row| row.reason).unwrap_or_default(),
+        error: error.to_owned(),
+        attempts,
+        job_id: held.id,
+    };
+    raise(tx, &alert, Some(kept.row))?;
+    Ok(())
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum DeadLetterError {
+    #[error("there is no dead letter {0}")]
+    NotFound(i64),
+    #[error("a note of 1 to 500 characters is needed: say why it is given up")]
+    Note,
+    #[error(
+        "PortOne cannot be asked now whether the cancellation was carried out after all ({0}); \
+         discard it when PortOne answers, or replay it"
+    )]
+    Gateway(#[from] GatewayError),
+    #[error("another job for the same thing is live already")]
+    Live,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<ConfirmError> for DeadLetterError {
+    fn from(error: ConfirmError) -> DeadLetterError {
+        match error {
+            ConfirmError::Gateway(error) => DeadLetterError::Gateway(error),
+            ConfirmError::Store(error) | ConfirmError::Settle(SettleError::Store(error)) => {
+                DeadLetterError::Store(error)
+            }
+            ConfirmError::Settle(SettleError::Stale(id)) => DeadLetterError::NotFound(id),
+        }
+    }
+}
+
+fn dead(tx: &Tx<'_>, id: i64) -> Result<JobRow, DeadLetterError> {
+    jobs::get(tx.conn(), id)?
+        .filter(|row| row.state == JobState::Dead.as_str())
+        .ok_or(DeadLetterError::NotFound(id))
+}
+
+/// Lets a dead letter run again. The run reads before it sends, however long ago it died.
+pub async fn replay(ctx: &Ctx, id: i64, by: &'static str) -> Result<(), DeadLetterError> {
+    ctx.store
+        .write(move |tx| {
+            let row = dead(tx, id)?;
+            if let Some(Job::RetryCancel { cancellation }) = row.job() {
+                let kept = of(tx, &cancellation)?;
+                let replayed = kept.and_then(|kept| {
+                    kept.payment.clone().cancel_replayed(&cancellation).map(|next| (kept, next))
+                });
+                let Some((kept, next)) = replayed else {
+                    jobs::discard(tx, id, "the cancellation is settled already")?;
+                    return Ok(());
+                };
+                let from = kept.payment.status();
+                cancellations::set_fate(tx, &cancellation, Fate::Requested, None, None)?;
+                payments::put(tx, &kept, &next)?;
+                person_acted(tx, kept.row, "cancel_replayed", by, from, next.status(), json!({ "cancellation": cancellation, "job": id }))?;
+            }
+            match jobs::replay(tx, id) {
+                Ok(true) => Ok(()),
+                Ok(false) => Err(DeadLetterError::NotFound(id)),
+                Err(StoreError::Rule(_)) => Err(DeadLetterError::Live),
+                Err(error) => Err(error.into()),
+            }
+        })
+        .await
+}
+
+/// What became of a discarded dead letter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Discarded {
+    GivenUp,
+    /// PortOne had carried the cancellation out after all: it is booked instead.
+    WasDone,
+}
+
+/// Gives a dead letter up. For a cancellation PortOne is read first: what was carried out after
+/// all cannot be given up.
+pub async fn discard(
+    ctx: &Ctx,
+    id: i64,
+    note: String,
+    by: &'static str,
+) -> Result<Discarded, DeadLetterError> {
+    let note = note.trim().to_owned();
+    if note.is_empty() || note.chars().count() > 500 {
+        return Err(DeadLetterError::Note);
+    }
+    let job = ctx
+        .store
+        .read(|conn| jobs::get(conn, id))?
+        .filter(|row| row.state == JobState::Dead.as_str())
+        .ok_or(DeadLetterError::NotFound(id))?
+        .job();
+    if let Some(Job::RetryCancel { cancellation }) = &job
+        && let Some(imp_uid) = ctx.store.read(|conn| payments::of_cancellation(conn, cancellation))?
+    {
+        refresh(ctx, &imp_uid, by).await?;
+    }
+    ctx.store
+        .write(move |tx| {
+            let Some(row) = jobs::get(tx.conn(), id)? else {
+                return Err(DeadLetterError::NotFound(id));
+            };
+            if row.state != JobState::Dead.as_str() {
+                return Ok(Discarded::WasDone); // the reading settled it
+            }
+            if let Some(Job::RetryCancel { cancellation }) = job {
+                let given_up = of(tx, &cancellation)?.and_then(|kept| {
+                    kept.payment.clone().cancel_discarded(&cancellation).map(|next| (kept, next))
+                });
+                if let Some((kept, next)) = given_up {
+                    let from = kept.payment.status();
+                    cancellations::set_fate(tx, &cancellation, Fate::Discarded, None, Some(&note))?;
+                    payments::put(tx, &kept, &next)?;
+                    person_acted(tx, kept.row, "cancel_discarded", by, from, next.status(), json!({ "cancellation": cancellation, "note": note, "job": id }))?;
+                }
+            }
+            jobs::discard(tx, id, &note)?;
+            Ok(Discarded::GivenUp)
+        })
+        .await
+}
+
+fn of(tx: &Tx<'_>, id: &CancellationId) -> Result<Option<payments::Kept>, StoreError> {
+    match payments::of_cancellation(tx.conn(), id)? {
+        Some(imp_uid) => payments::get(tx.conn(), &imp_uid),
+        None => Ok(None),
+    }
+}
+
+fn person_acted(
+    tx: &Tx<'_>,
+    payment: i64,
+    kind: &'static str,
+    by: &str,
+    from: Status,
+    to: Status,
+    detail: serde_json::Value,
+) -> Result<(), StoreError> {
+    events::add(
+        tx,
+        &events::Happened { payment, kind, actor: by, from: Some(from), to: Some(to), detail },
+    )
+}
+
+/// A dead letter with all that a person needs to decide.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct DeadLetter {
+    #[serde(flatten)]
+    pub job: JobRow,
+    pub cancellation: Option<cancellations::CancellationRow>,
+    pub imp_uid: Option<ImpUid>,
+    pub cancel_attempts: Vec<cancellations::AttemptRow>,
+    pub attempts: Vec<jobs::AttemptRow>,
+}
+
+/// Looks a job up with everything around it.
+pub fn describe(
+    conn: &rusqlite::Connection,
+    job: JobRow,
+) -> Result<DeadLetter, StoreError> {
+    let attempts = jobs::attempts(conn, job.id)?;
+    let (cancellation, imp_uid, cancel_attempts) = match job.job() {
+        Some(Job::RetryCancel { cancellation }) => (
+            cancellations::get(conn, &cancellation)?,
+            payments::of_cancellation(conn, &cancellation)?,
+            cancellations::attempts(conn, cancellation.as_str())?,
+        ),
+        Some(Job::ConfirmPayment { inbox_id }) => {
+            (None, inbox::hint(conn, inbox_id)?.map(|hint| hint.imp_uid), Vec::new())
+        }
+        _ => (None, None, Vec::new()),
+    };
+    Ok(DeadLetter { job, cancellation, imp_uid, cancel_attempts, attempts })
+}

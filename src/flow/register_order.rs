@@ -1,0 +1,117 @@
+//! Registers what is to be paid, and has PortOne refuse any other sum for it.
+
+use crate::{
+    domain::{
+        ids::MerchantUid,
+        job::Job,
+        order::Order,
+        payment::Hold,
+        retry::Class,
+    },
+    flow::{Ctx, GatewayError},
+    store::{StoreError, Tx, events, jobs, orders, payments},
+};
+
+#[derive(Debug, thiserror::Error)]
+pub enum RegisterError {
+    #[error("the order `{0}` is registered with other contents; use another merchant_uid")]
+    Taken(MerchantUid),
+    /// PortOne says that the amount cannot be registered: the order is not either.
+    #[error("PortOne does not take the order: {0}")]
+    Refused(GatewayError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A registered order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Registered {
+    pub order: Order,
+    /// PortOne has the amount. Where it did not answer, a job goes on asking.
+    pub prepared: bool,
+    /// False if the same order was registered before.
+    pub new: bool,
+}
+
+/// Registers an order. The same order again is a success that changes nothing.
+pub async fn register_order(ctx: &Ctx, order: Order) -> Result<Registered, RegisterError> {
+    if let Some(before) = ctx.store.read(|conn| orders::get(conn, &order.merchant_uid))? {
+        return same_or_taken(before, order);
+    }
+    let prepared = match ctx.gateway.prepare(&order.merchant_uid, order.amount).await {
+        Ok(()) => true,
+        Err(error) if error.class == Class::Permanent => return Err(RegisterError::Refused(error)),
+        Err(error) => {
+            tracing::warn!(%error, order = %order.merchant_uid, "PortOne did not take the amount yet; it is queued");
+            false
+        }
+    };
+    let policy = ctx.policy.clone();
+    ctx.store
+        .write(move |tx| {
+            if let Some(before) = orders::get(tx.conn(), &order.merchant_uid)? {
+                return same_or_taken(before, order);
+            }
+            orders::add(tx, &order, prepared)?;
+            if !prepared {
+                let job = Job::PrepareOrder { merchant_uid: order.merchant_uid.clone() };
+                let terms = jobs::Terms {
+                    max_attempts: policy.job_attempts,
+                    run_at: Some(tx.now + policy.job_backoff.wait(1, super::dice())),
+                };
+                jobs::publish(tx, &job, terms)?;
+            }
+            judge_again(tx, &order)?;
+            Ok(Registered { order, prepared, new: true })
+        })
+        .await
+}
+
+fn same_or_taken(
+    (before, prepared): (Order, bool),
+    order: Order,
+) -> Result<Registered, RegisterError> {
+    if before == order {
+        Ok(Registered { order, prepared, new: false })
+    } else {
+        Err(RegisterError::Taken(order.merchant_uid))
+    }
+}
+
+/// Payments that came before their order: what held them may not hold any more, and what fitted
+/// nobody's expectation may now be wrong.
+fn judge_again(tx: &mut Tx<'_>, order: &Order) -> Result<(), StoreError> {
+    let mut paid_by = None;
+    for kept in payments::of_order(tx.conn(), &order.merchant_uid)? {
+        if matches!(kept.hold, Some(Hold::TestPayment | Hold::LivePayment)) {
+            continue;
+        }
+        let charged = kept.payment.amount();
+        let hold = if charged != order.amount {
+            Some(Hold::AmountDiffers { ordered: order.amount, charged })
+        } else {
+            paid_by.clone().map(|by| Hold::AlreadyPaid { by })
+        };
+        if hold.is_none() && !kept.payment.left().is_zero() {
+            paid_by = Some(kept.imp_uid.clone());
+        }
+        let partners: Vec<String> =
+            order.lines.iter().map(|line| line.partner.to_string()).collect();
+        payments::owe_anew(tx, kept.row, &partners)?;
+        if hold != kept.hold {
+            payments::set_hold(tx, &kept, hold.as_ref())?;
+            events::add(
+                tx,
+                &events::Happened {
+                    payment: kept.row,
+                    kind: "order_registered",
+                    actor: "api",
+                    from: None,
+                    to: None,
+                    detail: serde_json::json!({ "hold": hold }),
+                },
+            )?;
+        }
+    }
+    Ok(())
+}

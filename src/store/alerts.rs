@@ -1,0 +1,103 @@
+//! Alerts: kept before they are sent, so that none is lost because Slack was down.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Row};
+use serde::Serialize;
+
+use super::{StoreError, Tx, instant, instant_maybe};
+use crate::domain::alert::Alert;
+
+fn unreadable(why: impl ToString) -> StoreError {
+    StoreError::Unreadable { table: "alert", why: why.to_string() }
+}
+
+/// Keeps an alert. `None` if one of the same topic is open already.
+pub fn add(tx: &Tx<'_>, alert: &Alert, payment: Option<i64>) -> Result<Option<i64>, StoreError> {
+    let body = serde_json::to_string(alert).map_err(unreadable)?;
+    let added = tx
+        .conn()
+        .prepare_cached(
+            "insert into alert (at, kind, severity, body, payment_id, topic) values (?1, ?2, ?3, ?4, ?5, ?6)
+             on conflict (topic) where topic is not null and resolved_at is null do nothing",
+        )?
+        .execute((
+            tx.now_ms(),
+            alert.kind(),
+            alert.severity().as_str(),
+            body,
+            payment,
+            alert.topic(),
+        ))?;
+    Ok((added == 1).then(|| tx.conn().last_insert_rowid()))
+}
+
+/// Closes the open alert of a topic. True if there was one.
+pub fn resolve(tx: &Tx<'_>, topic: &str) -> Result<bool, StoreError> {
+    let changed = tx
+        .conn()
+        .prepare_cached(
+            "update alert set resolved_at = ?2 where topic = ?1 and resolved_at is null",
+        )?
+        .execute((topic, tx.now_ms()))?;
+    Ok(changed > 0)
+}
+
+pub fn delivered(tx: &Tx<'_>, id: i64, to: &str) -> Result<(), StoreError> {
+    tx.conn()
+        .prepare_cached(
+            "update alert set delivered_at = ?2, delivered_to = ?3 where id = ?1 and delivered_at is null",
+        )?
+        .execute((id, tx.now_ms(), to))?;
+    Ok(())
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct AlertRow {
+    pub id: i64,
+    pub at: Timestamp,
+    pub severity: String,
+    pub alert: Alert,
+    pub resolved_at: Option<Timestamp>,
+    pub delivered_at: Option<Timestamp>,
+    pub delivered_to: Option<String>,
+}
+
+const COLUMNS: &str = "id, at, severity, body, resolved_at, delivered_at, delivered_to";
+
+fn read(row: &Row<'_>) -> Result<AlertRow, StoreError> {
+    let body: String = row.get(3)?;
+    Ok(AlertRow {
+        id: row.get(0)?,
+        at: instant(row.get(1)?)?,
+        severity: row.get(2)?,
+        alert: serde_json::from_str(&body).map_err(unreadable)?,
+        resolved_at: instant_maybe(row.get(4)?)?,
+        delivered_at: instant_maybe(row.get(5)?)?,
+        delivered_to: row.get(6)?,
+    })
+}
+
+pub fn get(conn: &Connection, id: i64) -> Result<Option<AlertRow>, StoreError> {
+    let sql = format!("select {COLUMNS} from alert where id = ?1");
+    let mut query = conn.prepare_cached(&sql)?;
+    let found = query.query_row([id], |row| Ok(read(row))).optional()?;
+    found.transpose()
+}
+
+/// Newest first, below `before`.
+pub fn newest(
+    conn: &Connection,
+    before: Option<i64>,
+    limit: usize,
+) -> Result<Vec<AlertRow>, StoreError> {
+    let sql = format!("select {COLUMNS} from alert where id < ?1 order by id desc limit ?2");
+    let mut query = conn.prepare_cached(&sql)?;
+    query.query_and_then((before.unwrap_or(i64::MAX), limit as i64), read)?.collect()
+}
+
+/// Alerts about one payment, oldest first.
+pub fn of_payment(conn: &Connection, payment: i64) -> Result<Vec<AlertRow>, StoreError> {
+    let sql = format!("select {COLUMNS} from alert where payment_id = ?1 order by id limit 200");
+    let mut query = conn.prepare_cached(&sql)?;
+    query.query_and_then([payment], read)?.collect()
+}

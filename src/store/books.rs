@@ -1,0 +1,165 @@
+//! The books' invariants, as queries over everything. `jeongsan verify` and every test run them.
+//!
+//! The schema already forbids what can be said of one row. Here is what spans rows and tables.
+
+use rusqlite::Connection;
+use serde::Serialize;
+
+use super::StoreError;
+
+/// A rule that the books break, with a few of the rows that break it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Broken {
+    pub rule: &'static str,
+    /// What it means, for a person.
+    pub meaning: &'static str,
+    pub rows: Vec<String>,
+}
+
+struct Rule {
+    name: &'static str,
+    meaning: &'static str,
+    /// Gives a text for each row that breaks the rule.
+    sql: &'static str,
+}
+
+const RULES: &[Rule] = &[
+    Rule {
+        name: "cancelled_is_the_sum_of_done_cancellations",
+        meaning: "what a payment says went back is what its cancellations gave back",
+        sql: "select p.imp_uid || ': ' || p.cancelled || ' won, its cancellations ' ||
+                     coalesce((select sum(amount) from cancellation c where c.payment_id = p.id and c.state = 'DONE'), 0)
+                from payment p
+               where p.cancelled <> coalesce((select sum(amount) from cancellation c
+                                               where c.payment_id = p.id and c.state = 'DONE'), 0)",
+    },
+    Rule {
+        name: "a_wish_is_an_open_cancellation_of_its_payment",
+        meaning: "a payment that is being cancelled, or failed to be, names the cancellation that is open",
+        sql: "select p.imp_uid || ': ' || p.status || ', cancellation ' || coalesce(c.state, 'missing')
+                from payment p left join cancellation c on c.id = p.wish and c.payment_id = p.id
+               where (p.status = 'CANCEL_REQUESTED' and c.state is not 'REQUESTED')
+                  or (p.status = 'CANCEL_FAILED' and c.state is not 'DEAD')",
+    },
+    Rule {
+        name: "an_open_cancellation_is_its_payments_wish",
+        meaning: "no cancellation is open that its payment does not know of",
+        sql: "select c.id || ': ' || c.state from cancellation c join payment p on p.id = c.payment_id
+               where c.state in ('REQUESTED', 'DEAD') and p.wish is not c.id",
+    },
+    Rule {
+        name: "a_requested_cancellation_has_a_live_job",
+        meaning: "every cancellation that is under way has a job that will carry it out",
+        sql: "select c.id from cancellation c
+               where c.state = 'REQUESTED'
+                 and not exists (select 1 from job j where j.unique_key = 'cancel:' || c.id
+                                    and j.state in ('ready', 'running'))",
+    },
+    Rule {
+        name: "a_dead_cancellation_has_a_dead_letter",
+        meaning: "every cancellation that waits for a person is in the list of dead letters",
+        sql: "select c.id from cancellation c
+               where c.state = 'DEAD'
+                 and not exists (select 1 from job j where j.unique_key = 'cancel:' || c.id and j.state = 'dead')",
+    },
+    Rule {
+        name: "a_dead_letter_of_a_cancellation_is_a_dead_cancellation",
+        meaning: "no dead letter promises a cancellation that is settled otherwise",
+        sql: "select 'job ' || j.id || ': ' || coalesce(c.state, 'no cancellation') from job j
+                left join cancellation c on 'cancel:' || c.id = j.unique_key
+               where j.kind = 'retry_cancel' and j.state = 'dead' and c.state is not 'DEAD'",
+    },
+    Rule {
+        name: "a_message_without_verdict_has_a_live_job",
+        meaning: "every message that PortOne has not been asked about will be",
+        sql: "select 'message ' || i.id from inbox i
+               where i.verdict is null
+                 and i.id not in (select payload ->> '$.inbox_id' from job
+                                   where state = 'ready' and kind = 'confirm_payment'
+                                  union all
+                                  select payload ->> '$.inbox_id' from job
+                                   where state = 'running' and kind = 'confirm_payment')",
+    },
+    Rule {
+        name: "events_lead_to_the_present_state",
+        meaning: "a payment's last change of state ends where the payment is, and each begins where the one before ended",
+        sql: "select imp_uid || ': ' || trail from (
+                  select p.imp_uid, p.status, group_concat(e.from_status || '>' || e.to_status, ' ') as trail,
+                         (select to_status from event l where l.payment_id = p.id and l.to_status is not null
+                           order by l.id desc limit 1) as last,
+                         sum(e.from_status is not (select b.to_status from event b
+                              where b.payment_id = p.id and b.id < e.id and b.to_status is not null
+                              order by b.id desc limit 1)) as jumps
+                    from payment p left join event e on e.payment_id = p.id and e.to_status is not null
+                   group by p.id)
+               where last is not status or jumps > 0",
+    },
+    Rule {
+        name: "order_lines_come_to_the_amount",
+        meaning: "an order's lines add up to what the buyer is to pay",
+        sql: "select o.merchant_uid from merchant_order o
+               where o.amount <> (select coalesce(sum(amount), 0) from order_line l
+                                   where l.merchant_uid = o.merchant_uid)",
+    },
+    Rule {
+        name: "one_payment_pays_an_order",
+        meaning: "of two payments for one registered order, one is held",
+        sql: "select p.merchant_uid from payment p join merchant_order o using (merchant_uid)
+               where p.hold is null and p.status in ('PAID', 'CANCEL_REQUESTED', 'PARTIAL_CANCELED', 'CANCEL_FAILED')
+               group by p.merchant_uid having count(*) > 1",
+    },
+    Rule {
+        name: "a_payment_that_fits_has_the_orders_amount",
+        meaning: "a payment with another amount than its order's is held",
+        sql: "select p.imp_uid from payment p join merchant_order o using (merchant_uid)
+               where p.hold is null and p.status not in ('READY', 'FAILED') and p.amount <> o.amount",
+    },
+    Rule {
+        name: "every_payment_is_owed_to_somebody",
+        meaning: "each payment has at least one partner",
+        sql: "select imp_uid from payment p
+               where not exists (select 1 from payment_partner o where o.payment_id = p.id)",
+    },
+];
+
+/// Checks everything. Empty means that the books are sound.
+pub fn check(conn: &Connection) -> Result<Vec<Broken>, StoreError> {
+    let mut broken = Vec::new();
+    let verdict: Vec<String> = conn
+        .prepare("pragma integrity_check(5)")?
+        .query_map([], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    if verdict != ["ok"] {
+        broken.push(Broken {
+            rule: "integrity_check",
+            meaning: "SQLite finds the file sound",
+            rows: verdict,
+        });
+    }
+    let orphans: Vec<String> = conn
+        .prepare("select \"table\" || ' row ' || coalesce(rowid, '?') from pragma_foreign_key_check limit 5")?
+        .query_map([], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    if !orphans.is_empty() {
+        broken.push(Broken {
+            rule: "foreign_key_check",
+            meaning: "every reference leads somewhere",
+            rows: orphans,
+        });
+    }
+    for rule in RULES {
+        let rows: Vec<String> = conn
+            .prepare(&format!("select * from ({}) limit 5", rule.sql))?
+            .query_map([], |row| Ok(row.get::<_, Option<String>>(0)?.unwrap_or_default()))?
+            .collect::<Result<_, _>>()?;
+        if !rows.is_empty() {
+            broken.push(Broken { rule: rule.name, meaning: rule.meaning, rows });
+        }
+    }
+    Ok(broken)
+}
+
+/// Names of all rules, for the report.
+pub fn rules() -> impl Iterator<Item = &'static str> {
+    ["integrity_check", "foreign_key_check"].into_iter().chain(RULES.iter().map(|rule| rule.name))
+}

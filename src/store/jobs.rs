@@ -1,0 +1,499 @@
+//! The `job` table: queue, outbox and ledger at once.
+//!
+//! Publishing is one insert in the caller's transaction. A run is settled in the transaction of its
+//! effect, fenced by attempt and lease: whoever lost the lease gets [`SettleError::Stale`] and rolls
+//! its effect back. So effects in the books happen exactly once, calls outside at least once.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Row, named_params};
+use serde::Serialize;
+
+use super::{StoreError, Tx, instant, instant_maybe};
+use crate::domain::job::{Delivery, Job, JobState, Outcome, Queue};
+
+/// How a job is to be run.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms {
+    pub max_attempts: u32,
+    pub run_at: Option<Timestamp>,
+}
+
+/// What came of a publication.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Published {
+    New(i64),
+    /// A live job with the same key is there already.
+    Duplicate(i64),
+}
+
+impl Published {
+    pub fn id(self) -> i64 {
+        match self {
+            Published::New(id) | Published::Duplicate(id) => id,
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum SettleError {
+    /// The lease was lost, or the job settled by somebody else: the effect must not happen.
+    #[error("job {0} is no longer held by this run")]
+    Stale(i64),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<rusqlite::Error> for SettleError {
+    fn from(error: rusqlite::Error) -> SettleError {
+        SettleError::Store(error.into())
+    }
+}
+
+const INSERT: &str = "
+    insert into job (queue, kind, payload, state, attempt, max_attempts, run_at, lease_by, lease_until,
+                     unique_key, created_at, started_at)
+    values (:queue, :kind, :payload, :state, :attempt, :max_attempts, :run_at, :lease_by, :lease_until,
+            :unique_key, :now, :started_at)
+    on conflict (unique_key) where unique_key is not null and state in ('ready', 'running') do nothing";
+
+/// Publishes a job for the workers, visible once the transaction is on disk.
+pub fn publish(tx: &mut Tx<'_>, job: &Job, terms: Terms) -> Result<Published, StoreError> {
+    let run_at = terms.run_at.unwrap_or(tx.now);
+    let new = insert(tx, job, terms.max_attempts, run_at, None)?;
+    if run_at <= tx.now {
+        tx.job_ready();
+    }
+    Ok(new)
+}
+
+/// Publishes a job whose first run is the caller's own: nobody else gets it before `lease` is over
+/// or the process has died. The run counts as no attempt of the queue's.
+pub fn publish_held(
+    tx: &mut Tx<'_>,
+    job: &Job,
+    max_attempts: u32,
+    boot: &str,
+    lease: Duration,
+) -> Result<Delivery, StoreError> {
+    let id = insert(tx, job, max_attempts, tx.now, Some((boot, lease)))?.id();
+    Ok(Delivery {
+        id,
+        queue: job.queue(),
+        kind: job.kind().to_owned(),
+        payload: String::new(),
+        attempt: 0,
+        max_attempts,
+        generation: 0,
+        boot: boot.to_owned(),
+        started_at: tx.now,
+    })
+}
+
+fn insert(
+    tx: &Tx<'_>,
+    job: &Job,
+    max_attempts: u32,
+    run_at: Timestamp,
+    held: Option<(&str, Duration)>,
+) -> Result<Published, StoreError> {
+    let key = job.unique_key();
+    let lease_until = held.map(|(_, lease)| tx.now_ms() + lease.as_millis() as i64);
+    let inserted = tx.conn().prepare_cached(INSERT)?.execute(named_params! {
+        ":queue": job.queue().as_str(),
+        ":kind": job.kind(),
+        ":payload": job.payload().to_string(),
+        ":state": if held.is_some() { "running" } else { "ready" },
+        ":attempt": 0,
+        ":max_attempts": max_attempts,
+        ":run_at": run_at.as_millisecond(),
+        ":lease_by": held.map(|(boot, _)| boot),
+        ":lease_until": lease_until,
+        ":unique_key": key,
+        ":now": tx.now_ms(),
+        ":started_at": held.map(|_| tx.now_ms()),
+    })?;
+    if inserted == 1 {
+        return Ok(Published::New(tx.conn().last_insert_rowid()));
+    }
+    let id = tx
+        .conn()
+        .prepare_cached(
+            "select id from job where unique_key = ?1 and state in ('ready', 'running')",
+        )?
+        .query_row([key], |row| row.get(0))?;
+    Ok(Published::Duplicate(id))
+}
+
+/// Whether a claim would find anything.
+pub fn any_ready(conn: &Connection, queue: Queue, now_ms: i64) -> Result<bool, StoreError> {
+    Ok(conn
+        .prepare_cached(
+            "select 1 from job where queue = ?1 and state = 'ready' and run_at <= ?2
+                and not exists (select 1 from queue_pause where queue = ?1)",
+        )?
+        .exists((queue.as_str(), now_ms))?)
+}
+
+const CLAIM: &str = "
+    update job
+       set state = 'running', attempt = attempt + 1, lease_by = :boot, lease_until = :until,
+           started_at = :now
+     where id in (select id from job
+                   where queue = :queue and state = 'ready' and run_at <= :now
+                   order by run_at, id limit :free)
+       and not exists (select 1 from queue_pause where queue = :queue)
+    returning id, queue, kind, payload, attempt, max_attempts, generation, lease_by, started_at";
+
+/// Takes up to `free` ready jobs of a queue for this boot.
+pub fn claim(
+    tx: &Tx<'_>,
+    queue: Queue,
+    free: usize,
+    boot: &str,
+    lease: Duration,
+) -> Result<Vec<Delivery>, StoreError> {
+    let mut query = tx.conn().prepare_cached(CLAIM)?;
+    let rows = query.query_and_then(
+        named_params! {
+            ":queue": queue.as_str(),
+            ":free": free as i64,
+            ":boot": boot,
+            ":until": tx.now_ms() + lease.as_millis() as i64,
+            ":now": tx.now_ms(),
+        },
+        delivery,
+    )?;
+    let mut claimed: Vec<Delivery> = rows.collect::<Result<_, StoreError>>()?;
+    claimed.sort_by_key(|delivery| delivery.id);
+    Ok(claimed)
+}
+
+fn delivery(row: &Row<'_>) -> Result<Delivery, StoreError> {
+    let queue: String = row.get(1)?;
+    Ok(Delivery {
+        id: row.get(0)?,
+        queue: Queue::parse(&queue)
+            .ok_or(StoreError::Unreadable { table: "job", why: format!("queue {queue}") })?,
+        kind: row.get(2)?,
+        payload: row.get(3)?,
+        attempt: row.get(4)?,
+        max_attempts: row.get(5)?,
+        generation: row.get(6)?,
+        boot: row.get(7)?,
+        started_at: instant(row.get(8)?)?,
+    })
+}
+
+const SETTLE: &str = "
+    update job
+       set state = :state, attempt = :attempt, run_at = coalesce(:run_at, run_at), lease_by = null,
+           lease_until = null, finished_at = :finished_at, last_error = coalesce(:error, last_error)
+     where id = :id and state = 'running' and attempt = :held and generation = :generation
+       and lease_by = :boot";
+
+/// Ends a run, in the transaction of its effect.
+pub fn settle(tx: &mut Tx<'_>, held: &Delivery, outcome: &Outcome) -> Result<(), SettleError> {
+    let in_ms = |after: Duration| tx.now_ms() + after.as_millis() as i64;
+    let (state, attempt, run_at, error) = match outcome {
+        Outcome::Done => (JobState::Done, held.attempt, None, None),
+        Outcome::Retry { after, error } => {
+            (JobState::Ready, held.attempt, Some(in_ms(*after)), Some(error))
+        }
+        Outcome::Snooze { after, why } => {
+            (JobState::Ready, held.attempt.saturating_sub(1), Some(in_ms(*after)), Some(why))
+        }
+        Outcome::Dead { error } => (JobState::Dead, held.attempt, None, Some(error)),
+        Outcome::Cancelled { why } => (JobState::Cancelled, held.attempt, None, Some(why)),
+    };
+    let finished = matches!(state, JobState::Done | JobState::Dead | JobState::Cancelled);
+    let changed = tx.conn().prepare_cached(SETTLE)?.execute(named_params! {
+        ":id": held.id,
+        ":state": state.as_str(),
+        ":attempt": attempt,
+        ":run_at": run_at,
+        ":finished_at": finished.then(|| tx.now_ms()),
+        ":error": error,
+        ":held": held.attempt,
+        ":generation": held.generation,
+        ":boot": held.boot,
+    })?;
+    if changed == 0 {
+        return Err(SettleError::Stale(held.id));
+    }
+    if let Some(error) = error {
+        record(tx, held, outcome_name(outcome), error)?;
+    }
+    if run_at.is_some_and(|at| at <= tx.now_ms()) {
+        tx.job_ready();
+    }
+    Ok(())
+}
+
+fn outcome_name(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Done => "done",
+        Outcome::Retry { .. } => "retry",
+        Outcome::Snooze { .. } => "snooze",
+        Outcome::Dead { .. } => "dead",
+        Outcome::Cancelled { .. } => "cancelled",
+    }
+}
+
+const RECORD: &str = "
+    insert into job_attempt (job_id, generation, attempt, started_at, finished_at, outcome, error, boot)
+    values (:job, :generation, :attempt, :started_at, :now, :outcome, :error, :boot)";
+
+/// Keeps what a run that did not simply succeed had to say.
+fn record(tx: &Tx<'_>, held: &Delivery, outcome: &str, error: &str) -> Result<(), StoreError> {
+    tx.conn().prepare_cached(RECORD)?.execute(named_params! {
+        ":job": held.id,
+        ":generation": held.generation,
+        ":attempt": held.attempt,
+        ":started_at": held.started_at.as_millisecond(),
+        ":now": tx.now_ms(),
+        ":outcome": outcome,
+        ":error": error,
+        ":boot": held.boot,
+    })?;
+    Ok(())
+}
+
+/// Ends a held job that its holder has no use for any more: the books are settled without it.
+pub fn finish_live(tx: &Tx<'_>, unique_key: &str, why: &str) -> Result<bool, StoreError> {
+    let changed = tx
+        .conn()
+        .prepare_cached(
+            "update job set state = 'cancelled', lease_by = null, lease_until = null,
+                            finished_at = ?2, note = ?3
+              where unique_key = ?1 and state = 'ready'",
+        )?
+        .execute((unique_key, tx.now_ms(), why))?;
+    Ok(changed > 0)
+}
+
+const ORPHANS: &str = "
+    select id, queue, kind, payload, attempt, max_attempts, generation, lease_by, started_at, crashes
+      from job
+     where state = 'running' and (lease_until < :now or (:all and lease_by <> :boot))";
+
+/// Runs whose process died (`all`: every run of another boot, known dead because we hold the lock
+/// of the directory), or whose lease is over. With each, how often it had crashed before.
+pub fn orphans(
+    tx: &Tx<'_>,
+    boot: &str,
+    all: bool,
+) -> Result<Vec<(Delivery, u32)>, StoreError> {
+    let mut query = tx.conn().prepare_cached(ORPHANS)?;
+    query
+        .query_and_then(
+            named_params! { ":now": tx.now_ms(), ":all": all, ":boot": boot },
+            |row| Ok((delivery(row)?, row.get(9)?)),
+        )?
+        .collect()
+}
+
+/// Puts an orphan back at once. The attempt stays charged: nobody knows how far it came.
+pub fn put_back(tx: &mut Tx<'_>, orphan: &Delivery, why: &str) -> Result<(), StoreError> {
+    tx.conn()
+        .prepare_cached(
+            "update job set state = 'ready', run_at = ?2, lease_by = null, lease_until = null,
+                            attempt = min(attempt, max(max_attempts - 1, 0)),
+                            crashes = crashes + 1, last_error = ?3
+              where id = ?1 and state = 'running'",
+        )?
+        .execute((orphan.id, tx.now_ms(), why))?;
+    record(tx, orphan, "crashed", why)?;
+    tx.job_ready();
+    Ok(())
+}
+
+/// Gives back what this boot still holds, uncharged: at shut-down.
+pub fn give_back(tx: &Tx<'_>, boot: &str) -> Result<usize, StoreError> {
+    let given = tx.conn().execute(
+        "update job set state = 'ready', run_at = ?2, lease_by = null, lease_until = null,
+                        attempt = max(attempt - 1, 0)
+          where state = 'running' and lease_by = ?1",
+        (boot, tx.now_ms()),
+    )?;
+    Ok(given)
+}
+
+/// A person lets a dead job run again: attempts count anew, the history stays.
+pub fn replay(tx: &mut Tx<'_>, id: i64) -> Result<bool, StoreError> {
+    let changed = tx
+        .conn()
+        .prepare_cached(
+            "update job set state = 'ready', attempt = 0, crashes = 0, generation = generation + 1,
+                            run_at = ?2, finished_at = null
+              where id = ?1 and state = 'dead'",
+        )?
+        .execute((id, tx.now_ms()))?;
+    tx.job_ready();
+    Ok(changed > 0)
+}
+
+/// A person gives a dead job up, saying why.
+pub fn discard(tx: &Tx<'_>, id: i64, note: &str) -> Result<bool, StoreError> {
+    let changed = tx
+        .conn()
+        .prepare_cached(
+            "update job set state = 'cancelled', note = ?2, finished_at = ?3
+              where id = ?1 and state = 'dead'",
+        )?
+        .execute((id, note, tx.now_ms()))?;
+    Ok(changed > 0)
+}
+
+/// A job as people look at it.
+#[derive(Clone, Debug, Serialize)]
+pub struct JobRow {
+    pub id: i64,
+    pub queue: String,
+    pub kind: String,
+    #[serde(skip)]
+    pub payload: String,
+    pub state: String,
+    pub attempt: u32,
+    pub max_attempts: u32,
+    pub crashes: u32,
+    pub generation: u32,
+    pub run_at: Timestamp,
+    pub created_at: Timestamp,
+    pub started_at: Option<Timestamp>,
+    pub finished_at: Option<Timestamp>,
+    pub last_error: Option<String>,
+    pub note: Option<String>,
+}
+
+impl JobRow {
+    /// What the job is to do, if this version can read it.
+    pub fn job(&self) -> Option<Job> {
+        Job::decode(&self.kind, &self.payload).ok()
+    }
+}
+
+const ROW: &str = "id, queue, kind, payload, state, attempt, max_attempts, crashes, generation,
+                   run_at, created_at, started_at, finished_at, last_error, note";
+
+fn row(row: &Row<'_>) -> Result<JobRow, StoreError> {
+    Ok(JobRow {
+        id: row.get(0)?,
+        queue: row.get(1)?,
+        kind: row.get(2)?,
+        payload: row.get(3)?,
+        state: row.get(4)?,
+        attempt: row.get(5)?,
+        max_attempts: row.get(6)?,
+        crashes: row.get(7)?,
+        generation: row.get(8)?,
+        run_at: instant(row.get(9)?)?,
+        created_at: instant(row.get(10)?)?,
+        started_at: instant_maybe(row.get(11)?)?,
+        finished_at: instant_maybe(row.get(12)?)?,
+        last_error: row.get(13)?,
+        note: row.get(14)?,
+    })
+}
+
+pub fn get(conn: &Connection, id: i64) -> Result<Option<JobRow>, StoreError> {
+    let sql = format!("select {ROW} from job where id = ?1");
+    let mut query = conn.prepare_cached(&sql)?;
+    let found = query.query_row([id], |r| Ok(row(r))).optional()?;
+    found.transpose()
+}
+
+/// The live or dead job with this key, the newest.
+pub fn with_key(conn: &Connection, key: &str, state: JobState) -> Result<Option<i64>, StoreError> {
+    let id = match state {
+        JobState::Ready | JobState::Running => conn
+            .prepare_cached(
+                "select id from job where unique_key = ?1 and state in ('ready', 'running')",
+            )?
+            .query_row([key], |row| row.get(0))
+            .optional()?,
+        _ => conn
+            .prepare_cached("select id from job where unique_key = ?1 and state = ?2 order by id desc")?
+            .query_row((key, state.as_str()), |row| row.get(0))
+            .optional()?,
+    };
+    Ok(id)
+}
+
+/// Dead letters, newest first, below `before`.
+pub fn dead(
+    conn: &Connection,
+    before: Option<i64>,
+    limit: usize,
+) -> Result<Vec<JobRow>, StoreError> {
+    let sql = format!(
+        "select {ROW} from job where state = 'dead' and id < ?1 order by id desc limit ?2"
+    );
+    let mut query = conn.prepare_cached(&sql)?;
+    query.query_and_then((before.unwrap_or(i64::MAX), limit as i64), row)?.collect()
+}
+
+pub fn count_dead(conn: &Connection) -> Result<i64, StoreError> {
+    Ok(conn
+        .prepare_cached("select count(*) from job where state = 'dead'")?
+        .query_row([], |row| row.get(0))?)
+}
+
+/// One run that did not simply succeed.
+#[derive(Clone, Debug, Serialize)]
+pub struct AttemptRow {
+    pub generation: u32,
+    pub attempt: u32,
+    pub started_at: Timestamp,
+    pub finished_at: Timestamp,
+    pub outcome: String,
+    pub error: String,
+}
+
+pub fn attempts(conn: &Connection, id: i64) -> Result<Vec<AttemptRow>, StoreError> {
+    let mut query = conn.prepare_cached(
+        "select generation, attempt, started_at, finished_at, outcome, error
+           from job_attempt where job_id = ?1 order by id",
+    )?;
+    query
+        .query_and_then([id], |row| {
+            Ok(AttemptRow {
+                generation: row.get(0)?,
+                attempt: row.get(1)?,
+                started_at: instant(row.get(2)?)?,
+                finished_at: instant(row.get(3)?)?,
+                outcome: row.get(4)?,
+                error: row.get(5)?,
+            })
+        })?
+        .collect()
+}
+
+/// How full the queues are: queue, state, how many, since when the oldest waits.
+pub fn depths(conn: &Connection) -> Result<Vec<(String, String, i64, Timestamp)>, StoreError> {
+    let mut query = conn.prepare_cached(
+        "select queue, 'ready', count(*), min(run_at) from job where state = 'ready' group by queue
+         union all
+         select queue, 'running', count(*), min(started_at) from job where state = 'running' group by queue
+         union all
+         select queue, 'dead', count(*), min(created_at) from job where state = 'dead' group by queue",
+    )?;
+    query
+        .query_and_then([], |row| {
+            let oldest: Option<i64> = row.get(3)?;
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, instant(oldest.unwrap_or_default())?))
+        })?
+        .collect()
+}
+
+/// Removes finished jobs older than `before`, at most `limit`. Dead letters stay.
+pub fn prune(tx: &Tx<'_>, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
+    Ok(tx
+        .conn()
+        .prepare_cached(
+            "delete from job where id in (select id from job where state in ('done', 'cancelled')
+                and finished_at < ?1 order by finished_at limit ?2)",
+        )?
+        .execute((before.as_millisecond(), limit as i64))?)
+}
