@@ -1,7 +1,9 @@
 //! jeongsan (정산): payments and partner settlement through PortOne, in one binary and one SQLite file.
 
 pub mod adapters;
+pub mod config;
 pub mod domain;
 pub mod flow;
+pub mod jobs;
 pub mod sandbox;
 pub mod store;

@@ -29,7 +29,7 @@ use crate::{
         alert::Alert,
         cancellation::CancelCall,
         ids::{ImpUid, MerchantUid},
-        job::{Delivery, Outcome, Queue},
+        job::{Delivery, Queue},
         money::Won,
         payment::UnknownOrders,
         retry::{Backoff, Class},
@@ -126,7 +126,7 @@ pub trait Broker: Send + Sync {
 
     /// Called after the transaction that settled a job is on disk. The embedded broker has nothing
     /// to do then; one with messages acknowledges them.
-    fn settled<'a>(&'a self, delivery: &'a Delivery, outcome: &'a Outcome) -> BoxFuture<'a, ()>;
+    fn settled<'a>(&'a self, delivery: &'a Delivery) -> BoxFuture<'a, ()>;
 
     /// Whether it can hand out work now, and if not, why.
     fn health(&self) -> Result<(), String>;

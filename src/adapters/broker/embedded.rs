@@ -12,7 +12,7 @@ use futures::{
 use tokio::sync::watch;
 
 use crate::{
-    domain::job::{Delivery, Outcome, Queue},
+    domain::job::{Delivery, Queue},
     flow::{Broker, Policy},
     store::{Store, StoreError, jobs},
 };
@@ -108,7 +108,7 @@ impl Broker for Embedded {
         stream::unfold(start, Loop::next).boxed()
     }
 
-    fn settled<'a>(&'a self, _: &'a Delivery, _: &'a Outcome) -> BoxFuture<'a, ()> {
+    fn settled<'a>(&'a self, _: &'a Delivery) -> BoxFuture<'a, ()> {
         Box::pin(std::future::ready(()))
     }
 

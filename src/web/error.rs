@@ -1,0 +1,372 @@
+//! All errors of all flows, turned into an answer in one place.
+//!
+//! Programs get RFC 9457 `application/problem+json` with one stable `type` each, in Korean or
+//! English. The cause of what is our fault is logged here, once, and not told to the caller.
+
+use axum::{
+    Json,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde_json::{Map, Value, json};
+
+use super::lang::Lang;
+use crate::{
+    domain::{ids::NotAnId, order::WrongOrder, payment::NotCancellable, retry::Class},
+    flow::{
+        cancel_payment::CancelError, dead_letters::DeadLetterError, register_order::RegisterError,
+        release_hold::ReleaseError,
+    },
+    store::StoreError,
+};
+
+/// An answer that says what was wrong, what was expected, and what to do.
+#[derive(Clone, Debug)]
+pub struct Problem {
+    pub status: StatusCode,
+    /// The last part of `type`, stable for programs: `not-cancellable`.
+    pub kind: &'static str,
+    ko: String,
+    en: String,
+    extra: Map<String, Value>,
+    retry_after: Option<u64>,
+    lang: Lang,
+}
+
+impl Problem {
+    pub fn new(
+        status: StatusCode,
+        kind: &'static str,
+        ko: impl Into<String>,
+        en: impl Into<String>,
+    ) -> Problem {
+        Problem {
+            status,
+            kind,
+            ko: ko.into(),
+            en: en.into(),
+            extra: Map::new(),
+            retry_after: None,
+            lang: Lang::Ko,
+        }
+    }
+
+    pub fn with(mut self, name: &str, value: impl serde::Serialize) -> Problem {
+        let value = serde_json::to_value(value).unwrap_or(Value::Null);
+        self.extra.insert(name.to_owned(), value);
+        self
+    }
+
+    pub fn after(mut self, seconds: u64) -> Problem {
+        self.retry_after = Some(seconds);
+        self
+    }
+
+    pub fn lang(mut self, lang: Lang) -> Problem {
+        self.lang = lang;
+        self
+    }
+
+    /// The sentence for a person.
+    pub fn sentence(&self, lang: Lang) -> &str {
+        lang.t(&self.ko, &self.en)
+    }
+
+    pub fn bad_request(ko: impl Into<String>, en: impl Into<String>) -> Problem {
+        Problem::new(StatusCode::BAD_REQUEST, "bad-request", ko, en)
+    }
+
+    pub fn not_found(what: &str) -> Problem {
+        Problem::new(
+            StatusCode::NOT_FOUND,
+            "not-found",
+            format!("`{what}`을(를) 찾을 수 없습니다."),
+            format!("`{what}` is not known here."),
+        )
+    }
+
+    pub fn too_large(most: usize) -> Problem {
+        Problem::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "too-large",
+            format!("요청 본문이 너무 큽니다. 최대 {most}바이트까지 받습니다."),
+            format!("The body is too large: at most {most} bytes are taken."),
+        )
+    }
+
+    pub fn too_many(seconds: u64) -> Problem {
+        Problem::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "too-many-requests",
+            "요청이 너무 많습니다. 잠시 후 다시 시도하세요.",
+            "Too many requests: try again in a moment.",
+        )
+        .after(seconds)
+    }
+
+    pub fn full() -> Problem {
+        Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "overloaded",
+            "지금은 처리량이 가득 찼습니다. 잠시 후 다시 시도하세요.",
+            "The server is full right now: try again in a moment.",
+        )
+        .after(1)
+    }
+
+    pub fn unauthorized() -> Problem {
+        Problem::new(
+            StatusCode::UNAUTHORIZED,
+            "unauthorized",
+            "관리자 토큰이 필요합니다. `Authorization: Bearer …` 헤더로 보내거나 로그인하세요.",
+            "The admin token is needed: send `Authorization: Bearer …`, or sign in.",
+        )
+    }
+
+    pub fn cross_site() -> Problem {
+        Problem::new(
+            StatusCode::FORBIDDEN,
+            "cross-site",
+            "다른 사이트에서 온 요청이라 거부했습니다.",
+            "The request came from another site and was refused.",
+        )
+    }
+
+    fn internal() -> Problem {
+        Problem::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            "서버 내부 오류입니다. 바뀐 것은 없으며, 원인은 서버 로그에 있습니다.",
+            "Something went wrong inside. Nothing was changed; the cause is in the server's log.",
+        )
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut body = Map::new();
+        body.insert("type".into(), json!(format!("urn:jeongsan:problem:{}", self.kind)));
+        let title = self.status.canonical_reason().unwrap_or("Error");
+        body.insert("title".into(), json!(title));
+        body.insert("status".into(), json!(self.status.as_u16()));
+        body.insert("detail".into(), json!(self.sentence(self.lang)));
+        body.extend(self.extra);
+        let mut response = (self.status, Json(Value::Object(body))).into_response();
+        let headers = response.headers_mut();
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json; charset=utf-8"),
+        );
+        headers.insert(header::CONTENT_LANGUAGE, HeaderValue::from_static(self.lang.code()));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(seconds) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Problem {
+        match error {
+            StoreError::Busy | StoreError::Unavailable(_) | StoreError::Closed => {
+                tracing::warn!(%error, "answered 503");
+                Problem::full()
+            }
+            StoreError::Rule(_)
+            | StoreError::Unreadable { .. }
+            | StoreError::Panicked(_)
+            | StoreError::Sqlite(_) => {
+                tracing::error!(%error, "answered 500");
+                Problem::internal()
+            }
+        }
+    }
+}
+
+impl From<NotAnId> for Problem {
+    fn from(error: NotAnId) -> Problem {
+        Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "invalid-id",
+            format!("식별자가 올바르지 않습니다: 공백과 제어 문자 없이 1~255자여야 합니다. ({error})"),
+            format!("{error}."),
+        )
+    }
+}
+
+impl From<NotCancellable> for Problem {
+    fn from(error: NotCancellable) -> Problem {
+        let en = format!("{error}.");
+        let conflict = StatusCode::CONFLICT;
+        match error {
+            NotCancellable::NotPaid { status } => Problem::new(
+                conflict,
+                "not-cancellable",
+                format!("결제 상태가 {}입니다. 결제 완료된 건만 취소할 수 있습니다.", status.as_str()),
+                en,
+            )
+            .with("payment_status", status),
+            NotCancellable::InFlight { id, amount } => Problem::new(
+                conflict,
+                "cancel-in-progress",
+                format!("다른 취소({id}, {amount}원)가 진행 중입니다. 끝난 뒤 다시 시도하세요."),
+                en,
+            )
+            .with("cancellation", id)
+            .after(5),
+            NotCancellable::DeadLetter { id } => Problem::new(
+                conflict,
+                "cancel-dead-letter",
+                format!("취소 {id}가 데드레터에 있습니다. 먼저 재처리하거나 폐기하세요."),
+                en,
+            )
+            .with("cancellation", id),
+            NotCancellable::NothingLeft => {
+                Problem::new(conflict, "nothing-left", "이미 전액 취소된 결제입니다.", en)
+            }
+            NotCancellable::Amount { asked, left } => Problem::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "cancel-amount",
+                format!("{asked}원을 요청했지만 취소 가능한 금액은 {left}원입니다. 1~{left}원 사이로 요청하세요."),
+                en,
+            )
+            .with("balance", left),
+        }
+    }
+}
+
+impl From<CancelError> for Problem {
+    fn from(error: CancelError) -> Problem {
+        let en = format!("{error}.");
+        let wrong = StatusCode::UNPROCESSABLE_ENTITY;
+        match error {
+            CancelError::NotFound(id) => Problem::not_found(id.as_str()),
+            CancelError::NotCancellable(error) => error.into(),
+            CancelError::Reason => {
+                Problem::new(wrong, "cancel-reason", "취소 사유를 1~200자로 적어 주세요.", en)
+            }
+            CancelError::RefundAccount(field) => Problem::new(
+                wrong,
+                "refund-account",
+                format!("환불 계좌의 {field} 값은 1~60자여야 합니다."),
+                en,
+            ),
+            CancelError::Key => Problem::new(
+                StatusCode::BAD_REQUEST,
+                "idempotency-key",
+                "Idempotency-Key는 1~255자의 ASCII 문자여야 합니다.",
+                en,
+            ),
+            CancelError::KeyReused => Problem::new(
+                wrong,
+                "idempotency-key-reused",
+                "이 Idempotency-Key는 다른 요청에 이미 쓰였습니다. 새 키를 사용하세요.",
+                en,
+            ),
+            CancelError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<WrongOrder> for Problem {
+    fn from(error: WrongOrder) -> Problem {
+        Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "invalid-order",
+            format!("주문 내용이 맞지 않습니다: {error}."),
+            format!("{error}."),
+        )
+    }
+}
+
+impl From<RegisterError> for Problem {
+    fn from(error: RegisterError) -> Problem {
+        match error {
+            RegisterError::Taken(id) => Problem::new(
+                StatusCode::CONFLICT,
+                "order-taken",
+                format!("주문 `{id}`은(는) 다른 내용으로 이미 등록되어 있습니다. 다른 merchant_uid를 쓰세요."),
+                format!("The order `{id}` is registered with other contents: use another merchant_uid."),
+            ),
+            RegisterError::Refused(error) => Problem::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "order-refused",
+                format!("포트원이 주문 사전등록을 거절했습니다: {error}"),
+                format!("PortOne does not take the order: {error}"),
+            ),
+            RegisterError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<DeadLetterError> for Problem {
+    fn from(error: DeadLetterError) -> Problem {
+        let en = format!("{error}.");
+        match error {
+            DeadLetterError::NotFound(id) => Problem::not_found(&format!("dead letter {id}")),
+            DeadLetterError::Note => Problem::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "note-needed",
+                "폐기하는 이유를 1~500자로 적어 주세요.",
+                en,
+            ),
+            DeadLetterError::Gateway(error) => Problem::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "gateway-unavailable",
+                format!("취소가 실제로 처리되었는지 포트원에 확인할 수 없어 폐기하지 않았습니다({error}). 포트원이 응답할 때 다시 시도하거나 재처리하세요."),
+                en,
+            )
+            .after(if error.class == Class::Halt { 60 } else { 10 }),
+            DeadLetterError::Live => Problem::new(
+                StatusCode::CONFLICT,
+                "job-live",
+                "같은 일을 하는 작업이 이미 진행 중입니다.",
+                en,
+            ),
+            DeadLetterError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ReleaseError> for Problem {
+    fn from(error: ReleaseError) -> Problem {
+        let en = format!("{error}.");
+        match error {
+            ReleaseError::NotFound(id) => Problem::not_found(id.as_str()),
+            ReleaseError::NotHeld(id) => Problem::new(
+                StatusCode::CONFLICT,
+                "not-held",
+                format!("결제 `{id}`은(는) 보류 상태가 아닙니다."),
+                en,
+            ),
+            ReleaseError::Order => Problem::new(
+                StatusCode::CONFLICT,
+                "order-differs",
+                "등록된 주문과 맞지 않는 결제는 보류를 풀 수 없습니다. 결제를 취소하거나 주문을 바로잡으세요.",
+                en,
+            ),
+            ReleaseError::Note => Problem::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "note-needed",
+                "보류를 푸는 이유를 1~500자로 적어 주세요.",
+                en,
+            ),
+            ReleaseError::Store(error) => error.into(),
+        }
+    }
+}
+
+/// A handler of the API: its error knows the caller's language.
+pub trait InLang<T> {
+    fn lang(self, lang: Lang) -> Result<T, Problem>;
+}
+
+impl<T, E: Into<Problem>> InLang<T> for Result<T, E> {
+    fn lang(self, lang: Lang) -> Result<T, Problem> {
+        self.map_err(|error| error.into().lang(lang))
+    }
+}
