@@ -1,0 +1,7 @@
+//! The control page.
+use super::Inner;
+use axum::Router;
+use std::sync::Arc;
+pub(super) fn routes() -> Router<Arc<Inner>> {
+    Router::new()
+}
