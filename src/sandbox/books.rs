@@ -513,13 +513,8 @@ impl Books {
     }
 
     /// How many payments there are.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.payments.len()
-    }
-
-    /// Nothing was entered yet.
-    pub fn is_empty(&self) -> bool {
-        self.payments.is_empty()
     }
 
     /// Which payment a cancel call means: `imp_uid` wins, and a wrong one is not made good by a
@@ -712,8 +707,21 @@ impl Books {
 
     /// Recounts everything and says, in words, what does not add up. Empty is good.
     pub fn check(&self) -> Vec<String> {
+        let mut wrong = self.check_recent(self.payments.len());
+        let indexed: usize = self.by_instant.iter().map(BTreeSet::len).sum();
+        if indexed != self.payments.len() {
+            wrong.push(format!(
+                "{indexed} payments are indexed, {} are kept",
+                self.payments.len()
+            ));
+        }
+        wrong
+    }
+
+    /// Recounts the newest payments only.
+    pub fn check_recent(&self, most: usize) -> Vec<String> {
         let mut wrong = Vec::new();
-        for payment in &self.payments {
+        for payment in self.newest(most) {
             let id = &payment.imp_uid;
             let sum: i64 = payment.cancels.iter().map(|cancel| cancel.amount).sum();
             if sum != payment.cancel_amount {
@@ -725,7 +733,7 @@ impl Books {
             if sum > payment.amount {
                 wrong.push(format!("{id}: {sum} was given back of {}", payment.amount));
             }
-            if (payment.status == Status::Cancelled) != !payment.cancels.is_empty() {
+            if (payment.status == Status::Cancelled) == payment.cancels.is_empty() {
                 wrong.push(format!(
                     "{id}: is {} with {} cancels",
                     payment.status.word(),
@@ -745,13 +753,6 @@ impl Books {
             if ids.len() != payment.cancels.len() {
                 wrong.push(format!("{id}: two cancels share an id"));
             }
-        }
-        let indexed: usize = self.by_instant.iter().map(BTreeSet::len).sum();
-        if indexed != self.payments.len() {
-            wrong.push(format!(
-                "{indexed} payments are indexed, {} are kept",
-                self.payments.len()
-            ));
         }
         wrong
     }

@@ -289,7 +289,7 @@ impl Sandbox {
 
     /// How many payments are in the books.
     pub fn count(&self) -> usize {
-        lock(&self.inner.books).len()
+        lock(&self.inner.books).count()
     }
 
     /// The last 20,000 requests, oldest first, if they are kept at all.

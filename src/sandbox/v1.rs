@@ -903,7 +903,7 @@ impl Serialize for View<'_> {
         let card = charged && &*p.method == "card";
         let tail = p.imp_uid.trim_start_matches("imp_");
         let tail = tail.get(tail.len().saturating_sub(4)..).unwrap_or(tail);
-        let receipt = |id: &str| format!("{}/sandbox?receipt={id}", self.url);
+        let receipt = |id: &str| format!("{}/sandbox?q={id}", self.url);
         let mut map = serializer.serialize_map(None)?;
         macro_rules! put {
             ($($name:literal: $value:expr),* $(,)?) => {
