@@ -761,3 +761,173 @@ async fn it_stays_on_this_machine() {
     };
     assert!(Sandbox::start(config).await.is_err());
 }
+
+/// What a buyer's browser does with the window, without a browser.
+struct Window<'a> {
+    shop: &'a Shop,
+    page: String,
+}
+
+impl Window<'_> {
+    async fn open<'a>(shop: &'a Shop, params: &[(&str, &str)]) -> Window<'a> {
+        let mut all = vec![("code", "imp00000000"), ("name", "사과 <b>5kg</b>")];
+        all.extend(params);
+        let url = format!("{}/window", shop.sandbox.url());
+        let answer = shop.http.get(url).query(&all).send().await.unwrap();
+        let page = if answer.status().is_redirection() {
+            answer.headers()["location"].to_str().unwrap().to_owned()
+        } else {
+            assert!(answer.headers().contains_key("content-security-policy"));
+            answer.text().await.unwrap()
+        };
+        Window { shop, page }
+    }
+
+    fn imp_uid(&self) -> String {
+        let start = self.page.find("data-opened=\"").expect("it is open") + 13;
+        let end = self.page[start..].find('"').unwrap();
+        self.page[start..start + end].to_owned()
+    }
+
+    async fn choose(&self, method: &str, act: &str, way: (&str, &str)) -> Response {
+        let imp_uid = self.imp_uid();
+        let form = [
+            ("imp_uid", imp_uid.as_str()),
+            ("method", method),
+            ("act", act),
+            way,
+        ];
+        let url = format!("{}/window/pay", self.shop.sandbox.url());
+        self.shop.http.post(url).form(&form).send().await.unwrap()
+    }
+}
+
+const BACK: (&str, &str) = ("m_redirect_url", "http://127.0.0.1:9/return?shop=1");
+const FRAMED: (&str, &str) = ("origin", "http://127.0.0.1:9");
+
+#[tokio::test]
+async fn a_buyer_pays_and_is_sent_back() {
+    let merchant = Merchant::open().await;
+    let shop = Shop::open().await;
+    let order = [("merchant_uid", "o1"), ("amount", "23900")];
+    let hook = ("notice_url", merchant.url.as_str());
+    let window = Window::open(&shop, &[order[0], order[1], hook, BACK]).await;
+    assert!(window.page.contains("₩23,900"));
+    assert!(window.page.contains("사과 &lt;b&gt;5kg&lt;/b&gt;"));
+    let id = window.imp_uid();
+    assert_eq!(shop.sandbox.payment(&id).unwrap().status, Status::Ready);
+
+    let answer = window.choose("kakaopay", "pay", BACK).await;
+    assert_eq!(answer.status(), 303);
+    assert_eq!(
+        answer.headers()["location"],
+        format!("http://127.0.0.1:9/return?shop=1&imp_uid={id}&merchant_uid=o1&imp_success=true")
+    );
+    let payment = shop.sandbox.payment(&id).unwrap();
+    assert_eq!(
+        (payment.status, &*payment.method),
+        (Status::Paid, "kakaopay")
+    );
+    until("the webhook came", || merchant.got().len() == 1).await;
+
+    window.choose("kakaopay", "decline", BACK).await;
+    let after = shop.sandbox.payment(&id).unwrap();
+    assert_eq!(after, payment, "a choice is made once");
+    let again = Window::open(&shop, &[order[0], order[1], BACK]).await;
+    assert!(again.page.contains("error_code="), "it is paid already");
+}
+
+#[tokio::test]
+async fn a_window_that_failed_or_was_closed_says_so() {
+    let shop = Shop::open().await;
+    let order = [("merchant_uid", "o1"), ("amount", "100"), FRAMED];
+    let window = Window::open(&shop, &order).await;
+    let page = window.choose("card", "decline", FRAMED).await;
+    let page = page.text().await.unwrap();
+    assert!(page.contains("error_code") && page.contains("한도초과"));
+    let failed = shop.sandbox.payment(&window.imp_uid()).unwrap();
+    assert_eq!(failed.status, Status::Failed);
+
+    let window = Window::open(&shop, &order).await;
+    window.choose("card", "close", FRAMED).await;
+    let left = shop.sandbox.payment(&window.imp_uid()).unwrap();
+    assert_eq!(left.status, Status::Ready);
+    assert_eq!(shop.sandbox.deliveries().len(), 0, "neither is told");
+    assert_eq!(shop.sandbox.payments_of("o1").len(), 2);
+}
+
+#[tokio::test]
+async fn a_virtual_account_waits_for_its_deposit() {
+    let merchant = Merchant::open().await;
+    let shop = Shop::open().await;
+    shop.sandbox.set_webhook_url(Some(merchant.url.clone()));
+    let order = [("merchant_uid", "o1"), ("amount", "100"), FRAMED];
+    let window = Window::open(&shop, &order).await;
+    let id = window.imp_uid();
+    let page = window.choose("vbank", "pay", FRAMED).await;
+    let account = shop.sandbox.payment(&id).unwrap();
+    let number = account.vbank().unwrap().number.clone();
+    assert!(page.text().await.unwrap().contains(&number));
+    until("ready is told", || merchant.got().len() == 1).await;
+
+    let url = format!("{}/sandbox/payments/{id}/deposit", shop.sandbox.url());
+    shop.http.post(url).send().await.unwrap();
+    until("paid is told", || merchant.got().len() == 2).await;
+    let (_, read) = shop.get(&format!("/payments/{id}")).await;
+    assert_eq!(read["response"]["status"], "paid");
+    assert_eq!(read["response"]["vbank_num"], number);
+}
+
+#[tokio::test]
+async fn a_window_does_not_open_for_another_amount_than_was_registered() {
+    let shop = Shop::open().await;
+    let fields = json!({"merchant_uid": "o1", "amount": 1_000});
+    shop.post("/payments/prepare", fields).await;
+    let cheap = [("merchant_uid", "o1"), ("amount", "100"), FRAMED];
+    let window = Window::open(&shop, &cheap).await;
+    assert!(window.page.contains("error_code"));
+    assert!(!window.page.contains("data-opened"));
+    assert_eq!(shop.sandbox.count(), 0);
+    let right = [("merchant_uid", "o1"), ("amount", "1000"), FRAMED];
+    Window::open(&shop, &right).await.imp_uid();
+    let wrong = [("code", "imp1"), ("merchant_uid", "o2"), ("amount", "1")];
+    let url = format!("{}/window", shop.sandbox.url());
+    let answer = shop.http.get(url).query(&wrong).send().await.unwrap();
+    assert!(!answer.text().await.unwrap().contains("data-opened"));
+}
+
+#[tokio::test]
+async fn the_control_page_shows_text_as_text_in_two_languages() {
+    let merchant = Merchant::open().await;
+    let shop = Shop::open().await;
+    shop.sandbox.set_webhook_url(Some(merchant.url.clone()));
+    let id = shop
+        .sandbox
+        .pay(NewPayment {
+            name: "<script>alert(1)</script>".to_owned(),
+            ..order_of("o1", 12_000)
+        })
+        .unwrap();
+    let page = |query: &'static str| {
+        let get = shop
+            .http
+            .get(format!("{}/sandbox{query}", shop.sandbox.url()));
+        async { get.send().await.unwrap().text().await.unwrap() }
+    };
+    let korean = page("").await;
+    assert!(korean.contains("장애 스위치") && korean.contains("₩12,000"));
+    assert!(!korean.contains("<script>alert"));
+    assert!(!korean.contains(" style="), "nothing inline");
+    assert!(page("?lang=en").await.contains("Clear all"));
+    assert!(page("?q=nothing").await.contains("아직 결제가 없습니다"));
+
+    let url = format!("{}/sandbox/payments/{id}/cancel", shop.sandbox.url());
+    let form = |amount: &'static str| shop.http.post(&url).form(&[("amount", amount)]).send();
+    assert_eq!(form("5000").await.unwrap().status(), 303);
+    assert_eq!(shop.cancelled(&id), 5_000);
+    until("the console told it", || merchant.got().len() == 1).await;
+    let refused = form("7001").await.unwrap();
+    let to = refused.headers()["location"].to_str().unwrap().to_owned();
+    assert!(to.starts_with("/sandbox?error="));
+    assert_eq!(shop.cancelled(&id), 5_000);
+}

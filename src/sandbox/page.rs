@@ -326,9 +326,16 @@ impl View<'_> {
                             p.banner role="alert" { (self.look.error) }
                         }
                         (self.stats())
+                        nav.jump {
+                            a href="#payments" { (self.t("결제", "Payments")) }
+                            a href="#faults" { (self.t("장애", "Faults")) }
+                            a href="#slack" { "Slack" }
+                            a href="#deliveries" { (self.t("웹훅", "Webhooks")) }
+                            a href="#requests" { (self.t("요청", "Requests")) }
+                        }
                         div.columns {
-                            main { (self.payment_list()) (self.request_list()) }
-                            aside { (self.fault_list()) (self.slack_list()) (self.delivery_list()) (self.console()) }
+                            main { (self.payment_list()) (self.slack_list()) (self.delivery_list()) (self.request_list()) }
+                            aside { (self.fault_list()) (self.console()) }
                         }
                     }
                 }
@@ -380,7 +387,7 @@ impl View<'_> {
                 @if self.payments.is_empty() {
                     p.empty { (self.t("아직 결제가 없습니다.", "No payments yet.")) }
                 } @else {
-                    ul.rows { @for payment in &self.payments { (self.payment(payment)) } }
+                    ul.rows.scroll.tall { @for payment in &self.payments { (self.payment(payment)) } }
                 }
             }
         }

@@ -397,7 +397,11 @@ fn choices(lang: Lang, payment: &Payment, way: &Way, chosen: &str) -> Markup {
                 }
                 div.acts {
                     button.primary type="submit" name="act" value="pay" {
-                        (money(payment.amount, &payment.currency)) " " (lang.t("결제하기", "Pay"))
+                        @let amount = money(payment.amount, &payment.currency);
+                        @match lang {
+                            Lang::Ko => { (amount) " 결제하기" }
+                            Lang::En => { "Pay " (amount) }
+                        }
                     }
                     button.danger type="submit" name="act" value="decline" {
                         (lang.t("카드사 거절로 실패시키기", "Fail: card declined"))
