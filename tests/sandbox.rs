@@ -155,13 +155,15 @@ async fn a_token_is_the_same_until_it_is_over() {
     let life = first["expired_at"].as_i64().unwrap() - first["now"].as_i64().unwrap();
     assert!((1_799..=1_800).contains(&life), "{life}");
 
-    shop.sandbox.advance(Duration::from_secs(29 * 60 + 30));
+    shop.sandbox
+        .advance(Duration::from_secs(29 * 60 + 30))
+        .unwrap();
     let late = shop.new_token().await;
     assert_eq!(late["access_token"], first["access_token"]);
     let more = late["expired_at"].as_i64().unwrap() - first["expired_at"].as_i64().unwrap();
     assert_eq!(more, 300);
 
-    shop.sandbox.advance(Duration::from_secs(6 * 60));
+    shop.sandbox.advance(Duration::from_secs(6 * 60)).unwrap();
     assert_eq!(shop.get("/payments/imp_x").await.0, 401);
     let new = shop.new_token().await;
     assert_ne!(new["access_token"], first["access_token"]);
@@ -678,10 +680,13 @@ async fn the_books_outlive_a_restart() {
     )
     .await;
     let before = shop.sandbox.payment(&id);
+    shop.sandbox.advance(Duration::from_secs(DAY)).unwrap();
+    let moved = shop.sandbox.now();
     drop(shop);
 
     let shop = Shop::with(config).await;
     assert_eq!(shop.sandbox.payment(&id), before);
+    assert!(shop.sandbox.now() >= moved);
     assert_eq!(shop.sandbox.prepared("o2").unwrap().amount, 7);
     let rest = json!({"imp_uid": id, "amount": 6_000, "checksum": 6_000});
     assert_eq!(shop.cancel(rest).await.1["code"], 0);
@@ -930,4 +935,27 @@ async fn the_control_page_shows_text_as_text_in_two_languages() {
     let to = refused.headers()["location"].to_str().unwrap().to_owned();
     assert!(to.starts_with("/sandbox?error="));
     assert_eq!(shop.cancelled(&id), 5_000);
+}
+
+#[tokio::test]
+async fn a_webhook_is_tried_once_or_as_often_as_was_asked_for() {
+    let nobody = Some("http://127.0.0.1:9/hook".to_owned());
+    for (redeliver, tries) in [(None, 1), (Some(Duration::from_millis(5)), 6)] {
+        let shop = Shop::with(SandboxConfig {
+            webhook_url: nobody.clone(),
+            redeliver,
+            ..SandboxConfig::default()
+        })
+        .await;
+        let id = shop.paid("o1", 1_000);
+        shop.cancel(json!({"imp_uid": id, "enable_webhook": true}))
+            .await;
+        until("all tries are made", || {
+            shop.sandbox.calls("webhook") == tries
+        })
+        .await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert_eq!(shop.sandbox.calls("webhook"), tries);
+        assert!(shop.sandbox.deliveries().iter().all(|one| one.answer == 0));
+    }
 }

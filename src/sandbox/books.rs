@@ -8,6 +8,7 @@
 //! the ledger before it is taken into memory, hence before an answer leaves.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet, HashMap},
     fs::{File, OpenOptions},
     io::{BufRead, BufReader, Write},
@@ -21,6 +22,8 @@ use serde::{Deserialize, Serialize};
 pub const SEARCH_SPAN: i64 = 90 * 24 * 60 * 60;
 /// The most payments on one page of a search.
 pub const PAGE_LIMIT: usize = 1_000;
+/// Bytes of ledger that are written at once when many payments are entered.
+const LARGE_WRITE: usize = 1 << 20;
 
 /// What PortOne says of a payment. There is no word for "partly cancelled": any cancel makes it
 /// [`Status::Cancelled`], and only the amounts tell how much is left.
@@ -397,12 +400,14 @@ pub struct Found<'a> {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Entry<'a> {
-    Payment(std::borrow::Cow<'a, Payment>),
+    Payment(Cow<'a, Payment>),
     Cancel {
-        imp_uid: std::borrow::Cow<'a, str>,
-        cancel: std::borrow::Cow<'a, Cancel>,
+        imp_uid: Cow<'a, str>,
+        cancel: Cow<'a, Cancel>,
     },
-    Prepared(std::borrow::Cow<'a, Prepared>),
+    Prepared(Cow<'a, Prepared>),
+    /// Milliseconds that the books' clock is ahead, in all.
+    Ahead(i64),
 }
 
 /// All payments, with what is needed to find them.
@@ -414,6 +419,7 @@ pub struct Books {
     /// Per status, by that status's own instant.
     by_instant: [BTreeSet<(i64, u32)>; 4],
     prepared: HashMap<String, Prepared>,
+    ahead_ms: i64,
     ledger: Option<File>,
     /// Words that most payments share, kept once.
     words: BTreeMap<String, Arc<str>>,
@@ -454,41 +460,40 @@ impl Books {
     /// Enters a payment at `now` and gives its `imp_uid`.
     pub fn pay(&mut self, new: NewPayment, now: i64) -> Result<Arc<str>, BooksError> {
         let payment = self.draft(new, now)?;
-        self.write(&Entry::Payment(std::borrow::Cow::Borrowed(&payment)))?;
+        self.write(&Entry::Payment(Cow::Borrowed(&payment)))?;
         let id = payment.imp_uid.clone();
         self.put(payment);
         Ok(id)
     }
 
-    /// Enters many at once: one write for all of them.
+    /// Enters many at once, in large writes. Should a write fail, the books hold what the ledger does
+    /// not, and the error says so before anybody was answered.
     pub fn pay_many(
         &mut self,
         new: impl IntoIterator<Item = NewPayment>,
         now: i64,
     ) -> Result<Vec<Arc<str>>, BooksError> {
         let mut ids = Vec::new();
-        let ledger = self.ledger.take();
         let mut lines = Vec::new();
         let mut outcome = Ok(());
         for one in new {
-            match self.draft(one, now) {
-                Ok(payment) => {
-                    ids.push(payment.imp_uid.clone());
-                    if ledger.is_some() {
-                        push_line(
-                            &mut lines,
-                            &Entry::Payment(std::borrow::Cow::Borrowed(&payment)),
-                        );
-                    }
-                    self.put(payment);
-                }
+            let payment = match self.draft(one, now) {
+                Ok(payment) => payment,
                 Err(error) => {
                     outcome = Err(error);
                     break;
                 }
+            };
+            ids.push(payment.imp_uid.clone());
+            if let Some(file) = &mut self.ledger {
+                push_line(&mut lines, &Entry::Payment(Cow::Borrowed(&payment)));
+                if lines.len() > LARGE_WRITE {
+                    file.write_all(&lines)?;
+                    lines.clear();
+                }
             }
+            self.put(payment);
         }
-        self.ledger = ledger;
         if let Some(file) = &mut self.ledger {
             file.write_all(&lines)?;
         }
@@ -657,6 +662,19 @@ impl Books {
     /// What was registered for an order.
     pub fn prepared(&self, merchant_uid: &str) -> Option<&Prepared> {
         self.prepared.get(merchant_uid)
+    }
+
+    /// How far the books' clock is ahead of the machine's, in milliseconds.
+    pub fn ahead_ms(&self) -> i64 {
+        self.ahead_ms
+    }
+
+    /// Keeps how far the clock is ahead: payments made in a moved time must not lie in the future
+    /// after a restart.
+    pub fn set_ahead_ms(&mut self, ms: i64) -> Result<(), BooksError> {
+        self.write(&Entry::Ahead(ms))?;
+        self.ahead_ms = ms;
+        Ok(())
     }
 
     /// Payments of a status (any, if `None`) whose own instant lies in `from..=to`, UNIX seconds.
@@ -880,8 +898,8 @@ impl Books {
 
     fn enter_cancel(&mut self, imp_uid: &str, cancel: &Cancel) -> Result<(), BooksError> {
         let entry = Entry::Cancel {
-            imp_uid: std::borrow::Cow::Borrowed(imp_uid),
-            cancel: std::borrow::Cow::Borrowed(cancel),
+            imp_uid: Cow::Borrowed(imp_uid),
+            cancel: Cow::Borrowed(cancel),
         };
         self.write(&entry)?;
         self.put_cancel(imp_uid, cancel.clone());
@@ -889,14 +907,14 @@ impl Books {
     }
 
     fn enter_prepared(&mut self, prepared: Prepared) -> Result<(), BooksError> {
-        self.write(&Entry::Prepared(std::borrow::Cow::Borrowed(&prepared)))?;
+        self.write(&Entry::Prepared(Cow::Borrowed(&prepared)))?;
         self.prepared
             .insert(prepared.merchant_uid.clone(), prepared);
         Ok(())
     }
 
     fn replace(&mut self, payment: Payment) -> Result<(), BooksError> {
-        self.write(&Entry::Payment(std::borrow::Cow::Borrowed(&payment)))?;
+        self.write(&Entry::Payment(Cow::Borrowed(&payment)))?;
         self.put(payment);
         Ok(())
     }
@@ -916,6 +934,7 @@ impl Books {
         match entry {
             Entry::Payment(payment) => self.put(payment.into_owned()),
             Entry::Cancel { imp_uid, cancel } => self.put_cancel(&imp_uid, cancel.into_owned()),
+            Entry::Ahead(ms) => self.ahead_ms = ms,
             Entry::Prepared(prepared) => {
                 let prepared = prepared.into_owned();
                 self.prepared

@@ -1,5 +1,16 @@
 //! The sandbox told by programs of another process: the handle's methods as JSON.
 //!
+//! | call | does |
+//! | --- | --- |
+//! | `POST /sandbox/faults` | sets a [`Fault`]: `{"on":"cancel","kind":"do_then_drop","times":1}` |
+//! | `GET`, `DELETE /sandbox/faults` | lists, clears them |
+//! | `POST /sandbox/payments` | enters a [`NewPayment`], gives `{"imp_uid"}` |
+//! | `GET /sandbox/payments/{imp_uid}` | the payment as the books have it |
+//! | `GET /sandbox/requests?last=100` | what was asked of the sandbox |
+//! | `GET /sandbox/deliveries` | what became of webhooks |
+//! | `GET /sandbox/slack` | what Slack would have got |
+//! | `GET /sandbox/check` | what does not add up; `[]` is good |
+//!
 //! The control page's own forms are in `page`.
 
 use std::sync::Arc;

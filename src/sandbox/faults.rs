@@ -58,7 +58,7 @@ pub enum Kind {
         #[serde(default = "default_refusal")]
         message: String,
     },
-    /// This HTTP status, and nothing is done. The body is not JSON.
+    /// This HTTP status, and nothing is done. The body is JSON for a 4xx only.
     Status {
         status: u16,
         /// `Retry-After`, in seconds.

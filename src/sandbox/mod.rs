@@ -45,14 +45,14 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 pub use books::{
-    BooksError, Buyer, Cancel, CancelOrder, Extra, NewPayment, Payment, Prepared, Refusal, Status,
+    BooksError, Buyer, Cancel, Extra, NewPayment, Payment, Prepared, Refusal, Status,
     VirtualAccount,
 };
 pub use faults::{Fault, Kind, SCENARIOS, Scenario, Target};
 pub use log::{Outcome, SeenRequest};
 pub use webhooks::{Delivery, Encoding};
 
-use books::Books;
+use books::{Books, CancelOrder};
 use faults::Faults;
 use line::{Line, Lines};
 use log::Log;
@@ -70,9 +70,9 @@ pub struct SandboxConfig {
     pub webhook_url: Option<String>,
     /// How webhooks are encoded.
     pub webhook_encoding: Encoding,
-    /// Deliver again, 5 times a minute apart, after a network error or a 5xx. V1 does so only for
-    /// merchants that asked for it.
-    pub redeliver: bool,
+    /// Deliver again after a network error or a 5xx, up to 5 times with this pause. V1 does so only
+    /// for merchants that asked for it, and then pauses for a minute.
+    pub redeliver: Option<Duration>,
     /// A file that the books are kept in. Without one they end with the process.
     pub ledger: Option<PathBuf>,
     /// Whether payments made in the window are test-channel payments (`sandbox: true`).
@@ -90,7 +90,7 @@ impl Default for SandboxConfig {
             merchant_code: "imp00000000".to_owned(),
             webhook_url: None,
             webhook_encoding: Encoding::Json,
-            redeliver: false,
+            redeliver: None,
             ledger: None,
             test_channel: false,
             log_requests: true,
@@ -152,6 +152,7 @@ impl Sandbox {
             Some(path) => Books::open(path)?,
             None => Books::default(),
         };
+        let ahead = books.ahead_ms();
         let bind = |source| SandboxError::Bind {
             addr: config.bind,
             source,
@@ -172,7 +173,7 @@ impl Sandbox {
             deliveries: Mutex::default(),
             slack: Mutex::default(),
             http: webhooks::client().map_err(SandboxError::Client)?,
-            ahead: AtomicI64::new(0),
+            ahead: AtomicI64::new(ahead),
             stop: stop.clone(),
             config,
         });
@@ -338,9 +339,9 @@ impl Sandbox {
         *lock(&self.inner.token) = None;
     }
 
-    /// Moves the books' clock ahead.
-    pub fn advance(&self, by: Duration) {
-        self.inner.advance(by.as_millis() as i64);
+    /// Moves the books' clock ahead. With a ledger it stays ahead after a restart.
+    pub fn advance(&self, by: Duration) -> Result<(), BooksError> {
+        self.inner.advance(by.as_millis() as i64)
     }
 
     /// The books' clock, UNIX seconds.
@@ -372,8 +373,12 @@ impl Inner {
         self.now_ms().div_euclid(1_000)
     }
 
-    fn advance(&self, ms: i64) {
-        self.ahead.fetch_add(ms, Ordering::Relaxed);
+    fn advance(&self, ms: i64) -> Result<(), BooksError> {
+        let mut books = lock(&self.books);
+        let ahead = books.ahead_ms() + ms;
+        books.set_ahead_ms(ahead)?;
+        self.ahead.store(ahead, Ordering::Relaxed);
+        Ok(())
     }
 
     fn cancel_at_console(

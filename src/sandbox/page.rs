@@ -275,8 +275,9 @@ async fn clock(
     Query(look): Query<Look>,
     Form(form): Form<ClockForm>,
 ) -> Response {
-    inner.advance(form.ahead.clamp(0, 366 * 24 * 60 * 60) * 1_000);
-    look.back(None).into_response()
+    let moved = inner.advance(form.ahead.clamp(0, 366 * 24 * 60 * 60) * 1_000);
+    look.back(moved.err().map(|error| error.to_string()))
+        .into_response()
 }
 
 struct View<'a> {

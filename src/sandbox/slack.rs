@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     Router,
     body::Bytes,
-    extract::{ConnectInfo, State},
+    extract::State,
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
     routing::post,
@@ -13,9 +13,11 @@ use axum::{
 use serde_json::Value;
 
 use super::{
-    Inner, Line,
+    Inner,
     faults::{Kind, Target},
     lock,
+    log::Outcome,
+    v1::Call,
 };
 
 /// So many messages are kept.
@@ -32,58 +34,65 @@ pub(super) fn routes() -> Router<Arc<Inner>> {
     Router::new().route("/slack/{*hook}", post(receive))
 }
 
-async fn receive(
-    State(inner): State<Arc<Inner>>,
-    ConnectInfo(line): ConnectInfo<Line>,
-    body: Bytes,
-) -> Response {
-    inner.log.count(Target::Slack.word());
-    let cut = |line: &Line| {
-        line.cut();
+async fn receive(State(inner): State<Arc<Inner>>, call: Call, body: Bytes) -> Response {
+    let what = Target::Slack.word();
+    inner.log.count(what);
+    let fault = inner.faults.take(Target::Slack, None);
+    let hit = fault.is_some();
+    let note = |outcome| call.note(&inner, what, None, outcome, hit);
+    // Noted before the wait: a caller that gives up takes the rest of this with it.
+    let cut = async |done, ms| {
+        note(Outcome::Cut { done });
+        call.line.hold(ms).await;
+        call.line.cut();
         StatusCode::INTERNAL_SERVER_ERROR.into_response()
     };
-    match inner.faults.take(Target::Slack, None) {
-        None => take(&inner, &body),
+    let answered = |response: Response| {
+        let status = response.status().as_u16();
+        let code = if status == 200 { 0 } else { -1 };
+        note(Outcome::Answered { status, code });
+        response
+    };
+    match fault {
         Some(Kind::Status {
             status,
             retry_after,
         }) => {
-            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            let mut response = (status, words(status)).into_response();
+            let mut response = failure(status);
             if let Some(seconds) = retry_after {
                 response
                     .headers_mut()
                     .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
             }
-            response
+            answered(response)
         }
         Some(Kind::DoThenStatus { status }) => {
             take(&inner, &body);
-            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            (status, words(status)).into_response()
+            answered(failure(status))
         }
-        Some(Kind::Hang { ms }) => {
-            line.hold(ms).await;
-            cut(&line)
-        }
+        Some(Kind::Hang { ms }) => cut(false, ms).await,
         Some(Kind::DoThenHang { ms }) => {
             take(&inner, &body);
-            line.hold(ms).await;
-            cut(&line)
+            cut(true, ms).await
         }
-        Some(Kind::Drop) => cut(&line),
+        Some(Kind::Drop) => cut(false, 0).await,
         Some(Kind::DoThenDrop) => {
             take(&inner, &body);
-            cut(&line)
+            cut(true, 0).await
         }
         Some(Kind::Slow { ms }) => {
-            let answer = take(&inner, &body);
-            line.hold(ms).await;
-            answer
+            let response = answered(take(&inner, &body));
+            call.line.hold(ms).await;
+            response
         }
         // The others are about payments.
-        Some(_) => take(&inner, &body),
+        Some(_) | None => answered(take(&inner, &body)),
     }
+}
+
+fn failure(status: u16) -> Response {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    (status, words(status)).into_response()
 }
 
 fn words(status: StatusCode) -> &'static str {

@@ -67,9 +67,14 @@ pub(super) fn routes() -> Router<Arc<Inner>> {
 }
 
 /// A path that PortOne does not have, or that is not kept here.
-pub(super) async fn unknown(State(inner): State<Arc<Inner>>, uri: axum::http::Uri) -> Response {
+pub(super) async fn unknown(State(inner): State<Arc<Inner>>, call: Call) -> Response {
     inner.log.count("other");
-    let message = format!("{} is not part of the sandbox", uri.path());
+    let message = format!("{} is not part of the sandbox", call.parts.path);
+    let outcome = Outcome::Answered {
+        status: 404,
+        code: -1,
+    };
+    call.note(&inner, "other", None, outcome, false);
     answer(404, -1, &message).into_response()
 }
 
@@ -406,7 +411,7 @@ fn issue(inner: &Inner) -> impl Serialize + use<> {
 
 /// A request to the API, as far as its head tells.
 pub(super) struct Call {
-    line: Line,
+    pub(super) line: Line,
     parts: Head,
     query: String,
 }
@@ -494,7 +499,16 @@ impl Call {
                 status,
                 retry_after,
             } => {
-                let mut response = plain(status, "text/html", Body::from(NOT_JSON));
+                let mut response = match status {
+                    // What PortOne itself refuses is JSON; a 5xx may come from in front of it.
+                    401 => plain(
+                        status,
+                        JSON,
+                        Body::from(answer(401, -1, "Unauthorized").body),
+                    ),
+                    400..=499 => plain(status, JSON, Body::from(answer(status, -1, "").body)),
+                    _ => plain(status, "text/html", Body::from(NOT_JSON)),
+                };
                 if let Some(seconds) = retry_after {
                     response
                         .headers_mut()
@@ -580,7 +594,7 @@ impl Call {
         StatusCode::INTERNAL_SERVER_ERROR.into_response()
     }
 
-    fn note(
+    pub(super) fn note(
         &self,
         inner: &Inner,
         what: &'static str,

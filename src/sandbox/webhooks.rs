@@ -1,6 +1,6 @@
 //! Webhooks: a hint to the merchant's server that something happened.
 //!
-//! One try, as V1 does; five more, a minute apart, if the set-up says so. Not signed, and nothing in
+//! One try, as V1 does; five more, if the set-up says so. Not signed, and nothing in
 //! it but which payment to ask about.
 
 use std::{sync::Arc, time::Duration};
@@ -19,9 +19,8 @@ const REMEMBERED: usize = 1_000;
 const CONNECT: Duration = Duration::from_secs(10);
 const FIRST: Duration = Duration::from_secs(30);
 const AGAIN: Duration = Duration::from_secs(15);
-/// Further deliveries, and the pause before each.
+/// Further deliveries, if the set-up wants any.
 const REDELIVERIES: u32 = 5;
-const PAUSE: Duration = Duration::from_secs(60);
 
 /// How a webhook's body is written; a setting of the console.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
@@ -70,6 +69,9 @@ pub(super) fn client() -> Result<reqwest::Client, reqwest::Error> {
 }
 
 /// Tells the merchant, in a task of its own, what this payment's status is now. Faults apply.
+///
+/// PortOne sends none for payments that had no webhook when they were paid; here the present
+/// set-up counts, so that it can be set after payments were entered.
 pub(super) fn tell(inner: &Arc<Inner>, imp_uid: &str) {
     let Some((url, hook)) = address(inner, imp_uid) else {
         return;
@@ -135,23 +137,19 @@ async fn deliver(inner: &Inner, url: &str, hook: &Hook) {
         Some(_) | None => {}
     }
     for _ in 0..times {
-        let mut left = if inner.config.redeliver {
-            REDELIVERIES
-        } else {
-            0
-        };
+        let mut left = REDELIVERIES;
         let mut patience = FIRST;
         loop {
             let failed = match post(inner, url, hook, patience).await {
                 Ok((status, _)) => status >= 500,
                 Err(_) => true,
             };
-            if !failed || left == 0 {
+            let Some(pause) = inner.config.redeliver.filter(|_| failed && left > 0) else {
                 break;
-            }
+            };
             left -= 1;
             patience = AGAIN;
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(pause).await;
         }
     }
 }
