@@ -391,6 +391,8 @@ async fn money_goes_back_in_pieces_and_never_more_than_there_is() {
     assert_ne!(much["code"], 0);
     let (status, _) = shop.cancel(json!({"imp_uid": id, "amount": -1})).await;
     assert_eq!(status, 400);
+    let half = shop.cancel(json!({"imp_uid": id, "amount": 0.5})).await;
+    assert_eq!(half.0, 400, "there is no half won");
     assert_eq!(shop.cancelled(&id), 3_000);
 
     let (_, rest) = shop
@@ -958,4 +960,23 @@ async fn a_webhook_is_tried_once_or_as_often_as_was_asked_for() {
         assert_eq!(shop.sandbox.calls("webhook"), tries);
         assert!(shop.sandbox.deliveries().iter().all(|one| one.answer == 0));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fifty_at_once_with_one_checksum_cancel_once() {
+    let shop = Arc::new(Shop::open().await);
+    let id = shop.paid("o1", 10_000);
+    let calls = (0..50).map(|_| {
+        let (shop, id) = (shop.clone(), id.clone());
+        tokio::spawn(async move {
+            let order = json!({"imp_uid": id, "amount": 1_000, "checksum": 10_000});
+            shop.cancel(order).await.1["code"] == 0
+        })
+    });
+    let mut done = 0;
+    for call in calls.collect::<Vec<_>>() {
+        done += u32::from(call.await.unwrap());
+    }
+    assert_eq!(done, 1);
+    assert_eq!(shop.cancelled(&id), 1_000);
 }

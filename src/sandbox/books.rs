@@ -1144,6 +1144,62 @@ mod tests {
         assert!(books.check().is_empty());
     }
 
+    proptest::proptest! {
+        /// Whatever is asked, in whatever order: never more goes back than came, the books add up,
+        /// and the ledger tells the same story.
+        #[test]
+        fn the_books_add_up_and_replay(
+            steps in proptest::collection::vec((0u8..5, 0usize..3, -10i64..600, 0i64..1_200), 1..60),
+        ) {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("ledger.jsonl");
+            let mut books = Books::open(&path).unwrap();
+            let ids = ["imp_a", "imp_b", "imp_c"];
+            for id in ids {
+                books.pay(paid(id, id, 1_000, 10), 10).unwrap();
+            }
+            let mut later = Vec::new();
+            for (now, (what, which, amount, checksum)) in (11..).zip(steps) {
+                let id = ids[which];
+                let left = books.get(id).unwrap().left();
+                let checked = CancelOrder { amount: Some(amount), ..CancelOrder::default() };
+                let done = match what {
+                    0 => books.cancel(id, &part(amount, checksum), now).is_ok(),
+                    1 => books.cancel(id, &checked, now).is_ok(),
+                    2 => {
+                        if let Ok(cancel) = books.begin_cancel(id, &checked, now) {
+                            later.push((id, cancel));
+                        }
+                        false
+                    }
+                    3 => match later.pop() {
+                        Some((id, cancel)) => {
+                            books.finish_cancel(id, cancel, now).unwrap();
+                            continue;
+                        }
+                        None => false,
+                    },
+                    _ => books.cancel(id, &CancelOrder::default(), now).is_ok(),
+                };
+                let back = left - books.get(id).unwrap().left();
+                proptest::prop_assert_eq!(back > 0, done);
+                proptest::prop_assert!(what != 0 || !done || checksum == left);
+            }
+            proptest::prop_assert_eq!(books.check(), Vec::<String>::new());
+            for (id, cancel) in later {
+                books.finish_cancel(id, cancel, 99).unwrap();
+            }
+            proptest::prop_assert_eq!(books.check(), Vec::<String>::new());
+            let again = Books::open(&path).unwrap();
+            proptest::prop_assert_eq!(again.check(), Vec::<String>::new());
+            for id in ids {
+                let (then, now) = (books.get(id).unwrap(), again.get(id).unwrap());
+                proptest::prop_assert_eq!(&then.cancels, &now.cancels);
+                proptest::prop_assert_eq!(then.status, now.status);
+            }
+        }
+    }
+
     #[test]
     fn a_ledger_with_a_torn_last_line_opens_without_it() {
         let dir = tempfile::tempdir().unwrap();

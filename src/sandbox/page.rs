@@ -430,7 +430,7 @@ impl View<'_> {
                     }
                 }
                 details.menu {
-                    summary { (self.t("조작", "Act")) }
+                    summary { (self.t("조작", "Actions")) }
                     div.buttons {
                         @if waits {
                             form method="post" action=(path("deposit")) {
@@ -749,6 +749,6 @@ fn time_text(seconds: i64) -> String {
 
 fn clock_text(seconds: i64) -> String {
     zoned(seconds)
-        .map(|at| at.strftime("%Y-%m-%d %H:%M").to_string())
+        .map(|at| at.strftime("%m-%d %H:%M").to_string())
         .unwrap_or_default()
 }

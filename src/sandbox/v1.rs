@@ -263,10 +263,13 @@ async fn enter_prepared(inner: Arc<Inner>, call: Call, body: Bytes, again: bool)
         let missing = || Refusal::new(400, -1, "merchant_uid와 amount는 필수입니다.");
         let currency = text(&fields, "currency");
         let merchant_uid = order.clone().ok_or_else(missing)?;
-        let amount = number(&fields, "amount")?.ok_or_else(missing)?;
+        let unit = currency.as_deref().unwrap_or("KRW");
+        let amount = sum(&fields, "amount", unit)?
+            .filter(|&amount| amount > 0)
+            .ok_or_else(missing)?;
         let prepared = Prepared {
             merchant_uid,
-            amount: to_smallest(amount, currency.as_deref().unwrap_or("KRW")),
+            amount,
             currency,
         };
         let mut books = lock(&inner.books);
@@ -330,9 +333,7 @@ fn cancel_now(
     )?;
     let imp_uid = payment.imp_uid.clone();
     let currency = payment.currency.clone();
-    let smallest = |name: &str| {
-        Ok::<_, Refusal>(number(fields, name)?.map(|major| to_smallest(major, &currency)))
-    };
+    let smallest = |name: &str| sum(fields, name, &currency);
     let order = CancelOrder {
         amount: smallest("amount")?,
         tax_free: smallest("tax_free")?,
@@ -809,6 +810,23 @@ fn flag(fields: &Map<String, Value>, name: &str) -> bool {
         Some(Value::String(text)) => text == "true",
         _ => false,
     }
+}
+
+/// An amount in the smallest unit of its currency; a fraction of that unit is a mistake.
+fn sum(fields: &Map<String, Value>, name: &str, currency: &str) -> Result<Option<i64>, Refusal> {
+    let Some(major) = number(fields, name)? else {
+        return Ok(None);
+    };
+    let smallest = to_smallest(major, currency);
+    let back = smallest as f64 / f64::from(10u32.pow(decimals(currency)));
+    if (back - major).abs() > 1e-6 {
+        return Err(Refusal::new(
+            400,
+            -1,
+            format!("{name} 값이 올바르지 않습니다."),
+        ));
+    }
+    Ok(Some(smallest))
 }
 
 fn number(fields: &Map<String, Value>, name: &str) -> Result<Option<f64>, Refusal> {

@@ -178,9 +178,18 @@ async fn post(
             let detail = body.chars().take(200).collect();
             remember(inner, url, hook, *status, detail);
         }
-        Err(error) => remember(inner, url, hook, 0, error.to_string()),
+        Err(error) => remember(inner, url, hook, 0, cause(error)),
     }
     answer
+}
+
+/// The innermost cause: "connection refused" says more than "error sending request".
+fn cause(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
 }
 
 fn remember(inner: &Inner, url: &str, hook: &Hook, answer: u16, detail: String) {

@@ -55,7 +55,6 @@
     const before = document.activeElement;
     const frame = document.createElement("iframe");
     frame.title = "PortOne sandbox";
-    frame.setAttribute("allowtransparency", "true");
     dress(frame, {
       position: "fixed", inset: "0", width: "100%", height: "100%", border: "0",
       "z-index": "2147483647", "background-color": "rgba(15, 23, 42, 0.55)",
