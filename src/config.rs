@@ -40,15 +40,41 @@ const fn setting(
     expects: &'static str,
     doc: &'static str,
 ) -> Setting {
-    Setting { key, default: Some(default), optional: false, secret: false, expects, doc }
+    Setting {
+        key,
+        default: Some(default),
+        optional: false,
+        secret: false,
+        expects,
+        doc,
+    }
 }
 
 const fn optional(key: &'static str, expects: &'static str, doc: &'static str) -> Setting {
-    Setting { key, default: None, optional: true, secret: false, expects, doc }
+    Setting {
+        key,
+        default: None,
+        optional: true,
+        secret: false,
+        expects,
+        doc,
+    }
 }
 
-const fn secret(key: &'static str, optional: bool, expects: &'static str, doc: &'static str) -> Setting {
-    Setting { key, default: None, optional, secret: true, expects, doc }
+const fn secret(
+    key: &'static str,
+    optional: bool,
+    expects: &'static str,
+    doc: &'static str,
+) -> Setting {
+    Setting {
+        key,
+        default: None,
+        optional,
+        secret: true,
+        expects,
+        doc,
+    }
 }
 
 const DURATION: &str = "a time such as 250ms, 10s, 5m, 1h or 14d";
@@ -56,52 +82,271 @@ const COUNT: &str = "a whole number";
 
 /// All settings, in the order in which they are shown.
 pub const SETTINGS: &[Setting] = &[
-    setting("server.listen", "127.0.0.1:8080", "an address and port", "Where the server listens. Loopback unless you say otherwise: put a proxy with TLS in front."),
-    optional("server.public_url", "a URL such as https://pay.example.kr", "How people reach the server: in links, redirects and cookies. Default: http:// and server.listen."),
-    setting("server.trusted_proxies", "", "addresses, parted by commas", "Proxies whose X-Forwarded-For is believed."),
-    optional("pages.notice", "a few words", "Shown on top of every page, so that nobody takes a test system for the real one."),
+    setting(
+        "server.listen",
+        "127.0.0.1:8080",
+        "an address and port",
+        "Where the server listens. Loopback unless you say otherwise: put a proxy with TLS in front.",
+    ),
+    optional(
+        "server.public_url",
+        "a URL such as https://pay.example.kr",
+        "How people reach the server: in links, redirects and cookies. Default: http:// and server.listen.",
+    ),
+    setting(
+        "server.trusted_proxies",
+        "",
+        "addresses, parted by commas",
+        "Proxies whose X-Forwarded-For is believed.",
+    ),
+    optional(
+        "pages.notice",
+        "a few words",
+        "Shown on top of every page, so that nobody takes a test system for the real one.",
+    ),
     optional("pages.notice_url", "a URL", "Where those words lead."),
-    setting("data.dir", "./data", "a directory", "Where the database lies. Only its owner can enter."),
-    setting("portone.mode", "test", "`live` or `test`", "Whether payments are expected through live or test channels. The other kind is held."),
-    secret("portone.imp_key", false, "the REST API key of PortOne's console", "REST API key (REST API Key)."),
-    secret("portone.imp_secret", false, "the REST API secret of PortOne's console", "REST API secret (REST API Secret)."),
-    optional("portone.merchant_code", "a code such as imp00000000", "Merchant code (고객사 식별코드): the pay page needs it."),
-    optional("portone.channel_key", "a channel key of PortOne's console", "Channel that the pay page opens."),
-    optional("portone.pg", "a PG code such as html5_inicis.MOIxxxx", "PG that the pay page opens, where no channel key is used."),
-    optional("portone.tier", "a tier code", "Sub-merchant (하위 상점) on whose behalf calls are made."),
-    setting("portone.base_url", "https://api.iamport.kr", "a URL", "PortOne's REST API."),
-    setting("portone.sdk_url", "https://cdn.iamport.kr/v1/iamport.js", "a URL", "PortOne's browser SDK, loaded by the pay page."),
-    setting("portone.connect_timeout", "3s", DURATION, "How long connecting to PortOne may take."),
-    setting("portone.read_timeout", "60s", DURATION, "How long an answer may take. PortOne advises 60 s or more."),
-    setting("portone.webhook_sources", "52.78.100.19,52.78.48.223,52.78.5.241", "addresses, parted by commas", "PortOne's own addresses: no rate limit applies to them."),
-    setting("intake.budget", "5s", DURATION, "How long a webhook or callback waits for PortOne before it is answered 202."),
-    setting("intake.max_body", "65536", "a number of bytes", "Larger messages are answered 413."),
-    setting("intake.rate", "100", COUNT, "Messages that one address may send per second."),
-    setting("intake.unknown_ids", "30", COUNT, "Ids unknown to PortOne that one address may send per minute."),
-    setting("intake.in_flight", "512", COUNT, "Messages worked on at once; more are answered 503."),
-    setting("orders.unknown", "accept", "`accept` or `hold`", "What to do with a payment whose order nobody registered."),
-    setting("orders.default_partner", "house", "a partner's id", "To whom payments are owed whose order names nobody."),
-    setting("cancel.direct_attempts", "2", "1 to 10", "Calls to PortOne while the caller of a cancel waits."),
-    setting("cancel.budget", "10s", DURATION, "How long the caller of a cancel waits before it is answered 202."),
-    setting("cancel.queued_attempts", "1", "1 to 50", "Runs of the queued retry before the dead letter."),
-    setting("cancel.direct_backoff", "1s", DURATION, "Longest wait between two direct attempts."),
-    setting("cancel.backoff", "10s", DURATION, "Longest wait before the first queued retry; doubles with each."),
-    setting("cancel.backoff_max", "6h", DURATION, "The longest wait that the doubling reaches."),
-    setting("jobs.attempts", "20", "1 to 100", "Runs of a job that asks PortOne before it is a dead letter."),
-    setting("jobs.backoff", "5s", DURATION, "Longest wait before a job's second run; doubles with each."),
-    setting("jobs.backoff_max", "1h", DURATION, "The longest wait that the doubling reaches."),
-    setting("jobs.keep", "14d", DURATION, "How long finished jobs are kept. Dead letters stay."),
-    setting("jobs.shutdown", "20s", DURATION, "How long running jobs may go on when the server stops."),
-    setting("inbox.keep", "90d", DURATION, "How long webhook messages are kept."),
-    setting("sweep.cron", "*/10 * * * *", "a cron of five fields, in Seoul time", "When PortOne is asked for what no webhook told."),
-    setting("sweep.overlap", "1h", DURATION, "How far a sweep looks back beyond the last one's end."),
-    setting("sweep.first", "24h", DURATION, "How far the very first sweep looks back."),
-    setting("prune.cron", "30 4 * * *", "a cron of five fields, in Seoul time", "When old jobs and messages are removed."),
-    secret("slack.webhook_url", true, "an incoming-webhook URL", "Where alerts are sent. Without it they go to the log and the alerts page."),
-    secret("admin.token", true, "at least 32 characters", "The admin token. Without it one is made at the first start and printed once."),
-    setting("admin.session", "12h", DURATION, "How long a browser stays signed in."),
-    setting("log.format", "text", "`text` or `json`", "How log lines look."),
-    setting("log.level", "info", "a filter such as info or jeongsan=debug", "Which log lines are written."),
+    setting(
+        "data.dir",
+        "./data",
+        "a directory",
+        "Where the database lies. Only its owner can enter.",
+    ),
+    setting(
+        "portone.mode",
+        "test",
+        "`live` or `test`",
+        "Whether payments are expected through live or test channels. The other kind is held.",
+    ),
+    secret(
+        "portone.imp_key",
+        false,
+        "the REST API key of PortOne's console",
+        "REST API key (REST API Key).",
+    ),
+    secret(
+        "portone.imp_secret",
+        false,
+        "the REST API secret of PortOne's console",
+        "REST API secret (REST API Secret).",
+    ),
+    optional(
+        "portone.merchant_code",
+        "a code such as imp00000000",
+        "Merchant code (고객사 식별코드): the pay page needs it.",
+    ),
+    optional(
+        "portone.channel_key",
+        "a channel key of PortOne's console",
+        "Channel that the pay page opens.",
+    ),
+    optional(
+        "portone.pg",
+        "a PG code such as html5_inicis.MOIxxxx",
+        "PG that the pay page opens, where no channel key is used.",
+    ),
+    optional(
+        "portone.tier",
+        "a tier code",
+        "Sub-merchant (하위 상점) on whose behalf calls are made.",
+    ),
+    setting(
+        "portone.base_url",
+        "https://api.iamport.kr",
+        "a URL",
+        "PortOne's REST API.",
+    ),
+    setting(
+        "portone.sdk_url",
+        "https://cdn.iamport.kr/v1/iamport.js",
+        "a URL",
+        "PortOne's browser SDK, loaded by the pay page.",
+    ),
+    setting(
+        "portone.connect_timeout",
+        "3s",
+        DURATION,
+        "How long connecting to PortOne may take.",
+    ),
+    setting(
+        "portone.read_timeout",
+        "60s",
+        DURATION,
+        "How long an answer may take. PortOne advises 60 s or more.",
+    ),
+    setting(
+        "portone.webhook_sources",
+        "52.78.100.19,52.78.48.223,52.78.5.241",
+        "addresses, parted by commas",
+        "PortOne's own addresses: no rate limit applies to them.",
+    ),
+    setting(
+        "intake.budget",
+        "5s",
+        DURATION,
+        "How long a webhook or callback waits for PortOne before it is answered 202.",
+    ),
+    setting(
+        "intake.max_body",
+        "65536",
+        "a number of bytes",
+        "Larger messages are answered 413.",
+    ),
+    setting(
+        "intake.rate",
+        "100",
+        COUNT,
+        "Messages that one address may send per second.",
+    ),
+    setting(
+        "intake.unknown_ids",
+        "30",
+        COUNT,
+        "Ids unknown to PortOne that one address may send per minute.",
+    ),
+    setting(
+        "intake.in_flight",
+        "512",
+        COUNT,
+        "Messages worked on at once; more are answered 503.",
+    ),
+    setting(
+        "orders.unknown",
+        "accept",
+        "`accept` or `hold`",
+        "What to do with a payment whose order nobody registered.",
+    ),
+    setting(
+        "orders.default_partner",
+        "house",
+        "a partner's id",
+        "To whom payments are owed whose order names nobody.",
+    ),
+    setting(
+        "cancel.direct_attempts",
+        "2",
+        "1 to 10",
+        "Calls to PortOne while the caller of a cancel waits.",
+    ),
+    setting(
+        "cancel.budget",
+        "10s",
+        DURATION,
+        "How long the caller of a cancel waits before it is answered 202.",
+    ),
+    setting(
+        "cancel.queued_attempts",
+        "1",
+        "1 to 50",
+        "Runs of the queued retry before the dead letter.",
+    ),
+    setting(
+        "cancel.direct_backoff",
+        "1s",
+        DURATION,
+        "Longest wait between two direct attempts.",
+    ),
+    setting(
+        "cancel.backoff",
+        "10s",
+        DURATION,
+        "Longest wait before the first queued retry; doubles with each.",
+    ),
+    setting(
+        "cancel.backoff_max",
+        "6h",
+        DURATION,
+        "The longest wait that the doubling reaches.",
+    ),
+    setting(
+        "jobs.attempts",
+        "20",
+        "1 to 100",
+        "Runs of a job that asks PortOne before it is a dead letter.",
+    ),
+    setting(
+        "jobs.backoff",
+        "5s",
+        DURATION,
+        "Longest wait before a job's second run; doubles with each.",
+    ),
+    setting(
+        "jobs.backoff_max",
+        "1h",
+        DURATION,
+        "The longest wait that the doubling reaches.",
+    ),
+    setting(
+        "jobs.keep",
+        "14d",
+        DURATION,
+        "How long finished jobs are kept. Dead letters stay.",
+    ),
+    setting(
+        "jobs.shutdown",
+        "20s",
+        DURATION,
+        "How long running jobs may go on when the server stops.",
+    ),
+    setting(
+        "inbox.keep",
+        "90d",
+        DURATION,
+        "How long webhook messages are kept.",
+    ),
+    setting(
+        "sweep.cron",
+        "*/10 * * * *",
+        "a cron of five fields, in Seoul time",
+        "When PortOne is asked for what no webhook told.",
+    ),
+    setting(
+        "sweep.overlap",
+        "1h",
+        DURATION,
+        "How far a sweep looks back beyond the last one's end.",
+    ),
+    setting(
+        "sweep.first",
+        "24h",
+        DURATION,
+        "How far the very first sweep looks back.",
+    ),
+    setting(
+        "prune.cron",
+        "30 4 * * *",
+        "a cron of five fields, in Seoul time",
+        "When old jobs and messages are removed.",
+    ),
+    secret(
+        "slack.webhook_url",
+        true,
+        "an incoming-webhook URL",
+        "Where alerts are sent. Without it they go to the log and the alerts page.",
+    ),
+    secret(
+        "admin.token",
+        true,
+        "at least 32 characters",
+        "The admin token. Without it one is made at the first start and printed once.",
+    ),
+    setting(
+        "admin.session",
+        "12h",
+        DURATION,
+        "How long a browser stays signed in.",
+    ),
+    setting(
+        "log.format",
+        "text",
+        "`text` or `json`",
+        "How log lines look.",
+    ),
+    setting(
+        "log.level",
+        "info",
+        "a filter such as info or jeongsan=debug",
+        "Which log lines are written.",
+    ),
 ];
 
 /// Everything the server needs to know, checked.
@@ -145,7 +390,11 @@ pub struct ConfigErrors(pub Vec<String>);
 impl fmt::Display for ConfigErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let count = self.0.len();
-        writeln!(f, "{count} setting{} cannot be used:", if count == 1 { "" } else { "s" })?;
+        writeln!(
+            f,
+            "{count} setting{} cannot be used:",
+            if count == 1 { "" } else { "s" }
+        )?;
         for problem in &self.0 {
             writeln!(f, "  - {problem}")?;
         }
@@ -191,7 +440,9 @@ struct Reader {
 impl Reader {
     /// The setting's text and where it came from.
     fn text(&self, key: &str) -> Option<&(String, String)> {
-        self.values.get(key).filter(|(text, _)| !text.trim().is_empty())
+        self.values
+            .get(key)
+            .filter(|(text, _)| !text.trim().is_empty())
     }
 
     fn get<T>(&mut self, key: &'static str, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
@@ -211,7 +462,11 @@ impl Reader {
         };
         let parsed = parse(text.trim());
         if parsed.is_none() {
-            let shown = if setting.secret { "***".to_owned() } else { format!("`{text}`") };
+            let shown = if setting.secret {
+                "***".to_owned()
+            } else {
+                format!("`{text}`")
+            };
             self.problems.push(format!(
                 "{key} is {shown} (from {source}): expected {}",
                 setting.expects
@@ -222,11 +477,15 @@ impl Reader {
 
     fn duration(&mut self, key: &'static str) -> Option<Duration> {
         let most = Duration::from_secs(10 * 366 * 86_400);
-        self.get(key, |text| humantime::parse_duration(text).ok().filter(|d| *d <= most))
+        self.get(key, |text| {
+            humantime::parse_duration(text).ok().filter(|d| *d <= most)
+        })
     }
 
     fn within(&mut self, key: &'static str, least: u32, most: u32) -> Option<u32> {
-        self.get(key, |text| text.parse().ok().filter(|n| (least..=most).contains(n)))
+        self.get(key, |text| {
+            text.parse().ok().filter(|n| (least..=most).contains(n))
+        })
     }
 
     fn addresses(&mut self, key: &'static str) -> Option<Vec<IpAddr>> {
@@ -241,7 +500,9 @@ impl Reader {
 
     fn url(&mut self, key: &'static str) -> Option<Url> {
         self.get(key, |text| {
-            Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+            Url::parse(text)
+                .ok()
+                .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
         })
     }
 
@@ -255,7 +516,9 @@ impl Reader {
     }
 
     fn secret(&mut self, key: &'static str, least: usize) -> Option<SecretString> {
-        self.get(key, |text| (text.chars().count() >= least).then(|| text.to_owned().into()))
+        self.get(key, |text| {
+            (text.chars().count() >= least).then(|| text.to_owned().into())
+        })
     }
 }
 
@@ -296,14 +559,20 @@ fn read_file(
         Ok(table) => table,
         // The message quotes a line, and a line may hold a secret: only its place is told.
         Err(why) => {
-            let line = why.span().map_or(0, |span| text[..span.start].lines().count());
+            let line = why
+                .span()
+                .map_or(0, |span| text[..span.start].lines().count());
             let why = why.message();
-            return problems.push(format!("the file `{shown}` is not TOML: {why} (line {line})"));
+            return problems.push(format!(
+                "the file `{shown}` is not TOML: {why} (line {line})"
+            ));
         }
     };
     for (section, entries) in table {
         let toml::Value::Table(entries) = entries else {
-            problems.push(format!("`{section}` in `{shown}` is outside of a section such as [server]"));
+            problems.push(format!(
+                "`{section}` in `{shown}` is outside of a section such as [server]"
+            ));
             continue;
         };
         for (name, value) in entries {
@@ -318,7 +587,10 @@ fn read_file(
                 toml::Value::Boolean(flag) => flag.to_string(),
                 toml::Value::Array(list) => list
                     .iter()
-                    .map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned))
+                    .map(|item| {
+                        item.as_str()
+                            .map_or_else(|| item.to_string(), str::to_owned)
+                    })
                     .collect::<Vec<_>>()
                     .join(","),
                 _ => {
@@ -340,7 +612,10 @@ fn read_environment(
         if !name.starts_with("JEONGSAN_") || name == "JEONGSAN_CONFIG" {
             continue;
         }
-        if let Some(setting) = SETTINGS.iter().find(|setting| variable(setting.key) == name) {
+        if let Some(setting) = SETTINGS
+            .iter()
+            .find(|setting| variable(setting.key) == name)
+        {
             values.insert(setting.key, (text, name));
             continue;
         }
@@ -352,7 +627,9 @@ fn read_environment(
                 Ok(secret) => {
                     values.insert(setting.key, (secret.trim().to_owned(), name));
                 }
-                Err(why) => problems.push(format!("{name} names `{text}`, which cannot be read: {why}")),
+                Err(why) => problems.push(format!(
+                    "{name} names `{text}`, which cannot be read: {why}"
+                )),
             },
             None => problems.push(unknown(&name, "the environment")),
         }
@@ -361,14 +638,25 @@ fn read_environment(
 
 /// An unknown setting, with the one that may have been meant.
 fn unknown(name: &str, place: &str) -> String {
-    let wanted = name.to_lowercase().replace("jeongsan_", "").replace('_', ".");
+    let wanted = name
+        .to_lowercase()
+        .replace("jeongsan_", "")
+        .replace('_', ".");
     let near = SETTINGS
         .iter()
-        .map(|setting| (strsim::jaro_winkler(&wanted, &setting.key.replace('_', ".")), setting))
+        .map(|setting| {
+            (
+                strsim::jaro_winkler(&wanted, &setting.key.replace('_', ".")),
+                setting,
+            )
+        })
         .max_by(|a, b| a.0.total_cmp(&b.0));
     match near {
         Some((score, setting)) if score > 0.85 => {
-            format!("{place} sets `{name}`, which is no setting: did you mean {}?", setting.key)
+            format!(
+                "{place} sets `{name}`, which is no setting: did you mean {}?",
+                setting.key
+            )
         }
         _ => format!("{place} sets `{name}`, which is no setting"),
     }
@@ -396,7 +684,9 @@ fn build(mut r: Reader) -> Result<Config, ConfigErrors> {
     let channel_key = r.get("portone.channel_key", words);
     let pg = r.get("portone.pg", words);
     let tier = r.get("portone.tier", |text| {
-        text.bytes().all(|b| b.is_ascii_graphic()).then(|| text.to_owned())
+        text.bytes()
+            .all(|b| b.is_ascii_graphic())
+            .then(|| text.to_owned())
     });
     let base_url = r.url("portone.base_url");
     let sdk_url = r.url("portone.sdk_url");
@@ -414,7 +704,9 @@ fn build(mut r: Reader) -> Result<Config, ConfigErrors> {
         _ => None,
     });
     let default_partner = r.get("orders.default_partner", |text| {
-        crate::domain::ids::PartnerId::new(text).ok().map(String::from)
+        crate::domain::ids::PartnerId::new(text)
+            .ok()
+            .map(String::from)
     });
     let direct_attempts = r.within("cancel.direct_attempts", 1, 10);
     let cancel_budget = r.duration("cancel.budget");
@@ -444,7 +736,9 @@ fn build(mut r: Reader) -> Result<Config, ConfigErrors> {
         _ => None,
     });
     let log_level = r.get("log.level", |text| {
-        text.parse::<tracing_subscriber::filter::EnvFilter>().ok().map(|_| text.to_owned())
+        text.parse::<tracing_subscriber::filter::EnvFilter>()
+            .ok()
+            .map(|_| text.to_owned())
     });
     if let (Some(url), Some(false)) = (&base_url, test)
         && url.scheme() == "http"
@@ -471,7 +765,12 @@ fn build(mut r: Reader) -> Result<Config, ConfigErrors> {
                 read_timeout: read_timeout?,
                 tier,
             },
-            pay: PayPage { sdk_url: sdk_url?, merchant_code, channel_key, pg },
+            pay: PayPage {
+                sdk_url: sdk_url?,
+                merchant_code,
+                channel_key,
+                pg,
+            },
             webhook_sources: webhook_sources?,
             max_body: max_body? as usize,
             rate: rate?,
@@ -485,10 +784,19 @@ fn build(mut r: Reader) -> Result<Config, ConfigErrors> {
                 direct_attempts: direct_attempts?,
                 cancel_budget: cancel_budget?,
                 queued_attempts: queued_attempts?,
-                cancel_backoff: Backoff { base: cancel_base?, most: cancel_most? },
-                direct_backoff: Backoff { base: direct_backoff?, most: direct_backoff? },
+                cancel_backoff: Backoff {
+                    base: cancel_base?,
+                    most: cancel_most?,
+                },
+                direct_backoff: Backoff {
+                    base: direct_backoff?,
+                    most: direct_backoff?,
+                },
                 job_attempts: job_attempts?,
-                job_backoff: Backoff { base: job_base?, most: job_most? },
+                job_backoff: Backoff {
+                    base: job_base?,
+                    most: job_most?,
+                },
                 call_timeout: connect_timeout? + read_timeout?,
                 sweep_overlap: sweep_overlap?,
                 sweep_first: sweep_first?,
@@ -527,11 +835,17 @@ mod tests {
     use super::*;
 
     fn keys() -> Vec<(&'static str, String)> {
-        vec![("portone.imp_key", "key".into()), ("portone.imp_secret", "canary-secret".into())]
+        vec![
+            ("portone.imp_key", "key".into()),
+            ("portone.imp_secret", "canary-secret".into()),
+        ]
     }
 
     fn env(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
-        pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
+        pairs
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+            .collect()
     }
 
     #[test]
@@ -592,8 +906,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("jeongsan.toml");
         std::fs::write(&file, "[portone]\nimp_secret = \"canary-in-file\nmode=1").unwrap();
-        let errors = Config::load(Some(&file), [], &keys()).unwrap_err().to_string();
-        assert!(errors.contains("is not TOML") && errors.contains("line 2"), "{errors}");
+        let errors = Config::load(Some(&file), [], &keys())
+            .unwrap_err()
+            .to_string();
+        assert!(
+            errors.contains("is not TOML") && errors.contains("line 2"),
+            "{errors}"
+        );
         assert!(!errors.contains("canary-in-file"), "{errors}");
     }
 
@@ -624,7 +943,11 @@ mod tests {
         let help = help();
         for setting in SETTINGS {
             assert!(help.contains(&variable(setting.key)), "{}", setting.key);
-            assert!(setting.doc.ends_with('.') && !setting.expects.is_empty(), "{}", setting.key);
+            assert!(
+                setting.doc.ends_with('.') && !setting.expects.is_empty(),
+                "{}",
+                setting.key
+            );
         }
     }
 }

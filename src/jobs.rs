@@ -40,8 +40,16 @@ struct Failed {
 
 impl Failed {
     fn of_store(error: &StoreError) -> Failed {
-        let class = if error.is_transient() { Class::Transient } else { Class::Permanent };
-        Failed { class, what: error.to_string(), retry_after: None }
+        let class = if error.is_transient() {
+            Class::Transient
+        } else {
+            Class::Permanent
+        };
+        Failed {
+            class,
+            what: error.to_string(),
+            retry_after: None,
+        }
     }
 }
 
@@ -69,9 +77,11 @@ fn of_attempt(error: AttemptError) -> Option<Failed> {
     match error {
         AttemptError::Store(error) => Some(Failed::of_store(&error)),
         AttemptError::Settle(error) => of_settle(&error),
-        error @ AttemptError::Unreadable(..) => {
-            Some(Failed { class: Class::Permanent, what: error.to_string(), retry_after: None })
-        }
+        error @ AttemptError::Unreadable(..) => Some(Failed {
+            class: Class::Permanent,
+            what: error.to_string(),
+            retry_after: None,
+        }),
     }
 }
 
@@ -101,7 +111,11 @@ pub async fn run(ctx: &Ctx, held: Delivery) {
     };
     metrics::histogram!("jeongsan_job_seconds", "kind" => kind.clone())
         .record(started.elapsed().as_secs_f64());
-    let outcome = if failed.is_some() { "failed" } else { "settled" };
+    let outcome = if failed.is_some() {
+        "failed"
+    } else {
+        "settled"
+    };
     metrics::counter!("jeongsan_job_runs_total", "kind" => kind, "outcome" => outcome).increment(1);
     if let Some(failed) = failed
         && let Err(error) = settle(ctx, &held, failed).await
@@ -141,43 +155,68 @@ async fn attempt(ctx: &Ctx, held: &Delivery, job: Job) -> Option<Failed> {
 /// Which flow a job is.
 async fn flow(ctx: &Ctx, held: &Delivery, job: Job) -> Option<Failed> {
     match job {
-        Job::ConfirmPayment { inbox_id } => {
-            confirm_payment::confirm_queued(ctx, held, inbox_id).await.err().and_then(of_confirm)
-        }
-        Job::RetryCancel { cancellation } => {
-            retry_cancel::retry_cancel(ctx, held, cancellation).await.err().and_then(of_attempt)
-        }
+        Job::ConfirmPayment { inbox_id } => confirm_payment::confirm_queued(ctx, held, inbox_id)
+            .await
+            .err()
+            .and_then(of_confirm),
+        Job::RetryCancel { cancellation } => retry_cancel::retry_cancel(ctx, held, cancellation)
+            .await
+            .err()
+            .and_then(of_attempt),
         Job::PrepareOrder { merchant_uid } => prepare_order::prepare_order(ctx, held, merchant_uid)
             .await
             .err()
             .and_then(of_confirm),
-        Job::SendAlert { alert_id } => {
-            send_alert::send_alert(ctx, held, alert_id).await.err().and_then(of_send)
-        }
-        Job::Sweep { until } => sweep::sweep(ctx, held, until).await.err().and_then(of_confirm),
-        Job::Prune { until } => prune::prune(ctx, held, until).await.err().and_then(of_confirm),
+        Job::SendAlert { alert_id } => send_alert::send_alert(ctx, held, alert_id)
+            .await
+            .err()
+            .and_then(of_send),
+        Job::Sweep { until } => sweep::sweep(ctx, held, until)
+            .await
+            .err()
+            .and_then(of_confirm),
+        Job::Prune { until } => prune::prune(ctx, held, until)
+            .await
+            .err()
+            .and_then(of_confirm),
     }
 }
 
 /// Ends a run that its flow did not end: by the error's class and the attempts that are left.
 async fn settle(ctx: &Ctx, held: &Delivery, failed: Failed) -> Result<(), SettleError> {
-    let Failed { class, what, retry_after } = failed;
+    let Failed {
+        class,
+        what,
+        retry_after,
+    } = failed;
     let (job, kind, attempt) = (held.id, &held.kind, held.attempt);
     if class == Class::Permanent {
         tracing::error!(job, kind, attempt, error = %what, "a job failed for good");
     } else {
         tracing::warn!(job, kind, attempt, error = %what, "a job failed");
     }
-    let wait = ctx.policy.job_backoff.wait(held.attempt, crate::flow::dice());
+    let wait = ctx
+        .policy
+        .job_backoff
+        .wait(held.attempt, crate::flow::dice());
     let after = retry_after.unwrap_or_default().max(wait);
     let held = held.clone();
     ctx.store
         .write(move |tx| {
             let ended = match class {
                 Class::Halt => {
-                    let alert = crate::domain::alert::Alert::GatewayHalted { error: what.clone() };
+                    let alert = crate::domain::alert::Alert::GatewayHalted {
+                        error: what.clone(),
+                    };
                     crate::flow::raise_alert::raise(tx, &alert, None)?;
-                    jobs::settle(tx, &held, &Outcome::Snooze { after: HALTED, why: what })
+                    jobs::settle(
+                        tx,
+                        &held,
+                        &Outcome::Snooze {
+                            after: HALTED,
+                            why: what,
+                        },
+                    )
                 }
                 Class::Permanent => bury(tx, &held, &what),
                 Class::Transient | Class::Unknown if !held.may_retry() => bury(tx, &held, &what),
@@ -213,9 +252,16 @@ pub fn workers(ctx: &Ctx, broker: &Arc<dyn Broker>) -> Monitor {
         true
     });
     for queue in Queue::ALL {
-        let runner = Runner { ctx: ctx.clone(), broker: broker.clone() };
+        let runner = Runner {
+            ctx: ctx.clone(),
+            broker: broker.clone(),
+        };
         monitor = monitor.register(move |_| {
-            let jobs = runner.broker.deliveries(queue).map(Ok::<_, std::convert::Infallible>).boxed();
+            let jobs = runner
+                .broker
+                .deliveries(queue)
+                .map(Ok::<_, std::convert::Infallible>)
+                .boxed();
             WorkerBuilder::new(queue.as_str())
                 .backend(jobs)
                 .concurrency(queue.concurrency())
@@ -236,7 +282,9 @@ pub async fn drain(ctx: &Ctx) -> Result<usize, StoreError> {
             let boot = ctx.boot.clone();
             let lease = ctx.policy.job_lease(queue);
             claimed.extend(
-                ctx.store.write(move |tx| jobs::claim(tx, queue, 16, &boot, lease)).await?,
+                ctx.store
+                    .write(move |tx| jobs::claim(tx, queue, 16, &boot, lease))
+                    .await?,
             );
         }
         if claimed.is_empty() {

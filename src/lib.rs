@@ -1,9 +1,11 @@
 //! jeongsan (정산): payments and partner settlement through PortOne, in one binary and one SQLite file.
 
 pub mod adapters;
+pub mod app;
 pub mod config;
 pub mod domain;
 pub mod flow;
 pub mod jobs;
 pub mod sandbox;
 pub mod store;
+pub mod web;

@@ -39,13 +39,23 @@ impl Slack {
     }
 
     async fn post(&self, note: &Note) -> Result<(), NotifyError> {
-        let failed = |class, what: String, retry_after| NotifyError { class, what, retry_after };
+        let failed = |class, what: String, retry_after| NotifyError {
+            class,
+            what,
+            retry_after,
+        };
         let url = Url::parse(self.url.expose_secret())
             .map_err(|_| failed(Class::Permanent, "Slack's URL cannot be read".into(), None))?;
-        let answer = self.http.post(url).json(&payload(note)).send().await.map_err(|error| {
-            let what = format!("Slack cannot be reached: {}", error.without_url());
-            failed(Class::Transient, what, None)
-        })?;
+        let answer = self
+            .http
+            .post(url)
+            .json(&payload(note))
+            .send()
+            .await
+            .map_err(|error| {
+                let what = format!("Slack cannot be reached: {}", error.without_url());
+                failed(Class::Transient, what, None)
+            })?;
         let status = answer.status();
         if status.is_success() {
             return Ok(());
@@ -56,7 +66,11 @@ impl Slack {
             .and_then(|value| value.to_str().ok()?.trim().parse().ok())
             .map(|seconds: u64| Duration::from_secs(seconds.min(3600)));
         let passing = status.as_u16() == 429 || status.as_u16() == 408 || status.is_server_error();
-        let class = if passing { Class::Transient } else { Class::Permanent };
+        let class = if passing {
+            Class::Transient
+        } else {
+            Class::Permanent
+        };
         let what = format!("Slack answered HTTP {}", status.as_u16());
         Err(failed(class, what, retry_after))
     }
@@ -75,8 +89,14 @@ impl Notifier for Slack {
 /// Text from outside, so that it neither mentions anybody nor links anywhere.
 /// Slack's rule: these three characters are escaped, all others are literal.
 fn escaped(text: &str) -> String {
-    let text: String = text.chars().filter(|c| !c.is_control()).take(LONGEST_TEXT).collect();
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+    let text: String = text
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(LONGEST_TEXT)
+        .collect();
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
 }
 
 fn field(name: &str, value: &str) -> Value {
@@ -121,7 +141,14 @@ pub fn payload(note: &Note) -> Value {
 /// Title, fields and running text of each alert.
 fn words(alert: &Alert) -> (String, Vec<Value>, String) {
     match alert {
-        Alert::CancelRetrying { imp_uid, cancellation, amount, reason, error, attempts } => (
+        Alert::CancelRetrying {
+            imp_uid,
+            cancellation,
+            amount,
+            reason,
+            error,
+            attempts,
+        } => (
             "결제 취소 재시도 중 · Cancel is being retried".into(),
             vec![
                 field("결제 · Payment", imp_uid.as_str()),
@@ -132,7 +159,15 @@ fn words(alert: &Alert) -> (String, Vec<Value>, String) {
             ],
             error.clone(),
         ),
-        Alert::CancelDead { imp_uid, cancellation, amount, reason, error, attempts, job_id } => (
+        Alert::CancelDead {
+            imp_uid,
+            cancellation,
+            amount,
+            reason,
+            error,
+            attempts,
+            job_id,
+        } => (
             "결제 취소 실패 — 수동 처리 필요 · Cancel failed, a person is needed".into(),
             vec![
                 field("결제 · Payment", imp_uid.as_str()),
@@ -144,7 +179,12 @@ fn words(alert: &Alert) -> (String, Vec<Value>, String) {
             ],
             error.clone(),
         ),
-        Alert::JobDead { job_id, kind, error, attempts } => (
+        Alert::JobDead {
+            job_id,
+            kind,
+            error,
+            attempts,
+        } => (
             "작업 실패 — 수동 처리 필요 · A job is a dead letter".into(),
             vec![
                 field("작업 · Job", &format!("{kind} #{job_id}")),
@@ -152,7 +192,12 @@ fn words(alert: &Alert) -> (String, Vec<Value>, String) {
             ],
             error.clone(),
         ),
-        Alert::PaymentHeld { imp_uid, merchant_uid, amount, why } => (
+        Alert::PaymentHeld {
+            imp_uid,
+            merchant_uid,
+            amount,
+            why,
+        } => (
             "확인이 필요한 결제 · A payment does not fit".into(),
             vec![
                 field("결제 · Payment", imp_uid.as_str()),
@@ -171,9 +216,11 @@ fn words(alert: &Alert) -> (String, Vec<Value>, String) {
             Vec::new(),
             error.clone(),
         ),
-        Alert::GatewayBack => {
-            ("포트원 호출 재개 · PortOne takes our calls again".into(), Vec::new(), String::new())
-        }
+        Alert::GatewayBack => (
+            "포트원 호출 재개 · PortOne takes our calls again".into(),
+            Vec::new(),
+            String::new(),
+        ),
     }
 }
 

@@ -50,9 +50,19 @@ pub enum Alert {
         job_id: i64,
     },
     /// Any other job is a dead letter.
-    JobDead { job_id: i64, kind: String, error: String, attempts: u32 },
+    JobDead {
+        job_id: i64,
+        kind: String,
+        error: String,
+        attempts: u32,
+    },
     /// A payment does not fit what was expected.
-    PaymentHeld { imp_uid: ImpUid, merchant_uid: String, amount: Won, why: String },
+    PaymentHeld {
+        imp_uid: ImpUid,
+        merchant_uid: String,
+        amount: Won,
+        why: String,
+    },
     /// PortOne answered something that no payment can be; the books were left as they are.
     Contradiction { imp_uid: ImpUid, why: String },
     /// PortOne refuses our credentials: calls are stopped.

@@ -102,7 +102,10 @@ mod tests {
         for wrong in ["2026-13-01", "yesterday", "", "0001-01-01", "20260806x"] {
             assert!(wrong.parse::<KstDay>().is_err(), "{wrong}");
         }
-        assert_eq!("2024-02-29".parse::<KstDay>().unwrap().to_string(), "2024-02-29");
+        assert_eq!(
+            "2024-02-29".parse::<KstDay>().unwrap().to_string(),
+            "2024-02-29"
+        );
     }
 
     proptest::proptest! {

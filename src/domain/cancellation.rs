@@ -25,8 +25,13 @@ pub enum Fate {
 }
 
 impl Fate {
-    pub const ALL: [Fate; 5] =
-        [Fate::Requested, Fate::Done, Fate::Dead, Fate::Discarded, Fate::Superseded];
+    pub const ALL: [Fate; 5] = [
+        Fate::Requested,
+        Fate::Done,
+        Fate::Dead,
+        Fate::Discarded,
+        Fate::Superseded,
+    ];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -54,7 +59,11 @@ pub fn marked_reason(id: &CancellationId, reason: &str) -> String {
     let mark = format!("[{id}]");
     let room = LONGEST_REASON.saturating_sub(mark.chars().count() + 1);
     let words: String = reason.trim().chars().take(room).collect();
-    if words.is_empty() { mark } else { format!("{words} {mark}") }
+    if words.is_empty() {
+        mark
+    } else {
+        format!("{words} {mark}")
+    }
 }
 
 /// Our id in a reason that came back from PortOne.
@@ -62,7 +71,9 @@ pub fn mark_in(reason: &str) -> Option<CancellationId> {
     let (_, tail) = reason.rsplit_once("[c")?;
     let (ulid, _) = tail.split_once(']')?;
     let is_ulid = ulid.len() == 26 && ulid.bytes().all(|b| b.is_ascii_alphanumeric());
-    is_ulid.then(|| CancellationId::new(format!("c{ulid}")).ok()).flatten()
+    is_ulid
+        .then(|| CancellationId::new(format!("c{ulid}")).ok())
+        .flatten()
 }
 
 /// A cancellation as our books hold it, as far as matching needs it.
@@ -77,7 +88,10 @@ pub struct Booked {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Found {
     /// The one that we asked for.
-    Ours { id: CancellationId, entry: SeenCancel },
+    Ours {
+        id: CancellationId,
+        entry: SeenCancel,
+    },
     /// Made elsewhere: in PortOne's console, or by another system.
     Elsewhere { entry: SeenCancel },
 }
@@ -90,7 +104,10 @@ pub fn find_new(booked: &[Booked], seen: &[SeenCancel]) -> Vec<Found> {
     let mut taken: Vec<CancellationId> = Vec::new();
     let mut found = Vec::new();
     for entry in seen {
-        if booked.iter().any(|b| b.key.as_deref() == Some(entry.key.as_str())) {
+        if booked
+            .iter()
+            .any(|b| b.key.as_deref() == Some(entry.key.as_str()))
+        {
             continue;
         }
         let ours = mark_in(&entry.reason).filter(|id| {
@@ -99,9 +116,14 @@ pub fn find_new(booked: &[Booked], seen: &[SeenCancel]) -> Vec<Found> {
         found.push(match ours {
             Some(id) => {
                 taken.push(id.clone());
-                Found::Ours { id, entry: entry.clone() }
+                Found::Ours {
+                    id,
+                    entry: entry.clone(),
+                }
             }
-            None => Found::Elsewhere { entry: entry.clone() },
+            None => Found::Elsewhere {
+                entry: entry.clone(),
+            },
         });
     }
     found
@@ -194,7 +216,11 @@ mod tests {
     use super::*;
 
     fn id(n: u8) -> CancellationId {
-        CancellationId::new(format!("c01ARZ3NDEKTSV4RRFFQ69G5FA{}", char::from(b'A' + n))).unwrap()
+        CancellationId::new(format!(
+            "c01ARZ3NDEKTSV4RRFFQ69G5FA{}",
+            char::from(b'A' + n)
+        ))
+        .unwrap()
     }
 
     fn entry(key: &str, reason: &str) -> SeenCancel {
@@ -222,17 +248,31 @@ mod tests {
     #[test]
     fn an_entry_is_found_once() {
         let booked = [
-            Booked { id: id(0), key: Some("k0".into()) },
-            Booked { id: id(1), key: None },
+            Booked {
+                id: id(0),
+                key: Some("k0".into()),
+            },
+            Booked {
+                id: id(1),
+                key: None,
+            },
         ];
         let ours = entry("k1", &marked_reason(&id(1), "둘째"));
         let again = entry("k2", &marked_reason(&id(1), "둘째"));
         let console = entry("k3", "콘솔");
-        let seen = [entry("k0", "첫째"), ours.clone(), again.clone(), console.clone()];
+        let seen = [
+            entry("k0", "첫째"),
+            ours.clone(),
+            again.clone(),
+            console.clone(),
+        ];
         assert_eq!(
             find_new(&booked, &seen),
             [
-                Found::Ours { id: id(1), entry: ours },
+                Found::Ours {
+                    id: id(1),
+                    entry: ours
+                },
                 Found::Elsewhere { entry: again },
                 Found::Elsewhere { entry: console },
             ]

@@ -16,7 +16,9 @@ pub enum Job {
     /// Carry out a cancellation that the direct attempts did not.
     RetryCancel { cancellation: CancellationId },
     /// Register an order's amount at PortOne, which did not answer when the order came.
-    PrepareOrder { merchant_uid: super::ids::MerchantUid },
+    PrepareOrder {
+        merchant_uid: super::ids::MerchantUid,
+    },
     /// Tell Slack (or the log) about alert `alert_id`.
     SendAlert { alert_id: i64 },
     /// Ask PortOne for payments that no webhook told us of, up to the slot's instant.
@@ -62,8 +64,14 @@ impl Queue {
 }
 
 impl Job {
-    pub const KINDS: [&'static str; 6] =
-        ["confirm_payment", "retry_cancel", "prepare_order", "send_alert", "sweep", "prune"];
+    pub const KINDS: [&'static str; 6] = [
+        "confirm_payment",
+        "retry_cancel",
+        "prepare_order",
+        "send_alert",
+        "sweep",
+        "prune",
+    ];
 
     pub fn kind(&self) -> &'static str {
         match self {
@@ -101,8 +109,12 @@ impl Job {
     pub fn payload(&self) -> serde_json::Value {
         match self {
             Job::ConfirmPayment { inbox_id } => serde_json::json!({ "inbox_id": inbox_id }),
-            Job::RetryCancel { cancellation } => serde_json::json!({ "cancellation": cancellation }),
-            Job::PrepareOrder { merchant_uid } => serde_json::json!({ "merchant_uid": merchant_uid }),
+            Job::RetryCancel { cancellation } => {
+                serde_json::json!({ "cancellation": cancellation })
+            }
+            Job::PrepareOrder { merchant_uid } => {
+                serde_json::json!({ "merchant_uid": merchant_uid })
+            }
             Job::SendAlert { alert_id } => serde_json::json!({ "alert_id": alert_id }),
             Job::Sweep { until } | Job::Prune { until } => serde_json::json!({ "until": until }),
         }
@@ -144,13 +156,23 @@ impl Delivery {
 pub enum Outcome {
     Done,
     /// Failed, and tried again later.
-    Retry { after: Duration, error: String },
+    Retry {
+        after: Duration,
+        error: String,
+    },
     /// Not a failure: rate-limited, halted or not ready. No attempt is used up.
-    Snooze { after: Duration, why: String },
+    Snooze {
+        after: Duration,
+        why: String,
+    },
     /// Nobody tries again until a person says so.
-    Dead { error: String },
+    Dead {
+        error: String,
+    },
     /// There is nothing to do any more.
-    Cancelled { why: String },
+    Cancelled {
+        why: String,
+    },
 }
 
 /// How a job stands, as the `job` table spells it.
@@ -184,7 +206,9 @@ impl JobState {
     }
 
     pub fn parse(text: &str) -> Option<JobState> {
-        JobState::ALL.into_iter().find(|state| state.as_str() == text)
+        JobState::ALL
+            .into_iter()
+            .find(|state| state.as_str() == text)
     }
 }
 
@@ -197,8 +221,12 @@ mod tests {
         let at: Timestamp = "2026-08-06T01:00:00Z".parse().unwrap();
         let jobs = [
             Job::ConfirmPayment { inbox_id: 7 },
-            Job::RetryCancel { cancellation: CancellationId::new("c1").unwrap() },
-            Job::PrepareOrder { merchant_uid: super::super::ids::MerchantUid::new("o").unwrap() },
+            Job::RetryCancel {
+                cancellation: CancellationId::new("c1").unwrap(),
+            },
+            Job::PrepareOrder {
+                merchant_uid: super::super::ids::MerchantUid::new("o").unwrap(),
+            },
             Job::SendAlert { alert_id: 3 },
             Job::Sweep { until: at },
             Job::Prune { until: at },

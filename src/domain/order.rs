@@ -46,7 +46,11 @@ pub enum WrongOrder {
     #[error("line {line}: the unit price is {price} won, it cannot be negative")]
     UnitPrice { line: usize, price: Won },
     #[error("line {line}: a discount of {discount} won on {gross} won; expected 0 to {gross}")]
-    Discount { line: usize, discount: Won, gross: Won },
+    Discount {
+        line: usize,
+        discount: Won,
+        gross: Won,
+    },
     #[error("the lines come to {lines} won, but the amount is {amount} won")]
     Sum { lines: Won, amount: Won },
     #[error("the amount is {0} won; expected 1 to {max}", max = Won::LARGEST)]
@@ -101,10 +105,16 @@ impl Order {
                 return Err(WrongOrder::LineName { line: line_no });
             }
             if line.quantity < 1 {
-                return Err(WrongOrder::Quantity { line: line_no, quantity: line.quantity });
+                return Err(WrongOrder::Quantity {
+                    line: line_no,
+                    quantity: line.quantity,
+                });
             }
             if line.unit_price < Won::ZERO {
-                return Err(WrongOrder::UnitPrice { line: line_no, price: line.unit_price });
+                return Err(WrongOrder::UnitPrice {
+                    line: line_no,
+                    price: line.unit_price,
+                });
             }
             let gross = line.gross()?;
             if line.discount < Won::ZERO || line.discount > gross {
@@ -126,7 +136,13 @@ impl Order {
         if tax_free < Won::ZERO || tax_free > amount {
             return Err(WrongOrder::TaxFree { tax_free, amount });
         }
-        Ok(Order { merchant_uid, name, amount, tax_free, lines })
+        Ok(Order {
+            merchant_uid,
+            name,
+            amount,
+            tax_free,
+            lines,
+        })
     }
 }
 
@@ -144,9 +160,19 @@ mod tests {
         }
     }
 
-    fn order(amount: Option<i64>, tax_free: i64, lines: Vec<OrderLine>) -> Result<Order, WrongOrder> {
+    fn order(
+        amount: Option<i64>,
+        tax_free: i64,
+        lines: Vec<OrderLine>,
+    ) -> Result<Order, WrongOrder> {
         let id = MerchantUid::new("ord-1").unwrap();
-        Order::new(id, "사과 5kg".into(), amount.map(Won::new), Won::new(tax_free), lines)
+        Order::new(
+            id,
+            "사과 5kg".into(),
+            amount.map(Won::new),
+            Won::new(tax_free),
+            lines,
+        )
     }
 
     #[test]
@@ -162,21 +188,37 @@ mod tests {
         assert_eq!(order(None, 0, vec![]), Err(W::NoLines));
         assert_eq!(
             order(Some(9_000), 0, vec![line(1, 12_000, 0)]),
-            Err(W::Sum { lines: won(12_000), amount: won(9_000) })
+            Err(W::Sum {
+                lines: won(12_000),
+                amount: won(9_000)
+            })
         );
         assert_eq!(
             order(None, 0, vec![line(0, 1, 0)]),
-            Err(W::Quantity { line: 1, quantity: 0 })
+            Err(W::Quantity {
+                line: 1,
+                quantity: 0
+            })
         );
         assert_eq!(
             order(None, 0, vec![line(1, 100, 101)]),
-            Err(W::Discount { line: 1, discount: won(101), gross: won(100) })
+            Err(W::Discount {
+                line: 1,
+                discount: won(101),
+                gross: won(100)
+            })
         );
         assert_eq!(
             order(None, 11, vec![line(1, 10, 0)]),
-            Err(W::TaxFree { tax_free: won(11), amount: won(10) })
+            Err(W::TaxFree {
+                tax_free: won(11),
+                amount: won(10)
+            })
         );
-        assert_eq!(order(None, 0, vec![line(1, 0, 0)]), Err(W::Amount(Won::ZERO)));
+        assert_eq!(
+            order(None, 0, vec![line(1, 0, 0)]),
+            Err(W::Amount(Won::ZERO))
+        );
         assert_eq!(
             order(None, 0, vec![line(i64::MAX, 2, 0)]),
             Err(W::OutOfRange(OutOfRange))

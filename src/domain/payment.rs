@@ -57,7 +57,9 @@ impl Status {
     }
 
     pub fn parse(text: &str) -> Option<Status> {
-        Status::ALL.into_iter().find(|status| status.as_str() == text)
+        Status::ALL
+            .into_iter()
+            .find(|status| status.as_str() == text)
     }
 }
 
@@ -80,17 +82,36 @@ pub struct Wish {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Payment {
     /// The window was opened, or a virtual account waits for its deposit.
-    Ready { amount: Won },
+    Ready {
+        amount: Won,
+    },
     /// Not paid. Not final: some methods turn it into a paid one days later.
-    Failed { amount: Won },
-    Paid { charge: Charge },
-    CancelRequested { charge: Charge, cancelled: Won, wish: Wish },
+    Failed {
+        amount: Won,
+    },
+    Paid {
+        charge: Charge,
+    },
+    CancelRequested {
+        charge: Charge,
+        cancelled: Won,
+        wish: Wish,
+    },
     /// Something went back and something is left.
-    PartialCanceled { charge: Charge, cancelled: Won },
+    PartialCanceled {
+        charge: Charge,
+        cancelled: Won,
+    },
     /// Nothing is left.
-    Canceled { charge: Charge },
+    Canceled {
+        charge: Charge,
+    },
     /// A dead letter waits for a person.
-    CancelFailed { charge: Charge, cancelled: Won, wish: Wish },
+    CancelFailed {
+        charge: Charge,
+        cancelled: Won,
+        wish: Wish,
+    },
 }
 
 /// What a reading of PortOne's books says, as far as the state depends on it.
@@ -136,7 +157,9 @@ pub enum NotCancellable {
 impl Payment {
     /// The first thing we hear of a payment.
     pub fn first(reading: &Reading) -> Result<Payment, Contradiction> {
-        let start = Payment::Ready { amount: reading.amount };
+        let start = Payment::Ready {
+            amount: reading.amount,
+        };
         Ok(start.clone().observe(reading)?.unwrap_or(start))
     }
 
@@ -161,17 +184,24 @@ impl Payment {
         let before = self.clone();
         let next = match (self, unpaid) {
             (Payment::Ready { .. }, true) if reading.status == SeenStatus::Ready => {
-                Payment::Ready { amount: reading.amount }
+                Payment::Ready {
+                    amount: reading.amount,
+                }
             }
             (Payment::Ready { .. } | Payment::Failed { .. }, true)
                 if reading.status != SeenStatus::Ready =>
             {
-                Payment::Failed { amount: reading.amount }
+                Payment::Failed {
+                    amount: reading.amount,
+                }
             }
             // A payment that was paid is not unpaid by an older word.
             (known, true) => known,
             (Payment::Ready { .. } | Payment::Failed { .. }, false) => {
-                let charge = Charge { amount: reading.amount, paid_at: reading.paid_at };
+                let charge = Charge {
+                    amount: reading.amount,
+                    paid_at: reading.paid_at,
+                };
                 Payment::at_rest(charge, reading.cancelled)
             }
             (known, false) => known.recount(reading)?,
@@ -183,7 +213,10 @@ impl Payment {
     fn recount(self, reading: &Reading) -> Result<Payment, Contradiction> {
         let known = self.amount();
         if known != reading.amount {
-            return Err(Contradiction::AnotherAmount { known, seen: reading.amount });
+            return Err(Contradiction::AnotherAmount {
+                known,
+                seen: reading.amount,
+            });
         }
         if reading.cancelled < self.cancelled() {
             return Ok(self);
@@ -191,11 +224,21 @@ impl Payment {
         let cancelled = reading.cancelled;
         let nothing_left = cancelled == reading.amount;
         Ok(match self {
-            Payment::CancelRequested { charge, wish, .. } if !reading.wish_done && !nothing_left => {
-                Payment::CancelRequested { charge, cancelled, wish }
+            Payment::CancelRequested { charge, wish, .. }
+                if !reading.wish_done && !nothing_left =>
+            {
+                Payment::CancelRequested {
+                    charge,
+                    cancelled,
+                    wish,
+                }
             }
             Payment::CancelFailed { charge, wish, .. } if !reading.wish_done && !nothing_left => {
-                Payment::CancelFailed { charge, cancelled, wish }
+                Payment::CancelFailed {
+                    charge,
+                    cancelled,
+                    wish,
+                }
             }
             Payment::Paid { charge }
             | Payment::CancelRequested { charge, .. }
@@ -231,9 +274,10 @@ impl Payment {
             Payment::Ready { .. } | Payment::Failed { .. } => {
                 Err(NotCancellable::NotPaid { status })
             }
-            Payment::CancelRequested { wish, .. } => {
-                Err(NotCancellable::InFlight { id: wish.id, amount: wish.amount })
-            }
+            Payment::CancelRequested { wish, .. } => Err(NotCancellable::InFlight {
+                id: wish.id,
+                amount: wish.amount,
+            }),
             Payment::CancelFailed { wish, .. } => Err(NotCancellable::DeadLetter { id: wish.id }),
             Payment::Canceled { .. } => Err(NotCancellable::NothingLeft),
             ref open @ (Payment::Paid { ref charge }
@@ -256,9 +300,15 @@ impl Payment {
     /// The cancellation became a dead letter. `None` if it is not the one in flight.
     pub fn cancel_failed(self, id: &CancellationId) -> Option<Payment> {
         match self {
-            Payment::CancelRequested { charge, cancelled, wish } if wish.id == *id => {
-                Some(Payment::CancelFailed { charge, cancelled, wish })
-            }
+            Payment::CancelRequested {
+                charge,
+                cancelled,
+                wish,
+            } if wish.id == *id => Some(Payment::CancelFailed {
+                charge,
+                cancelled,
+                wish,
+            }),
             _ => None,
         }
     }
@@ -266,9 +316,15 @@ impl Payment {
     /// A person replays the dead letter. `None` if there is none of that id.
     pub fn cancel_replayed(self, id: &CancellationId) -> Option<Payment> {
         match self {
-            Payment::CancelFailed { charge, cancelled, wish } if wish.id == *id => {
-                Some(Payment::CancelRequested { charge, cancelled, wish })
-            }
+            Payment::CancelFailed {
+                charge,
+                cancelled,
+                wish,
+            } if wish.id == *id => Some(Payment::CancelRequested {
+                charge,
+                cancelled,
+                wish,
+            }),
             _ => None,
         }
     }
@@ -276,9 +332,11 @@ impl Payment {
     /// A person gives the dead letter up: the payment is as if it had not been asked.
     pub fn cancel_discarded(self, id: &CancellationId) -> Option<Payment> {
         match self {
-            Payment::CancelFailed { charge, cancelled, wish } if wish.id == *id => {
-                Some(Payment::at_rest(charge, cancelled))
-            }
+            Payment::CancelFailed {
+                charge,
+                cancelled,
+                wish,
+            } if wish.id == *id => Some(Payment::at_rest(charge, cancelled)),
             _ => None,
         }
     }
@@ -328,7 +386,9 @@ impl Payment {
     /// The cancellation that is in flight, or dead and waiting.
     pub fn wish(&self) -> Option<&Wish> {
         match self {
-            Payment::CancelRequested { wish, .. } | Payment::CancelFailed { wish, .. } => Some(wish),
+            Payment::CancelRequested { wish, .. } | Payment::CancelFailed { wish, .. } => {
+                Some(wish)
+            }
             _ => None,
         }
     }
@@ -393,9 +453,10 @@ impl Expected {
             return Some(Hold::LivePayment);
         }
         match self.ordered {
-            Some(ordered) if ordered != seen.amount => {
-                Some(Hold::AmountDiffers { ordered, charged: seen.amount })
-            }
+            Some(ordered) if ordered != seen.amount => Some(Hold::AmountDiffers {
+                ordered,
+                charged: seen.amount,
+            }),
             Some(_) => self.paid_by.clone().map(|by| Hold::AlreadyPaid { by }),
             None if self.unknown_orders == UnknownOrders::Hold => Some(Hold::UnknownOrder),
             None => None,
@@ -507,7 +568,10 @@ mod tests {
         let (_, amount, checksum) = part.request_cancel(id(1), None).unwrap();
         assert_eq!((amount.get(), checksum.get()), (3_000, 3_000));
         let all = Payment::first(&read(SeenStatus::Cancelled, 10_000)).unwrap();
-        assert_eq!(all.request_cancel(id(1), None), Err(NotCancellable::NothingLeft));
+        assert_eq!(
+            all.request_cancel(id(1), None),
+            Err(NotCancellable::NothingLeft)
+        );
         let ready = Payment::first(&read(SeenStatus::Ready, 0)).unwrap();
         assert!(matches!(
             ready.request_cancel(id(1), None),
@@ -518,23 +582,42 @@ mod tests {
     #[test]
     fn money_given_back_elsewhere_ends_the_wish_only_when_nothing_is_left() {
         let (wished, ..) = paid().request_cancel(id(1), Some(Won::new(3_000))).unwrap();
-        let part = wished.clone().observe(&read(SeenStatus::Cancelled, 4_000)).unwrap().unwrap();
+        let part = wished
+            .clone()
+            .observe(&read(SeenStatus::Cancelled, 4_000))
+            .unwrap()
+            .unwrap();
         assert_eq!(part.status(), Status::CancelRequested);
         assert_eq!(part.left(), Won::new(6_000));
-        let all = wished.observe(&read(SeenStatus::Cancelled, 10_000)).unwrap().unwrap();
+        let all = wished
+            .observe(&read(SeenStatus::Cancelled, 10_000))
+            .unwrap()
+            .unwrap();
         assert_eq!(all.status(), Status::Canceled);
     }
 
     #[test]
     fn a_reading_that_cannot_be_changes_nothing() {
-        let other = Reading { amount: Won::new(9_000), ..read(SeenStatus::Paid, 0) };
-        assert!(matches!(paid().observe(&other), Err(Contradiction::AnotherAmount { .. })));
+        let other = Reading {
+            amount: Won::new(9_000),
+            ..read(SeenStatus::Paid, 0)
+        };
+        assert!(matches!(
+            paid().observe(&other),
+            Err(Contradiction::AnotherAmount { .. })
+        ));
         assert!(matches!(
             paid().observe(&read(SeenStatus::Paid, 10_001)),
             Err(Contradiction::CancelledTooMuch { .. })
         ));
-        let nothing = Reading { amount: Won::ZERO, ..read(SeenStatus::Paid, 0) };
-        assert!(matches!(Payment::first(&nothing), Err(Contradiction::Amount(_))));
+        let nothing = Reading {
+            amount: Won::ZERO,
+            ..read(SeenStatus::Paid, 0)
+        };
+        assert!(matches!(
+            Payment::first(&nothing),
+            Err(Contradiction::Amount(_))
+        ));
     }
 
     fn seen(amount: i64, test: bool) -> Seen {
@@ -566,14 +649,29 @@ mod tests {
         assert_eq!(fits.judge(&seen(12_000, false)), None);
         assert_eq!(
             fits.judge(&seen(9_000, false)),
-            Some(Hold::AmountDiffers { ordered: Won::new(12_000), charged: Won::new(9_000) })
+            Some(Hold::AmountDiffers {
+                ordered: Won::new(12_000),
+                charged: Won::new(9_000)
+            })
         );
         assert_eq!(fits.judge(&seen(12_000, true)), Some(Hold::TestPayment));
-        let twice = Expected { paid_by: Some(other.clone()), ..fits.clone() };
-        assert_eq!(twice.judge(&seen(12_000, false)), Some(Hold::AlreadyPaid { by: other }));
-        let unknown = Expected { ordered: None, ..fits.clone() };
+        let twice = Expected {
+            paid_by: Some(other.clone()),
+            ..fits.clone()
+        };
+        assert_eq!(
+            twice.judge(&seen(12_000, false)),
+            Some(Hold::AlreadyPaid { by: other })
+        );
+        let unknown = Expected {
+            ordered: None,
+            ..fits.clone()
+        };
         assert_eq!(unknown.judge(&seen(1, false)), Some(Hold::UnknownOrder));
-        let accepted = Expected { unknown_orders: UnknownOrders::Accept, ..unknown };
+        let accepted = Expected {
+            unknown_orders: UnknownOrders::Accept,
+            ..unknown
+        };
         assert_eq!(accepted.judge(&seen(1, false)), None);
         let testing = Expected { test: true, ..fits };
         assert_eq!(testing.judge(&seen(12_000, false)), Some(Hold::LivePayment));

@@ -58,7 +58,10 @@ mod tests {
 
     #[test]
     fn waits_double_up_to_the_most() {
-        let backoff = Backoff { base: Duration::from_secs(5), most: Duration::from_secs(60) };
+        let backoff = Backoff {
+            base: Duration::from_secs(5),
+            most: Duration::from_secs(60),
+        };
         let seconds: Vec<u64> = (1..=6).map(|n| backoff.ceiling(n).as_secs()).collect();
         assert_eq!(seconds, [5, 10, 20, 40, 60, 60]);
         assert_eq!(backoff.ceiling(u32::MAX).as_secs(), 60);

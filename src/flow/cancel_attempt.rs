@@ -13,18 +13,14 @@ use jiff::Timestamp;
 use crate::{
     domain::{
         alert::Alert,
-        cancellation::{
-            Attempt, AttemptOutcome, CancelCall, Fate, Step, mark_in, marked_reason,
-        },
+        cancellation::{Attempt, AttemptOutcome, CancelCall, Fate, Step, mark_in, marked_reason},
         ids::{CancellationId, ImpUid},
         job::{Delivery, Outcome},
         money::Won,
         retry::Class,
         seen::Seen,
     },
-    flow::{
-        Ctx, GatewayError, confirm_payment::book, dead_letters::bury, raise_alert::raise,
-    },
+    flow::{Ctx, GatewayError, confirm_payment::book, dead_letters::bury, raise_alert::raise},
     store::{
         StoreError, Tx,
         cancellations::{self, CancellationRow},
@@ -65,10 +61,17 @@ impl AttemptError {
 /// What an attempt came to. `seen` is the newest reading of PortOne's books, if there is one.
 #[derive(Debug)]
 enum Came {
-    Done { seen: Seen },
+    Done {
+        seen: Seen,
+    },
     /// PortOne took it on and will carry it out by itself. It must not be sent again.
-    Pending { seen: Option<Seen> },
-    Failed { error: GatewayError, seen: Option<Seen> },
+    Pending {
+        seen: Option<Seen>,
+    },
+    Failed {
+        error: GatewayError,
+        seen: Option<Seen>,
+    },
 }
 
 /// One attempt, ready to be written down.
@@ -152,7 +155,9 @@ pub async fn attempt(
 }
 
 fn is_in(seen: &Seen, id: &CancellationId) -> bool {
-    seen.cancels.iter().any(|entry| mark_in(&entry.reason).as_ref() == Some(id))
+    seen.cancels
+        .iter()
+        .any(|entry| mark_in(&entry.reason).as_ref() == Some(id))
 }
 
 fn balance(seen: &Seen) -> Won {
@@ -189,7 +194,10 @@ async fn talk(
                         call.amount
                     );
                     let error = GatewayError::new(Class::Permanent, what);
-                    return Came::Failed { error, seen: Some(seen) };
+                    return Came::Failed {
+                        error,
+                        seen: Some(seen),
+                    };
                 }
                 // The reading explains the difference to our books; the guard is that reading.
                 call.checksum = left;
@@ -197,7 +205,10 @@ async fn talk(
             }
         }
     }
-    asked.push(format!("cancel {} won, expecting a balance of {} won", call.amount, call.checksum));
+    asked.push(format!(
+        "cancel {} won, expecting a balance of {} won",
+        call.amount, call.checksum
+    ));
     let error = match ctx.gateway.cancel(call).await {
         Ok(seen) if is_in(&seen, id) => return Came::Done { seen },
         Ok(seen) => return Came::Pending { seen: Some(seen) },
@@ -213,9 +224,16 @@ async fn talk(
                 Ok(Some(seen)) => explain(call, error, seen),
                 Ok(None) => Came::Failed { error, seen: None },
                 Err(second) => {
-                    let what = format!("{}; and the payment could not be read: {second}", error.what);
+                    let what = format!(
+                        "{}; and the payment could not be read: {second}",
+                        error.what
+                    );
                     // Refused or not, nobody has seen the books: it is not known.
-                    let error = GatewayError { class: Class::Unknown, what, ..error };
+                    let error = GatewayError {
+                        class: Class::Unknown,
+                        what,
+                        ..error
+                    };
                     Came::Failed { error, seen: None }
                 }
             }
@@ -233,11 +251,18 @@ fn explain(call: &CancelCall, error: GatewayError, seen: Seen) -> Came {
             error.what, call.checksum
         );
         return Came::Failed {
-            error: GatewayError { class: Class::Transient, what, ..error },
+            error: GatewayError {
+                class: Class::Transient,
+                what,
+                ..error
+            },
             seen: Some(seen),
         };
     }
-    Came::Failed { error, seen: Some(seen) }
+    Came::Failed {
+        error,
+        seen: Some(seen),
+    }
 }
 
 /// Writes an attempt down, books what was read, and settles the job where it is over.
@@ -255,7 +280,9 @@ pub async fn write_down(
     let held = held.clone();
     let row = row.clone();
     let step = tried.attempt.step;
-    let wait = policy.cancel_backoff.wait(held.attempt.max(1), super::dice());
+    let wait = policy
+        .cancel_backoff
+        .wait(held.attempt.max(1), super::dice());
     ctx.store
         .write(move |tx| {
             let pending_since = pending_since(tx.conn(), &id)?;
@@ -270,8 +297,8 @@ pub async fn write_down(
             if let Some(seen) = seen {
                 book(tx, &policy, seen, actor(step))?;
             }
-            let still_open = cancellations::get(tx.conn(), &id)?
-                .is_some_and(|now| now.state == Fate::Requested);
+            let still_open =
+                cancellations::get(tx.conn(), &id)?.is_some_and(|now| now.state == Fate::Requested);
             if !still_open {
                 jobs::settle(tx, &held, &Outcome::Done)?;
                 return Ok(Next::Over);
@@ -289,7 +316,11 @@ pub async fn write_down(
                         .and_then(|since| Duration::try_from(tx.now.duration_since(since)).ok())
                         .unwrap_or_default();
                     if waited > PENDING_MOST {
-                        bury(tx, &held, "PortOne took it on a day ago and has not carried it out")?;
+                        bury(
+                            tx,
+                            &held,
+                            "PortOne took it on a day ago and has not carried it out",
+                        )?;
                     } else {
                         let why = "PortOne carries it out later".to_owned();
                         let after = PENDING_LOOK.max(waited / 20);
@@ -318,8 +349,21 @@ fn failed(
 ) -> Result<Next, AttemptError> {
     let after = error.retry_after.unwrap_or_default().max(wait);
     if error.class == Class::Halt {
-        raise(tx, &Alert::GatewayHalted { error: error.what.clone() }, None)?;
-        jobs::settle(tx, held, &Outcome::Snooze { after: HALTED_LOOK, why: error.what })?;
+        raise(
+            tx,
+            &Alert::GatewayHalted {
+                error: error.what.clone(),
+            },
+            None,
+        )?;
+        jobs::settle(
+            tx,
+            held,
+            &Outcome::Snooze {
+                after: HALTED_LOOK,
+                why: error.what,
+            },
+        )?;
         return Ok(Next::Over);
     }
     if error.class == Class::Permanent || on_failure == OnFailure::Bury {
@@ -332,13 +376,21 @@ fn failed(
     if on_failure == OnFailure::Queue {
         tell_retrying(tx, row, &error.what)?;
     }
-    jobs::settle(tx, held, &Outcome::Retry { after, error: error.what })?;
+    jobs::settle(
+        tx,
+        held,
+        &Outcome::Retry {
+            after,
+            error: error.what,
+        },
+    )?;
     Ok(Next::Over)
 }
 
 fn tell_retrying(tx: &mut Tx<'_>, row: &CancellationRow, error: &str) -> Result<(), AttemptError> {
-    let unreadable =
-        |why: crate::domain::ids::NotAnId| AttemptError::Unreadable(row.id.clone(), why.to_string());
+    let unreadable = |why: crate::domain::ids::NotAnId| {
+        AttemptError::Unreadable(row.id.clone(), why.to_string())
+    };
     let imp_uid = ImpUid::new(row.imp_uid.clone()).map_err(unreadable)?;
     let cancellation = CancellationId::new(row.id.clone()).map_err(unreadable)?;
     let payment = payments::get(tx.conn(), &imp_uid)?.map(|kept| kept.row);
@@ -375,7 +427,9 @@ fn actor(step: Step) -> &'static str {
 
 /// Transient failures warn, permanent ones are errors: the original design's rule.
 fn log(row: &CancellationRow, tried: &Tried) {
-    let Came::Failed { error, .. } = &tried.came else { return };
+    let Came::Failed { error, .. } = &tried.came else {
+        return;
+    };
     let (cancellation, imp_uid) = (&row.id, &row.imp_uid);
     let step = tried.attempt.step.as_str();
     match error.class {

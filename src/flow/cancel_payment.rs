@@ -98,13 +98,15 @@ pub async fn cancel_payment(
             table: "cancellation",
             why: format!("{what} of {} is gone", cancellation.id),
         };
-        let payment = payments::show(conn, &cancellation.imp_uid)?
-            .ok_or_else(|| missing("the payment"))?;
+        let payment =
+            payments::show(conn, &cancellation.imp_uid)?.ok_or_else(|| missing("the payment"))?;
         let id = crate::domain::ids::CancellationId::new(cancellation.id.clone())
             .map_err(|why| missing(&why.to_string()))?;
-        let cancellation =
-            cancellations::get(conn, &id)?.ok_or_else(|| missing("the row"))?;
-        Ok(CancelAnswer { cancellation, payment })
+        let cancellation = cancellations::get(conn, &id)?.ok_or_else(|| missing("the row"))?;
+        Ok(CancelAnswer {
+            cancellation,
+            payment,
+        })
     })
 }
 
@@ -117,9 +119,11 @@ fn check(asked: &Asked) -> Result<(), CancelError> {
         return Err(CancelError::Reason);
     }
     if let Some(refund) = &asked.refund {
-        for (what, text) in
-            [("holder", &refund.holder), ("bank", &refund.bank), ("account", &refund.account)]
-        {
+        for (what, text) in [
+            ("holder", &refund.holder),
+            ("bank", &refund.bank),
+            ("account", &refund.account),
+        ] {
             if !fits(text, 60) {
                 return Err(CancelError::RefundAccount(what));
             }
@@ -212,7 +216,11 @@ fn request_hash(imp_uid: &ImpUid, asked: &Asked) -> String {
 async fn direct(ctx: Ctx, row: Box<CancellationRow>, held: Delivery) {
     let most = ctx.policy.direct_attempts.max(1);
     for number in 1..=most {
-        let on_failure = if number < most { OnFailure::TryAgain } else { OnFailure::Queue };
+        let on_failure = if number < most {
+            OnFailure::TryAgain
+        } else {
+            OnFailure::Queue
+        };
         match one(&ctx, &row, &held, number, on_failure).await {
             Ok(Next::Over) => return,
             Ok(Next::Again) => {

@@ -82,11 +82,7 @@ pub async fn confirm_payment(
 }
 
 /// The queued form: reads the hint from the inbox first.
-pub async fn confirm_queued(
-    ctx: &Ctx,
-    held: &Delivery,
-    inbox_id: i64,
-) -> Result<(), ConfirmError> {
+pub async fn confirm_queued(ctx: &Ctx, held: &Delivery, inbox_id: i64) -> Result<(), ConfirmError> {
     let hint = ctx.store.read(|conn| inbox::hint(conn, inbox_id))?;
     match hint {
         Some(hint) => confirm_payment(ctx, held, inbox_id, hint).await.map(|_| ()),
@@ -112,8 +108,14 @@ fn judge(
     if let Some(hinted) = hint.merchant_uid.clone()
         && hinted != seen.merchant_uid
     {
-        let differs = AnotherOrder { hinted, actual: seen.merchant_uid.clone() };
-        return Ok(Confirmed { verdict: Verdict::AnotherOrder, detail: differs.to_string() });
+        let differs = AnotherOrder {
+            hinted,
+            actual: seen.merchant_uid.clone(),
+        };
+        return Ok(Confirmed {
+            verdict: Verdict::AnotherOrder,
+            detail: differs.to_string(),
+        });
     }
     let booked = book(tx, policy, seen, "webhook")?;
     Ok(match booked {
@@ -121,11 +123,15 @@ fn judge(
             verdict: Verdict::OtherCurrency,
             detail: format!("charged in {}, only KRW is taken", seen.currency),
         },
-        Booked::Contradiction(why) => {
-            Confirmed { verdict: Verdict::Contradiction, detail: why.to_string() }
-        }
+        Booked::Contradiction(why) => Confirmed {
+            verdict: Verdict::Contradiction,
+            detail: why.to_string(),
+        },
         Booked::Kept { status, hold, news } => match (hold, status) {
-            (Some(hold), _) => Confirmed { verdict: Verdict::Held, detail: held_because(&hold) },
+            (Some(hold), _) => Confirmed {
+                verdict: Verdict::Held,
+                detail: held_because(&hold),
+            },
             (None, Status::Ready) => Confirmed {
                 verdict: Verdict::NotPaid,
                 detail: "PortOne says the payment is `ready`: not paid yet".into(),
@@ -138,7 +144,11 @@ fn judge(
                 ),
             },
             (None, status) => Confirmed {
-                verdict: if news { Verdict::Booked } else { Verdict::NoNews },
+                verdict: if news {
+                    Verdict::Booked
+                } else {
+                    Verdict::NoNews
+                },
                 detail: status.as_str().into(),
             },
         },
@@ -162,7 +172,11 @@ pub fn held_because(hold: &Hold) -> String {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Booked {
     /// The payment is in the books. `news` if anything was new.
-    Kept { status: Status, hold: Option<Hold>, news: bool },
+    Kept {
+        status: Status,
+        hold: Option<Hold>,
+        news: bool,
+    },
     /// Not in won: kept out of the books, told to a person.
     OtherCurrency,
     /// It cannot be: the books are as they were, a person is told.
@@ -180,7 +194,14 @@ pub fn book(
 ) -> Result<Booked, StoreError> {
     if seen.currency != "KRW" {
         let why = format!("charged in {}, only KRW is taken", seen.currency);
-        raise(tx, &Alert::Contradiction { imp_uid: seen.imp_uid.clone(), why }, None)?;
+        raise(
+            tx,
+            &Alert::Contradiction {
+                imp_uid: seen.imp_uid.clone(),
+                why,
+            },
+            None,
+        )?;
         return Ok(Booked::OtherCurrency);
     }
     let result = match payments::get(tx.conn(), &seen.imp_uid)? {
@@ -190,8 +211,10 @@ pub fn book(
     match result {
         Ok((status, hold, news)) => Ok(Booked::Kept { status, hold, news }),
         Err(why) => {
-            let alert =
-                Alert::Contradiction { imp_uid: seen.imp_uid.clone(), why: why.to_string() };
+            let alert = Alert::Contradiction {
+                imp_uid: seen.imp_uid.clone(),
+                why: why.to_string(),
+            };
             raise(tx, &alert, None)?;
             Ok(Booked::Contradiction(why))
         }
@@ -413,8 +436,11 @@ pub async fn refresh(
     imp_uid: &ImpUid,
     actor: &'static str,
 ) -> Result<Option<Booked>, ConfirmError> {
-    let Some(seen) = ctx.gateway.payment(imp_uid).await? else { return Ok(None) };
+    let Some(seen) = ctx.gateway.payment(imp_uid).await? else {
+        return Ok(None);
+    };
     let policy = ctx.policy.clone();
-    ctx.store.write(move |tx| Ok(Some(book(tx, &policy, &seen, actor)?))).await
+    ctx.store
+        .write(move |tx| Ok(Some(book(tx, &policy, &seen, actor)?)))
+        .await
 }
-

@@ -48,7 +48,13 @@ fn bury_plain(
     error: &str,
     tell: bool,
 ) -> Result<(), SettleError> {
-    jobs::settle(tx, held, &Outcome::Dead { error: error.to_owned() })?;
+    jobs::settle(
+        tx,
+        held,
+        &Outcome::Dead {
+            error: error.to_owned(),
+        },
+    )?;
     if tell {
         let alert = Alert::JobDead {
             job_id: held.id,
@@ -71,7 +77,12 @@ fn bury_cancel(
         Some(imp_uid) => payments::get(tx.conn(), &imp_uid)?,
         None => None,
     };
-    let dead = kept.and_then(|kept| kept.payment.clone().cancel_failed(id).map(|next| (kept, next)));
+    let dead = kept.and_then(|kept| {
+        kept.payment
+            .clone()
+            .cancel_failed(id)
+            .map(|next| (kept, next))
+    });
     let Some((kept, next)) = dead else {
         // It was settled otherwise meanwhile: there is nothing to mourn.
         return jobs::settle(tx, held, &Outcome::Done);
@@ -80,7 +91,13 @@ fn bury_cancel(
     let from = kept.payment.status();
     payments::put(tx, &kept, &next)?;
     cancellations::set_fate(tx, id, Fate::Dead, Some(error), None)?;
-    jobs::settle(tx, held, &Outcome::Dead { error: error.to_owned() })?;
+    jobs::settle(
+        tx,
+        held,
+        &Outcome::Dead {
+            error: error.to_owned(),
+        },
+    )?;
     let attempts = cancellations::count_attempts(tx.conn(), id)?;
     events::add(
         tx,
@@ -149,7 +166,10 @@ pub async fn replay(ctx: &Ctx, id: i64, by: &'static str) -> Result<(), DeadLett
             if let Some(Job::RetryCancel { cancellation }) = row.job() {
                 let kept = of(tx, &cancellation)?;
                 let replayed = kept.and_then(|kept| {
-                    kept.payment.clone().cancel_replayed(&cancellation).map(|next| (kept, next))
+                    kept.payment
+                        .clone()
+                        .cancel_replayed(&cancellation)
+                        .map(|next| (kept, next))
                 });
                 let Some((kept, next)) = replayed else {
                     jobs::discard(tx, id, "the cancellation is settled already")?;
@@ -158,7 +178,15 @@ pub async fn replay(ctx: &Ctx, id: i64, by: &'static str) -> Result<(), DeadLett
                 let from = kept.payment.status();
                 cancellations::set_fate(tx, &cancellation, Fate::Requested, None, None)?;
                 payments::put(tx, &kept, &next)?;
-                person_acted(tx, kept.row, "cancel_replayed", by, from, next.status(), json!({ "cancellation": cancellation, "job": id }))?;
+                person_acted(
+                    tx,
+                    kept.row,
+                    "cancel_replayed",
+                    by,
+                    from,
+                    next.status(),
+                    json!({ "cancellation": cancellation, "job": id }),
+                )?;
             }
             match jobs::replay(tx, id) {
                 Ok(true) => Ok(()),
@@ -197,7 +225,9 @@ pub async fn discard(
         .ok_or(DeadLetterError::NotFound(id))?
         .job();
     if let Some(Job::RetryCancel { cancellation }) = &job
-        && let Some(imp_uid) = ctx.store.read(|conn| payments::of_cancellation(conn, cancellation))?
+        && let Some(imp_uid) = ctx
+            .store
+            .read(|conn| payments::of_cancellation(conn, cancellation))?
     {
         refresh(ctx, &imp_uid, by).await?;
     }
@@ -211,13 +241,24 @@ pub async fn discard(
             }
             if let Some(Job::RetryCancel { cancellation }) = job {
                 let given_up = of(tx, &cancellation)?.and_then(|kept| {
-                    kept.payment.clone().cancel_discarded(&cancellation).map(|next| (kept, next))
+                    kept.payment
+                        .clone()
+                        .cancel_discarded(&cancellation)
+                        .map(|next| (kept, next))
                 });
                 if let Some((kept, next)) = given_up {
                     let from = kept.payment.status();
                     cancellations::set_fate(tx, &cancellation, Fate::Discarded, None, Some(&note))?;
                     payments::put(tx, &kept, &next)?;
-                    person_acted(tx, kept.row, "cancel_discarded", by, from, next.status(), json!({ "cancellation": cancellation, "note": note, "job": id }))?;
+                    person_acted(
+                        tx,
+                        kept.row,
+                        "cancel_discarded",
+                        by,
+                        from,
+                        next.status(),
+                        json!({ "cancellation": cancellation, "note": note, "job": id }),
+                    )?;
                 }
             }
             jobs::discard(tx, id, &note)?;
@@ -244,7 +285,14 @@ fn person_acted(
 ) -> Result<(), StoreError> {
     events::add(
         tx,
-        &events::Happened { payment, kind, actor: by, from: Some(from), to: Some(to), detail },
+        &events::Happened {
+            payment,
+            kind,
+            actor: by,
+            from: Some(from),
+            to: Some(to),
+            detail,
+        },
     )
 }
 
@@ -260,10 +308,7 @@ pub struct DeadLetter {
 }
 
 /// Looks a job up with everything around it.
-pub fn describe(
-    conn: &rusqlite::Connection,
-    job: JobRow,
-) -> Result<DeadLetter, StoreError> {
+pub fn describe(conn: &rusqlite::Connection, job: JobRow) -> Result<DeadLetter, StoreError> {
     let attempts = jobs::attempts(conn, job.id)?;
     let (cancellation, imp_uid, cancel_attempts) = match job.job() {
         Some(Job::RetryCancel { cancellation }) => (
@@ -271,10 +316,18 @@ pub fn describe(
             payments::of_cancellation(conn, &cancellation)?,
             cancellations::attempts(conn, cancellation.as_str())?,
         ),
-        Some(Job::ConfirmPayment { inbox_id }) => {
-            (None, inbox::hint(conn, inbox_id)?.map(|hint| hint.imp_uid), Vec::new())
-        }
+        Some(Job::ConfirmPayment { inbox_id }) => (
+            None,
+            inbox::hint(conn, inbox_id)?.map(|hint| hint.imp_uid),
+            Vec::new(),
+        ),
         _ => (None, None, Vec::new()),
     };
-    Ok(DeadLetter { job, cancellation, imp_uid, cancel_attempts, attempts })
+    Ok(DeadLetter {
+        job,
+        cancellation,
+        imp_uid,
+        cancel_attempts,
+        attempts,
+    })
 }

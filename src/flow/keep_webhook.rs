@@ -48,7 +48,9 @@ pub async fn keep_webhook(ctx: &Ctx, message: NewMessage) -> Result<Kept, StoreE
     let confirm = async move { confirm_within_budget(&ctx, held, inbox_id, hint).await };
     match tokio::spawn(confirm).await {
         Ok(kept) => Ok(kept),
-        Err(died) => Ok(Kept::Later { why: died.to_string() }),
+        Err(died) => Ok(Kept::Later {
+            why: died.to_string(),
+        }),
     }
 }
 
@@ -59,7 +61,10 @@ async fn confirm_within_budget(ctx: &Ctx, held: Delivery, inbox_id: i64, hint: H
         Ok(Err(error)) => error,
         Err(_) => ConfirmError::Gateway(GatewayError::new(
             crate::domain::retry::Class::Transient,
-            format!("PortOne did not answer within {:?}", ctx.policy.intake_budget),
+            format!(
+                "PortOne did not answer within {:?}",
+                ctx.policy.intake_budget
+            ),
         )),
     };
     tracing::warn!(%error, message = inbox_id, "a payment could not be confirmed at once; it is queued");

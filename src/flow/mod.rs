@@ -102,7 +102,11 @@ pub struct GatewayError {
 
 impl GatewayError {
     pub fn new(class: Class, what: impl Into<String>) -> GatewayError {
-        GatewayError { class, what: what.into(), retry_after: None }
+        GatewayError {
+            class,
+            what: what.into(),
+            retry_after: None,
+        }
     }
 
     /// Could the same call succeed later?

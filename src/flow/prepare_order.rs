@@ -17,7 +17,9 @@ pub async fn prepare_order(
 ) -> Result<(), ConfirmError> {
     let order = ctx.store.read(|conn| orders::get(conn, &merchant_uid))?;
     if let Some((order, false)) = &order {
-        ctx.gateway.prepare(&order.merchant_uid, order.amount).await?;
+        ctx.gateway
+            .prepare(&order.merchant_uid, order.amount)
+            .await?;
     }
     let held = held.clone();
     ctx.store

@@ -9,16 +9,17 @@ use crate::{
 const ATTEMPTS: u32 = 30;
 
 /// Keeps the alert and has it sent. An alert whose topic is open already is not sent again.
-pub fn raise(
-    tx: &mut Tx<'_>,
-    alert: &Alert,
-    payment: Option<i64>,
-) -> Result<(), StoreError> {
-    let Some(alert_id) = alerts::add(tx, alert, payment)? else { return Ok(()) };
+pub fn raise(tx: &mut Tx<'_>, alert: &Alert, payment: Option<i64>) -> Result<(), StoreError> {
+    let Some(alert_id) = alerts::add(tx, alert, payment)? else {
+        return Ok(());
+    };
     jobs::publish(
         tx,
         &Job::SendAlert { alert_id },
-        jobs::Terms { max_attempts: ATTEMPTS, run_at: None },
+        jobs::Terms {
+            max_attempts: ATTEMPTS,
+            run_at: None,
+        },
     )?;
     Ok(())
 }

@@ -1,13 +1,7 @@
 //! Registers what is to be paid, and has PortOne refuse any other sum for it.
 
 use crate::{
-    domain::{
-        ids::MerchantUid,
-        job::Job,
-        order::Order,
-        payment::Hold,
-        retry::Class,
-    },
+    domain::{ids::MerchantUid, job::Job, order::Order, payment::Hold, retry::Class},
     flow::{Ctx, GatewayError},
     store::{StoreError, Tx, events, jobs, orders, payments},
 };
@@ -35,7 +29,10 @@ pub struct Registered {
 
 /// Registers an order. The same order again is a success that changes nothing.
 pub async fn register_order(ctx: &Ctx, order: Order) -> Result<Registered, RegisterError> {
-    if let Some(before) = ctx.store.read(|conn| orders::get(conn, &order.merchant_uid))? {
+    if let Some(before) = ctx
+        .store
+        .read(|conn| orders::get(conn, &order.merchant_uid))?
+    {
         return same_or_taken(before, order);
     }
     let prepared = match ctx.gateway.prepare(&order.merchant_uid, order.amount).await {
@@ -54,7 +51,9 @@ pub async fn register_order(ctx: &Ctx, order: Order) -> Result<Registered, Regis
             }
             orders::add(tx, &order, prepared)?;
             if !prepared {
-                let job = Job::PrepareOrder { merchant_uid: order.merchant_uid.clone() };
+                let job = Job::PrepareOrder {
+                    merchant_uid: order.merchant_uid.clone(),
+                };
                 let terms = jobs::Terms {
                     max_attempts: policy.job_attempts,
                     run_at: Some(tx.now + policy.job_backoff.wait(1, super::dice())),
@@ -62,7 +61,11 @@ pub async fn register_order(ctx: &Ctx, order: Order) -> Result<Registered, Regis
                 jobs::publish(tx, &job, terms)?;
             }
             judge_again(tx, &order)?;
-            Ok(Registered { order, prepared, new: true })
+            Ok(Registered {
+                order,
+                prepared,
+                new: true,
+            })
         })
         .await
 }
@@ -72,7 +75,11 @@ fn same_or_taken(
     order: Order,
 ) -> Result<Registered, RegisterError> {
     if before == order {
-        Ok(Registered { order, prepared, new: false })
+        Ok(Registered {
+            order,
+            prepared,
+            new: false,
+        })
     } else {
         Err(RegisterError::Taken(order.merchant_uid))
     }
@@ -88,15 +95,21 @@ fn judge_again(tx: &mut Tx<'_>, order: &Order) -> Result<(), StoreError> {
         }
         let charged = kept.payment.amount();
         let hold = if charged != order.amount {
-            Some(Hold::AmountDiffers { ordered: order.amount, charged })
+            Some(Hold::AmountDiffers {
+                ordered: order.amount,
+                charged,
+            })
         } else {
             paid_by.clone().map(|by| Hold::AlreadyPaid { by })
         };
         if hold.is_none() && !kept.payment.left().is_zero() {
             paid_by = Some(kept.imp_uid.clone());
         }
-        let partners: Vec<String> =
-            order.lines.iter().map(|line| line.partner.to_string()).collect();
+        let partners: Vec<String> = order
+            .lines
+            .iter()
+            .map(|line| line.partner.to_string())
+            .collect();
         payments::owe_anew(tx, kept.row, &partners)?;
         if hold != kept.hold {
             payments::set_hold(tx, &kept, hold.as_ref())?;

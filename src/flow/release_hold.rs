@@ -14,7 +14,9 @@ pub enum ReleaseError {
     NotFound(ImpUid),
     #[error("nothing holds the payment `{0}`")]
     NotHeld(ImpUid),
-    #[error("a payment that does not fit a registered order cannot be released: cancel it, or correct the order")]
+    #[error(
+        "a payment that does not fit a registered order cannot be released: cancel it, or correct the order"
+    )]
     Order,
     #[error("a note of 1 to 500 characters is needed: say why it is right")]
     Note,

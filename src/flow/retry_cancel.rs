@@ -23,7 +23,9 @@ pub async fn retry_cancel(
     held: &Delivery,
     id: CancellationId,
 ) -> Result<(), AttemptError> {
-    let row = ctx.store.read(|conn| Ok::<_, StoreError>(cancellations::get(conn, &id)?))?;
+    let row = ctx
+        .store
+        .read(|conn| Ok::<_, StoreError>(cancellations::get(conn, &id)?))?;
     let Some(row) = row.filter(|row| row.state == Fate::Requested) else {
         let held = held.clone();
         return ctx
@@ -33,7 +35,11 @@ pub async fn retry_cancel(
     };
     let pending = ctx.store.read(|conn| pending_since(conn, &id))?.is_some();
     let tried = attempt(ctx, &row, Step::Queued, true, pending).await?;
-    let on_failure = if held.may_retry() { OnFailure::Retry } else { OnFailure::Bury };
+    let on_failure = if held.may_retry() {
+        OnFailure::Retry
+    } else {
+        OnFailure::Bury
+    };
     write_down(ctx, held, &row, tried, on_failure).await?;
     Ok(())
 }

@@ -48,7 +48,8 @@ pub fn slots(
     now: Timestamp,
     most: usize,
 ) -> Result<Vec<Timestamp>, String> {
-    let parsed = cronexpr::parse_crontab(&format!("{cron} Asia/Seoul")).map_err(|e| e.to_string())?;
+    let parsed =
+        cronexpr::parse_crontab(&format!("{cron} Asia/Seoul")).map_err(|e| e.to_string())?;
     let mut found = std::collections::VecDeque::new();
     for slot in parsed.iter_after(after).map_err(|e| e.to_string())? {
         let slot = slot.map_err(|e| e.to_string())?.timestamp();
@@ -68,7 +69,9 @@ pub async fn run_schedules(ctx: &Ctx) -> Result<usize, StoreError> {
     let now = ctx.store.now();
     let mut published = 0;
     for schedule in schedules(ctx) {
-        let last = ctx.store.read(|conn| schedules::last_slot(conn, schedule.name))?;
+        let last = ctx
+            .store
+            .read(|conn| schedules::last_slot(conn, schedule.name))?;
         let Some(last) = last else {
             // The first start: a sweep at once, everything else at its time.
             published += publish(ctx, &schedule, now, schedule.missed == Missed::Latest).await?;
@@ -105,7 +108,10 @@ async fn publish(
                 schedules::claim(tx, name, slot, None)?;
                 return Ok(0);
             }
-            let terms = jobs::Terms { max_attempts, run_at: None };
+            let terms = jobs::Terms {
+                max_attempts,
+                run_at: None,
+            };
             // One that still runs or waits does this slot's work too.
             let id = jobs::publish(tx, &job, terms)?.id();
             Ok(usize::from(schedules::claim(tx, name, slot, Some(id))?))
@@ -124,15 +130,26 @@ mod tests {
     #[test]
     fn slots_are_counted_in_seoul() {
         // 01:00 in Seoul is 16:00 UTC of the day before.
-        let found = slots("0 1 * * *", at("2026-08-06T00:00:00Z"), at("2026-08-08T00:00:00Z"), 9);
-        assert_eq!(found.unwrap(), [at("2026-08-06T16:00:00Z"), at("2026-08-07T16:00:00Z")]);
+        let found = slots(
+            "0 1 * * *",
+            at("2026-08-06T00:00:00Z"),
+            at("2026-08-08T00:00:00Z"),
+            9,
+        );
+        assert_eq!(
+            found.unwrap(),
+            [at("2026-08-06T16:00:00Z"), at("2026-08-07T16:00:00Z")]
+        );
     }
 
     #[test]
     fn a_slot_is_due_once_it_has_come_and_not_again() {
         let ten = at("2026-08-06T00:10:00Z");
         let cron = "*/10 * * * *";
-        assert_eq!(slots(cron, at("2026-08-06T00:00:00Z"), ten, 9).unwrap(), [ten]);
+        assert_eq!(
+            slots(cron, at("2026-08-06T00:00:00Z"), ten, 9).unwrap(),
+            [ten]
+        );
         assert_eq!(slots(cron, ten, ten, 9).unwrap(), [] as [Timestamp; 0]);
         let newest = slots(cron, at("2026-08-01T00:00:00Z"), ten, 1).unwrap();
         assert_eq!(newest, [ten]);
@@ -140,6 +157,14 @@ mod tests {
 
     #[test]
     fn a_cron_that_is_none_says_so() {
-        assert!(slots("every now and then", at("2026-08-06T00:00:00Z"), Timestamp::MAX, 1).is_err());
+        assert!(
+            slots(
+                "every now and then",
+                at("2026-08-06T00:00:00Z"),
+                Timestamp::MAX,
+                1
+            )
+            .is_err()
+        );
     }
 }

@@ -28,7 +28,12 @@ pub async fn send_alert(ctx: &Ctx, held: &Delivery, alert_id: i64) -> Result<(),
     let row = ctx.store.read(|conn| alerts::get(conn, alert_id))?;
     if let Some(row) = row.filter(|row| row.delivered_at.is_none()) {
         let link = link(&ctx.policy.public_url, &row.alert);
-        let note = Note { id: alert_id, at: row.at, alert: row.alert, link };
+        let note = Note {
+            id: alert_id,
+            at: row.at,
+            alert: row.alert,
+            link,
+        };
         ctx.notifier.send(&note).await?;
     }
     let to = ctx.notifier.name();

@@ -45,7 +45,11 @@ pub async fn sweep(ctx: &Ctx, held: &Delivery, until: Timestamp) -> Result<(), C
     let (mut read, mut booked) = (0, 0);
     while start < until {
         let end = until.min(start + LONGEST_WINDOW);
-        for status in [WindowStatus::Paid, WindowStatus::Cancelled, WindowStatus::Failed] {
+        for status in [
+            WindowStatus::Paid,
+            WindowStatus::Cancelled,
+            WindowStatus::Failed,
+        ] {
             let (r, b) = sweep_window(ctx, status, start, end).await?;
             read += r;
             booked += b;
@@ -78,7 +82,15 @@ async fn sweep_window(
 ) -> Result<(i64, i64), ConfirmError> {
     let (mut read, mut booked) = (0, 0);
     for page in 1..=MOST_PAGES {
-        let got = ctx.gateway.page(&Window { status, from, until, page }).await?;
+        let got = ctx
+            .gateway
+            .page(&Window {
+                status,
+                from,
+                until,
+                page,
+            })
+            .await?;
         for why in &got.unreadable {
             tracing::error!(%why, "PortOne listed a payment that cannot be read");
         }
@@ -87,7 +99,10 @@ async fn sweep_window(
         for batch in news.chunks(BATCH) {
             let batch = batch.to_vec();
             let policy = ctx.policy.clone();
-            booked += ctx.store.write(move |tx| book_all(tx, &policy, &batch)).await?;
+            booked += ctx
+                .store
+                .write(move |tx| book_all(tx, &policy, &batch))
+                .await?;
         }
         if !got.more {
             break;
@@ -127,7 +142,10 @@ fn unknown(ctx: &Ctx, seen: Vec<Seen>) -> Result<Vec<Seen>, StoreError> {
 fn book_all(tx: &mut Tx<'_>, policy: &Policy, batch: &[Seen]) -> Result<i64, StoreError> {
     let mut booked = 0;
     for seen in batch {
-        if matches!(book(tx, policy, seen, "sweep")?, Booked::Kept { news: true, .. }) {
+        if matches!(
+            book(tx, policy, seen, "sweep")?,
+            Booked::Kept { news: true, .. }
+        ) {
             booked += 1;
         }
     }

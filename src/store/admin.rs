@@ -31,12 +31,17 @@ pub fn set(tx: &Tx<'_>, key: &str, value: &str) -> Result<(), StoreError> {
 }
 
 pub fn unset(tx: &Tx<'_>, key: &str) -> Result<bool, StoreError> {
-    Ok(tx.conn().prepare_cached("delete from setting where key = ?1")?.execute([key])? > 0)
+    Ok(tx
+        .conn()
+        .prepare_cached("delete from setting where key = ?1")?
+        .execute([key])?
+        > 0)
 }
 
 /// Opens a session for the browser that holds `secret`.
 pub fn open_session(tx: &Tx<'_>, secret: &str, lasts: Duration) -> Result<(), StoreError> {
-    tx.conn().execute("delete from session where expires_at < ?1", [tx.now_ms()])?;
+    tx.conn()
+        .execute("delete from session where expires_at < ?1", [tx.now_ms()])?;
     tx.conn()
         .prepare_cached(
             "insert into session (token_hash, created_at, seen_at, expires_at) values (?1, ?2, ?2, ?3)",

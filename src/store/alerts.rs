@@ -8,7 +8,10 @@ use super::{StoreError, Tx, instant, instant_maybe};
 use crate::domain::alert::Alert;
 
 fn unreadable(why: impl ToString) -> StoreError {
-    StoreError::Unreadable { table: "alert", why: why.to_string() }
+    StoreError::Unreadable {
+        table: "alert",
+        why: why.to_string(),
+    }
 }
 
 /// Keeps an alert. `None` if one of the same topic is open already.
@@ -92,7 +95,9 @@ pub fn newest(
 ) -> Result<Vec<AlertRow>, StoreError> {
     let sql = format!("select {COLUMNS} from alert where id < ?1 order by id desc limit ?2");
     let mut query = conn.prepare_cached(&sql)?;
-    query.query_and_then((before.unwrap_or(i64::MAX), limit as i64), read)?.collect()
+    query
+        .query_and_then((before.unwrap_or(i64::MAX), limit as i64), read)?
+        .collect()
 }
 
 /// Alerts about one payment, oldest first.

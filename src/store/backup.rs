@@ -39,8 +39,10 @@ pub fn write(database: &Path, to: &Path) -> Result<u64, BackupError> {
     }
     let conn = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_WRITE)
         .map_err(StoreError::from)?;
-    conn.busy_timeout(std::time::Duration::from_secs(30)).map_err(StoreError::from)?;
-    conn.execute("vacuum into ?1", [part.to_string_lossy()]).map_err(StoreError::from)?;
+    conn.busy_timeout(std::time::Duration::from_secs(30))
+        .map_err(StoreError::from)?;
+    conn.execute("vacuum into ?1", [part.to_string_lossy()])
+        .map_err(StoreError::from)?;
     super::private(&part)?;
 
     let copy = Connection::open_with_flags(&part, OpenFlags::SQLITE_OPEN_READ_ONLY)

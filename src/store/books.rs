@@ -150,10 +150,16 @@ pub fn check(conn: &Connection) -> Result<Vec<Broken>, StoreError> {
     for rule in RULES {
         let rows: Vec<String> = conn
             .prepare(&format!("select * from ({}) limit 5", rule.sql))?
-            .query_map([], |row| Ok(row.get::<_, Option<String>>(0)?.unwrap_or_default()))?
+            .query_map([], |row| {
+                Ok(row.get::<_, Option<String>>(0)?.unwrap_or_default())
+            })?
             .collect::<Result<_, _>>()?;
         if !rows.is_empty() {
-            broken.push(Broken { rule: rule.name, meaning: rule.meaning, rows });
+            broken.push(Broken {
+                rule: rule.name,
+                meaning: rule.meaning,
+                rows,
+            });
         }
     }
     Ok(broken)
@@ -161,5 +167,7 @@ pub fn check(conn: &Connection) -> Result<Vec<Broken>, StoreError> {
 
 /// Names of all rules, for the report.
 pub fn rules() -> impl Iterator<Item = &'static str> {
-    ["integrity_check", "foreign_key_check"].into_iter().chain(RULES.iter().map(|rule| rule.name))
+    ["integrity_check", "foreign_key_check"]
+        .into_iter()
+        .chain(RULES.iter().map(|rule| rule.name))
 }

@@ -13,7 +13,10 @@ use crate::domain::{
 };
 
 fn unreadable(why: impl ToString) -> StoreError {
-    StoreError::Unreadable { table: "cancellation", why: why.to_string() }
+    StoreError::Unreadable {
+        table: "cancellation",
+        why: why.to_string(),
+    }
 }
 
 /// A wish as it is first written down.
@@ -36,7 +39,11 @@ const ADD: &str = "
     values (:id, :payment, 'REQUESTED', :amount, :checksum, :reason, :refund, :by, :key, :hash, :now)";
 
 pub fn add(tx: &Tx<'_>, new: &New<'_>) -> Result<(), StoreError> {
-    let refund = new.refund.map(serde_json::to_string).transpose().map_err(unreadable)?;
+    let refund = new
+        .refund
+        .map(serde_json::to_string)
+        .transpose()
+        .map_err(unreadable)?;
     tx.conn().prepare_cached(ADD)?.execute(named_params! {
         ":id": new.id.as_str(),
         ":payment": new.payment,
@@ -76,7 +83,8 @@ pub struct CancellationRow {
     pub imp_uid: String,
 }
 
-const COLUMNS: &str = "c.id, c.state, c.amount, c.checksum, c.reason, c.refund, c.requested_by, c.requested_at,
+const COLUMNS: &str =
+    "c.id, c.state, c.amount, c.checksum, c.reason, c.refund, c.requested_by, c.requested_at,
                        c.finished_at, c.receipt_url, c.error, c.note, c.request_hash, p.imp_uid";
 
 fn read(row: &Row<'_>) -> Result<CancellationRow, StoreError> {
@@ -88,7 +96,10 @@ fn read(row: &Row<'_>) -> Result<CancellationRow, StoreError> {
         amount: Won::new(row.get(2)?),
         checksum: Won::new(row.get(3)?),
         reason: row.get(4)?,
-        refund: refund.map(|json| serde_json::from_str(&json)).transpose().map_err(unreadable)?,
+        refund: refund
+            .map(|json| serde_json::from_str(&json))
+            .transpose()
+            .map_err(unreadable)?,
         requested_by: row.get(6)?,
         requested_at: instant(row.get(7)?)?,
         finished_at: instant_maybe(row.get(8)?)?,
@@ -100,11 +111,7 @@ fn read(row: &Row<'_>) -> Result<CancellationRow, StoreError> {
     })
 }
 
-fn one(
-    conn: &Connection,
-    by: &str,
-    value: &str,
-) -> Result<Option<CancellationRow>, StoreError> {
+fn one(conn: &Connection, by: &str, value: &str) -> Result<Option<CancellationRow>, StoreError> {
     let sql = format!(
         "select {COLUMNS} from cancellation c join payment p on p.id = c.payment_id where {by} = ?1"
     );
@@ -209,7 +216,9 @@ pub fn set_fate(
 /// After a reading that explained a difference: the balance that the next call is to carry.
 pub fn set_checksum(tx: &Tx<'_>, id: &CancellationId, checksum: Won) -> Result<(), StoreError> {
     tx.conn()
-        .prepare_cached("update cancellation set checksum = ?2 where id = ?1 and state = 'REQUESTED'")?
+        .prepare_cached(
+            "update cancellation set checksum = ?2 where id = ?1 and state = 'REQUESTED'",
+        )?
         .execute((id.as_str(), checksum.get()))?;
     Ok(())
 }

@@ -76,7 +76,9 @@ impl Verdict {
     }
 
     pub fn parse(text: &str) -> Option<Verdict> {
-        Verdict::ALL.into_iter().find(|verdict| verdict.as_str() == text)
+        Verdict::ALL
+            .into_iter()
+            .find(|verdict| verdict.as_str() == text)
     }
 }
 
@@ -139,8 +141,13 @@ pub fn hint(conn: &Connection, id: i64) -> Result<Option<Hint>, StoreError> {
             ))
         })
         .optional()?;
-    let Some((imp_uid, merchant_uid, status)) = found else { return Ok(None) };
-    let wrong = |why: String| StoreError::Unreadable { table: "inbox", why };
+    let Some((imp_uid, merchant_uid, status)) = found else {
+        return Ok(None);
+    };
+    let wrong = |why: String| StoreError::Unreadable {
+        table: "inbox",
+        why,
+    };
     Ok(Some(Hint {
         imp_uid: ImpUid::new(imp_uid).map_err(|e| wrong(e.to_string()))?,
         merchant_uid: merchant_uid
@@ -164,7 +171,10 @@ fn message(row: &Row<'_>) -> Result<Message, StoreError> {
         imp_uid: row.get(5)?,
         merchant_uid: row.get(6)?,
         status: row.get(7)?,
-        verdict: row.get::<_, Option<String>>(8)?.as_deref().and_then(Verdict::parse),
+        verdict: row
+            .get::<_, Option<String>>(8)?
+            .as_deref()
+            .and_then(Verdict::parse),
         detail: row.get(9)?,
         verdict_at: instant_maybe(row.get(10)?)?,
     })

@@ -174,8 +174,10 @@ fn delivery(row: &Row<'_>) -> Result<Delivery, StoreError> {
     let queue: String = row.get(1)?;
     Ok(Delivery {
         id: row.get(0)?,
-        queue: Queue::parse(&queue)
-            .ok_or(StoreError::Unreadable { table: "job", why: format!("queue {queue}") })?,
+        queue: Queue::parse(&queue).ok_or(StoreError::Unreadable {
+            table: "job",
+            why: format!("queue {queue}"),
+        })?,
         kind: row.get(2)?,
         payload: row.get(3)?,
         attempt: row.get(4)?,
@@ -198,12 +200,18 @@ pub fn settle(tx: &mut Tx<'_>, held: &Delivery, outcome: &Outcome) -> Result<(),
     let in_ms = |after: Duration| tx.now_ms() + after.as_millis() as i64;
     let (state, attempt, run_at, error) = match outcome {
         Outcome::Done => (JobState::Done, held.attempt, None, None),
-        Outcome::Retry { after, error } => {
-            (JobState::Ready, held.attempt, Some(in_ms(*after)), Some(error))
-        }
-        Outcome::Snooze { after, why } => {
-            (JobState::Ready, held.attempt.saturating_sub(1), Some(in_ms(*after)), Some(why))
-        }
+        Outcome::Retry { after, error } => (
+            JobState::Ready,
+            held.attempt,
+            Some(in_ms(*after)),
+            Some(error),
+        ),
+        Outcome::Snooze { after, why } => (
+            JobState::Ready,
+            held.attempt.saturating_sub(1),
+            Some(in_ms(*after)),
+            Some(why),
+        ),
         Outcome::Dead { error } => (JobState::Dead, held.attempt, None, Some(error)),
         Outcome::Cancelled { why } => (JobState::Cancelled, held.attempt, None, Some(why)),
     };
@@ -280,11 +288,7 @@ const ORPHANS: &str = "
 
 /// Runs whose process died (`all`: every run of another boot, known dead because we hold the lock
 /// of the directory), or whose lease is over. With each, how often it had crashed before.
-pub fn orphans(
-    tx: &Tx<'_>,
-    boot: &str,
-    all: bool,
-) -> Result<Vec<(Delivery, u32)>, StoreError> {
+pub fn orphans(tx: &Tx<'_>, boot: &str, all: bool) -> Result<Vec<(Delivery, u32)>, StoreError> {
     let mut query = tx.conn().prepare_cached(ORPHANS)?;
     query
         .query_and_then(
@@ -414,7 +418,9 @@ pub fn with_key(conn: &Connection, key: &str, state: JobState) -> Result<Option<
             .query_row([key], |row| row.get(0))
             .optional()?,
         _ => conn
-            .prepare_cached("select id from job where unique_key = ?1 and state = ?2 order by id desc")?
+            .prepare_cached(
+                "select id from job where unique_key = ?1 and state = ?2 order by id desc",
+            )?
             .query_row((key, state.as_str()), |row| row.get(0))
             .optional()?,
     };
@@ -427,11 +433,12 @@ pub fn dead(
     before: Option<i64>,
     limit: usize,
 ) -> Result<Vec<JobRow>, StoreError> {
-    let sql = format!(
-        "select {ROW} from job where state = 'dead' and id < ?1 order by id desc limit ?2"
-    );
+    let sql =
+        format!("select {ROW} from job where state = 'dead' and id < ?1 order by id desc limit ?2");
     let mut query = conn.prepare_cached(&sql)?;
-    query.query_and_then((before.unwrap_or(i64::MAX), limit as i64), row)?.collect()
+    query
+        .query_and_then((before.unwrap_or(i64::MAX), limit as i64), row)?
+        .collect()
 }
 
 pub fn count_dead(conn: &Connection) -> Result<i64, StoreError> {
@@ -482,7 +489,12 @@ pub fn depths(conn: &Connection) -> Result<Vec<(String, String, i64, Timestamp)>
     query
         .query_and_then([], |row| {
             let oldest: Option<i64> = row.get(3)?;
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?, instant(oldest.unwrap_or_default())?))
+            Ok((
+                row.get(0)?,
+                row.get(1)?,
+                row.get(2)?,
+                instant(oldest.unwrap_or_default())?,
+            ))
         })?
         .collect()
 }

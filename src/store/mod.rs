@@ -127,7 +127,9 @@ impl From<rusqlite::Error> for StoreError {
 /// `UNIQUE constraint failed: index 'x'` or `…: payment.imp_uid`.
 fn rule_in(text: &str) -> String {
     let name = text.rsplit("constraint failed: ").next().unwrap_or(text);
-    name.trim_start_matches("index ").trim_matches('\'').to_owned()
+    name.trim_start_matches("index ")
+        .trim_matches('\'')
+        .to_owned()
 }
 
 /// Why a store could not be opened. Each says what to do.
@@ -137,7 +139,10 @@ pub enum OpenError {
         "SQLite {found} is linked, but {needed} or newer is needed: \
          older ones can lose pages (WAL-reset fault)"
     )]
-    OldSqlite { found: &'static str, needed: &'static str },
+    OldSqlite {
+        found: &'static str,
+        needed: &'static str,
+    },
     #[error(
         "the data directory `{}` is in use by another jeongsan (process {holder}): \
          stop that one first, or give this one another --data-dir", dir.display()
@@ -218,7 +223,9 @@ where
     F: FnOnce(&mut Tx<'_>) -> Result<T, E> + Send,
 {
     fn run(&mut self, tx: &mut Tx<'_>) -> bool {
-        let Some(work) = self.work.take() else { return false };
+        let Some(work) = self.work.take() else {
+            return false;
+        };
         let result = catch_unwind(AssertUnwindSafe(|| work(tx)))
             .unwrap_or_else(|panic| Err(StoreError::Panicked(panic_text(&*panic)).into()));
         let keep = result.is_ok();
@@ -281,12 +288,18 @@ impl Store {
 
     fn start(dir: &Path, clock: Clock, lock: Option<File>) -> Result<Store, OpenError> {
         if rusqlite::version_number() < OLDEST_SQLITE {
-            return Err(OpenError::OldSqlite { found: rusqlite::version(), needed: "3.51.3" });
+            return Err(OpenError::OldSqlite {
+                found: rusqlite::version(),
+                needed: "3.51.3",
+            });
         }
         let path = database_in(dir);
         let mut conn = connect(&path)?;
         migrate(&mut conn)?;
-        private(&path).map_err(|why| OpenError::Directory { dir: dir.into(), why })?;
+        private(&path).map_err(|why| OpenError::Directory {
+            dir: dir.into(),
+            why,
+        })?;
 
         let (writes, orders) = mpsc::channel(WAITING);
         let (news, _) = broadcast::channel(1_024);
@@ -310,7 +323,10 @@ impl Store {
             std::thread::Builder::new()
                 .name(name.into())
                 .spawn(run)
-                .map_err(|why| OpenError::Directory { dir: dir.into(), why })
+                .map_err(|why| OpenError::Directory {
+                    dir: dir.into(),
+                    why,
+                })
         };
         let mut threads = vec![spawn("store-writer", Box::new(move || writer.run()))?];
         if lock.is_some() {
@@ -348,8 +364,11 @@ impl Store {
         F: FnOnce(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
     {
         let (answer, answered) = oneshot::channel::<Result<T, E>>();
-        let order =
-            Order::Write(Box::new(Asked { work: Some(work), result: None, answer }));
+        let order = Order::Write(Box::new(Asked {
+            work: Some(work),
+            result: None,
+            answer,
+        }));
         match self.inner.writes.try_send(order) {
             Ok(()) => {}
             Err(mpsc::error::TrySendError::Full(_)) => return Err(StoreError::Busy.into()),
@@ -369,7 +388,11 @@ impl Store {
     {
         let conn = self.reader().map_err(E::from)?;
         let result = work(&conn);
-        let mut pool = self.inner.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pool = self
+            .inner
+            .readers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if pool.len() < READERS {
             pool.push(conn);
         }
@@ -391,7 +414,12 @@ impl Store {
     }
 
     fn reader(&self) -> Result<Connection, StoreError> {
-        let kept = self.inner.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let kept = self
+            .inner
+            .readers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop();
         match kept {
             Some(conn) => Ok(conn),
             None => {
@@ -437,7 +465,11 @@ impl Store {
         self.inner.closing.store(true, Ordering::SeqCst);
         let _ = self.inner.writes.send(Order::Close).await;
         let threads: Vec<_> = {
-            let mut held = self.inner.threads.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut held = self
+                .inner
+                .threads
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
             held.drain(..).collect()
         };
         let _ = tokio::task::spawn_blocking(move || {
@@ -446,7 +478,11 @@ impl Store {
             }
         })
         .await;
-        self.inner.readers.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.inner
+            .readers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
     }
 }
 
@@ -494,7 +530,12 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
 
 fn migrate(conn: &mut Connection) -> Result<(), OpenError> {
     let runner = migrations::migrations::runner();
-    let known = runner.get_migrations().iter().map(|m| m.version() as i32).max().unwrap_or(0);
+    let known = runner
+        .get_migrations()
+        .iter()
+        .map(|m| m.version() as i32)
+        .max()
+        .unwrap_or(0);
     let applied = runner.get_last_applied_migration(conn).map_err(Box::new)?;
     let found = applied.map_or(0, |m| m.version() as i32);
     if found > known {
@@ -508,7 +549,10 @@ fn migrate(conn: &mut Connection) -> Result<(), OpenError> {
 
 /// Makes the directory (only its owner may enter) and takes its lock.
 fn lock_directory(dir: &Path) -> Result<File, OpenError> {
-    let wrong = |why| OpenError::Directory { dir: dir.into(), why };
+    let wrong = |why| OpenError::Directory {
+        dir: dir.into(),
+        why,
+    };
     std::fs::create_dir_all(dir).map_err(wrong)?;
     #[cfg(unix)]
     {
@@ -527,7 +571,10 @@ fn lock_directory(dir: &Path) -> Result<File, OpenError> {
         Ok(()) => {}
         Err(std::fs::TryLockError::WouldBlock) => {
             let holder = std::fs::read_to_string(&path).unwrap_or_default();
-            return Err(OpenError::InUse { dir: dir.into(), holder: holder.trim().to_owned() });
+            return Err(OpenError::InUse {
+                dir: dir.into(),
+                holder: holder.trim().to_owned(),
+            });
         }
         Err(std::fs::TryLockError::Error(why)) => return Err(wrong(why)),
     }
@@ -565,7 +612,9 @@ impl Writer {
         let mut since_look = Instant::now();
         let mut close = false;
         while !close {
-            let Some(first) = self.orders.blocking_recv() else { break };
+            let Some(first) = self.orders.blocking_recv() else {
+                break;
+            };
             let mut batch = Vec::with_capacity(16);
             let mut next = Some(first);
             while let Some(order) = next.take() {
@@ -631,7 +680,11 @@ impl Writer {
             for work in &mut batch {
                 step("savepoint one")?;
                 let (news, jobs) = (after.news.len(), after.jobs);
-                if !work.run(&mut Tx { conn: &self.conn, now, after }) {
+                if !work.run(&mut Tx {
+                    conn: &self.conn,
+                    now,
+                    after,
+                }) {
                     after.news.truncate(news);
                     after.jobs = jobs;
                     // On a full or failing disk SQLite has undone the whole transaction by itself;
@@ -673,7 +726,11 @@ fn checkpoints(
         }
         let size = std::fs::metadata(wal_path).map_or(0, |meta| meta.len());
         wal.store(size, Ordering::Relaxed);
-        let mode = if size > LARGEST_WAL { "restart" } else { "passive" };
+        let mode = if size > LARGEST_WAL {
+            "restart"
+        } else {
+            "passive"
+        };
         let ran = conn.query_row(&format!("pragma wal_checkpoint({mode})"), [], |row| {
             Ok((row.get::<_, i64>(1)?, row.get::<_, i64>(2)?))
         });
@@ -689,8 +746,10 @@ fn checkpoints(
 
 /// An instant as the tables keep it: milliseconds since 1970 in UTC.
 pub fn instant(ms: i64) -> Result<Timestamp, StoreError> {
-    Timestamp::from_millisecond(ms)
-        .map_err(|why| StoreError::Unreadable { table: "a time column", why: why.to_string() })
+    Timestamp::from_millisecond(ms).map_err(|why| StoreError::Unreadable {
+        table: "a time column",
+        why: why.to_string(),
+    })
 }
 
 /// The same, where the column may be null.

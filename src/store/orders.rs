@@ -10,7 +10,10 @@ use crate::domain::{
 };
 
 fn unreadable(why: impl ToString) -> StoreError {
-    StoreError::Unreadable { table: "merchant_order", why: why.to_string() }
+    StoreError::Unreadable {
+        table: "merchant_order",
+        why: why.to_string(),
+    }
 }
 
 /// Writes an order down. A partner that is named for the first time gets a row of its own.
@@ -61,9 +64,10 @@ pub fn add_partner(tx: &Tx<'_>, id: &str, name: Option<&str>) -> Result<(), Stor
 
 /// `(id, name)` of all partners, by name; the first 500.
 pub fn partners(conn: &Connection) -> Result<Vec<(String, String)>, StoreError> {
-    let mut query =
-        conn.prepare_cached("select id, name from partner order by name limit 500")?;
-    Ok(query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?)
+    let mut query = conn.prepare_cached("select id, name from partner order by name limit 500")?;
+    Ok(query
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<_, _>>()?)
 }
 
 /// The registered amount alone: what intake compares with.
@@ -78,7 +82,9 @@ pub fn amount(conn: &Connection, id: &MerchantUid) -> Result<Option<Won>, StoreE
 pub fn partners_of(conn: &Connection, id: &MerchantUid) -> Result<Vec<String>, StoreError> {
     let mut query =
         conn.prepare_cached("select distinct partner_id from order_line where merchant_uid = ?1")?;
-    Ok(query.query_map([id.as_str()], |row| row.get(0))?.collect::<Result<_, _>>()?)
+    Ok(query
+        .query_map([id.as_str()], |row| row.get(0))?
+        .collect::<Result<_, _>>()?)
 }
 
 /// An order, and whether PortOne has taken its amount.
@@ -91,7 +97,9 @@ pub fn get(conn: &Connection, id: &MerchantUid) -> Result<Option<(Order, bool)>,
             Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
         })
         .optional()?;
-    let Some((name, amount, tax_free, prepared)) = found else { return Ok(None) };
+    let Some((name, amount, tax_free, prepared)) = found else {
+        return Ok(None);
+    };
     let mut query = conn.prepare_cached(
         "select partner_id, name, quantity, unit_price, discount
            from order_line where merchant_uid = ?1 order by line",

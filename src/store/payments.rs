@@ -25,7 +25,10 @@ pub struct Kept {
 }
 
 fn unreadable(why: impl ToString) -> StoreError {
-    StoreError::Unreadable { table: "payment", why: why.to_string() }
+    StoreError::Unreadable {
+        table: "payment",
+        why: why.to_string(),
+    }
 }
 
 /// The enum out of its columns. A row that fits none of its variants is a broken book.
@@ -41,7 +44,10 @@ fn assemble(
     let wish = wish
         .map(|(id, amount)| {
             CancellationId::new(id)
-                .map(|id| Wish { id, amount: Won::new(amount) })
+                .map(|id| Wish {
+                    id,
+                    amount: Won::new(amount),
+                })
                 .map_err(unreadable)
         })
         .transpose()?;
@@ -51,11 +57,20 @@ fn assemble(
         (Status::Paid, None) => Ok(Payment::Paid { charge }),
         (Status::PartialCanceled, None) => Ok(Payment::PartialCanceled { charge, cancelled }),
         (Status::Canceled, None) => Ok(Payment::Canceled { charge }),
-        (Status::CancelRequested, Some(wish)) => {
-            Ok(Payment::CancelRequested { charge, cancelled, wish })
-        }
-        (Status::CancelFailed, Some(wish)) => Ok(Payment::CancelFailed { charge, cancelled, wish }),
-        (status, _) => Err(unreadable(format!("{} with or without a wish", status.as_str()))),
+        (Status::CancelRequested, Some(wish)) => Ok(Payment::CancelRequested {
+            charge,
+            cancelled,
+            wish,
+        }),
+        (Status::CancelFailed, Some(wish)) => Ok(Payment::CancelFailed {
+            charge,
+            cancelled,
+            wish,
+        }),
+        (status, _) => Err(unreadable(format!(
+            "{} with or without a wish",
+            status.as_str()
+        ))),
     }
 }
 
@@ -67,7 +82,9 @@ const GET: &str = "
 
 pub fn get(conn: &Connection, imp_uid: &ImpUid) -> Result<Option<Kept>, StoreError> {
     let mut query = conn.prepare_cached(GET)?;
-    let found = query.query_row([imp_uid.as_str()], |row| Ok(kept(row))).optional()?;
+    let found = query
+        .query_row([imp_uid.as_str()], |row| Ok(kept(row)))
+        .optional()?;
     found.transpose()
 }
 
@@ -88,7 +105,10 @@ fn kept(row: &Row<'_>) -> Result<Kept, StoreError> {
             instant_maybe(row.get(6)?)?,
             wish.map(|id| (id, wish_amount.unwrap_or_default())),
         )?,
-        hold: hold.map(|json| serde_json::from_str(&json)).transpose().map_err(unreadable)?,
+        hold: hold
+            .map(|json| serde_json::from_str(&json))
+            .transpose()
+            .map_err(unreadable)?,
         about: serde_json::from_str(&about).map_err(unreadable)?,
     })
 }
@@ -121,9 +141,16 @@ pub fn add(
     hold: Option<&Hold>,
     partners: &[String],
 ) -> Result<i64, StoreError> {
-    let at = seen.paid_at.or(seen.started_at).unwrap_or(tx.now).as_millisecond();
+    let at = seen
+        .paid_at
+        .or(seen.started_at)
+        .unwrap_or(tx.now)
+        .as_millisecond();
     let about = serde_json::to_string(&seen.about).map_err(unreadable)?;
-    let hold = hold.map(serde_json::to_string).transpose().map_err(unreadable)?;
+    let hold = hold
+        .map(serde_json::to_string)
+        .transpose()
+        .map_err(unreadable)?;
     tx.conn().prepare_cached(ADD)?.execute(named_params! {
         ":imp_uid": seen.imp_uid.as_str(),
         ":merchant_uid": seen.merchant_uid.as_str(),
@@ -141,7 +168,10 @@ pub fn add(
     })?;
     let row = tx.conn().last_insert_rowid();
     owe(tx.conn(), row, at, partners)?;
-    tx.tell(News { imp_uid: seen.imp_uid.to_string(), status: payment.status().as_str() });
+    tx.tell(News {
+        imp_uid: seen.imp_uid.to_string(),
+        status: payment.status().as_str(),
+    });
     Ok(row)
 }
 
@@ -180,13 +210,20 @@ pub fn put(tx: &mut Tx<'_>, kept: &Kept, next: &Payment) -> Result<(), StoreErro
         ":paid_at": paid_at.map(Timestamp::as_millisecond),
         ":now": tx.now_ms(),
     })?;
-    tx.tell(News { imp_uid: kept.imp_uid.to_string(), status: next.status().as_str() });
+    tx.tell(News {
+        imp_uid: kept.imp_uid.to_string(),
+        status: next.status().as_str(),
+    });
     Ok(())
 }
 
 /// Brings what is shown about a payment up to date, its place in time with it.
 pub fn describe(tx: &Tx<'_>, kept: &Kept, seen: &Seen) -> Result<(), StoreError> {
-    let at = seen.paid_at.or(seen.started_at).unwrap_or(tx.now).as_millisecond();
+    let at = seen
+        .paid_at
+        .or(seen.started_at)
+        .unwrap_or(tx.now)
+        .as_millisecond();
     let about = serde_json::to_string(&seen.about).map_err(unreadable)?;
     tx.conn()
         .prepare_cached(
@@ -201,7 +238,10 @@ pub fn describe(tx: &Tx<'_>, kept: &Kept, seen: &Seen) -> Result<(), StoreError>
 
 /// Sets or lifts what holds a payment.
 pub fn set_hold(tx: &mut Tx<'_>, kept: &Kept, hold: Option<&Hold>) -> Result<(), StoreError> {
-    let json = hold.map(serde_json::to_string).transpose().map_err(unreadable)?;
+    let json = hold
+        .map(serde_json::to_string)
+        .transpose()
+        .map_err(unreadable)?;
     tx.conn()
         .prepare_cached("update payment set hold = ?2, updated_at = ?3 where id = ?1")?
         .execute((kept.row, json, tx.now_ms()))?;
@@ -218,7 +258,8 @@ pub fn owe_anew(tx: &Tx<'_>, row: i64, partners: &[String]) -> Result<(), StoreE
     let at: i64 = conn
         .prepare_cached("select at from payment where id = ?1")?
         .query_row([row], |r| r.get(0))?;
-    conn.prepare_cached("delete from payment_partner where payment_id = ?1")?.execute([row])?;
+    conn.prepare_cached("delete from payment_partner where payment_id = ?1")?
+        .execute([row])?;
     owe(conn, row, at, partners)
 }
 
@@ -291,11 +332,16 @@ pub fn seoul_time_maybe<S: serde::Serializer>(
     }
 }
 
-const COLUMNS: &str = "p.id, p.imp_uid, p.merchant_uid, p.status, p.amount, p.cancelled, p.wish, p.hold, p.test,
+const COLUMNS: &str =
+    "p.id, p.imp_uid, p.merchant_uid, p.status, p.amount, p.cancelled, p.wish, p.hold, p.test,
                        p.about, p.fail_reason, p.at, p.paid_at, p.updated_at";
 
 fn payment_row(row: &Row<'_>) -> Result<PaymentRow, StoreError> {
-    let text = |i: usize| row.get_ref(i).and_then(|v| Ok(v.as_str()?)).map_err(StoreError::from);
+    let text = |i: usize| {
+        row.get_ref(i)
+            .and_then(|v| Ok(v.as_str()?))
+            .map_err(StoreError::from)
+    };
     let status = text(3)?;
     let status = Status::parse(status).ok_or_else(|| unreadable(format!("status {status}")))?;
     let hold: Option<String> = row.get(7)?;
@@ -308,9 +354,16 @@ fn payment_row(row: &Row<'_>) -> Result<PaymentRow, StoreError> {
         status,
         amount,
         cancelled_amount: cancelled,
-        balance: if paid { amount.minus(cancelled).map_err(unreadable)? } else { Won::ZERO },
+        balance: if paid {
+            amount.minus(cancelled).map_err(unreadable)?
+        } else {
+            Won::ZERO
+        },
         cancellation: row.get(6)?,
-        hold: hold.map(|json| serde_json::from_str(&json)).transpose().map_err(unreadable)?,
+        hold: hold
+            .map(|json| serde_json::from_str(&json))
+            .transpose()
+            .map_err(unreadable)?,
         test: row.get(8)?,
         about: serde_json::from_str(text(9)?).map_err(unreadable)?,
         fail_reason: row.get(10)?,
@@ -323,7 +376,9 @@ fn payment_row(row: &Row<'_>) -> Result<PaymentRow, StoreError> {
 pub fn show(conn: &Connection, imp_uid: &str) -> Result<Option<PaymentRow>, StoreError> {
     let sql = format!("select {COLUMNS} from payment p where p.imp_uid = ?1");
     let mut query = conn.prepare_cached(&sql)?;
-    let found = query.query_row([imp_uid], |row| Ok(payment_row(row))).optional()?;
+    let found = query
+        .query_row([imp_uid], |row| Ok(payment_row(row)))
+        .optional()?;
     found.transpose()
 }
 
@@ -350,7 +405,10 @@ pub struct Cursor {
 
 impl Cursor {
     pub fn of(row: &PaymentRow) -> Cursor {
-        Cursor { at: row.at.as_millisecond(), row: row.row }
+        Cursor {
+            at: row.at.as_millisecond(),
+            row: row.row,
+        }
     }
 
     pub fn parse(text: &str) -> Option<Cursor> {
@@ -393,7 +451,11 @@ pub fn list(
 ) -> Result<Vec<PaymentRow>, StoreError> {
     let mut sql = format!("select {COLUMNS} from ");
     let mut values: Vec<(&str, Box<dyn ToSql>)> = Vec::new();
-    let searching = filter.text.as_deref().map(str::trim).filter(|text| !text.is_empty());
+    let searching = filter
+        .text
+        .as_deref()
+        .map(str::trim)
+        .filter(|text| !text.is_empty());
     let mut order = "p.at desc, p.id desc";
     let (mut at, mut row) = ("p.at", "p.id");
     match (&filter.partner, searching) {
@@ -449,9 +511,13 @@ pub fn list(
     sql.push_str(&format!(" order by {order} limit :limit"));
     values.push((":limit", Box::new(limit as i64)));
     let mut query = conn.prepare_cached(&sql)?;
-    let params: Vec<(&str, &dyn ToSql)> =
-        values.iter().map(|(name, value)| (*name, value.as_ref())).collect();
-    query.query_and_then(params.as_slice(), payment_row)?.collect()
+    let params: Vec<(&str, &dyn ToSql)> = values
+        .iter()
+        .map(|(name, value)| (*name, value.as_ref()))
+        .collect();
+    query
+        .query_and_then(params.as_slice(), payment_row)?
+        .collect()
 }
 
 /// Methods that occur, for the filter's choice. Walks the index from value to value.
@@ -465,7 +531,9 @@ pub fn methods(conn: &Connection) -> Result<Vec<String>, StoreError> {
          )
          select method from m where method is not null limit 50",
     )?;
-    Ok(query.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
+    Ok(query
+        .query_map([], |row| row.get(0))?
+        .collect::<Result<_, _>>()?)
 }
 
 /// What PortOne is compared with in a sweep.
@@ -489,10 +557,24 @@ mod tests {
 
     #[test]
     fn a_cursor_reads_back() {
-        for cursor in [Cursor { at: 1_754_450_000_123, row: 42 }, Cursor { at: 0, row: 0 }] {
+        for cursor in [
+            Cursor {
+                at: 1_754_450_000_123,
+                row: 42,
+            },
+            Cursor { at: 0, row: 0 },
+        ] {
             assert_eq!(Cursor::parse(&cursor.to_string()), Some(cursor));
         }
-        for wrong in ["", "-", "abc", "1-", "-1", "1-2-3", "zzzzzzzzzzzzzzzzzzzz-1"] {
+        for wrong in [
+            "",
+            "-",
+            "abc",
+            "1-",
+            "-1",
+            "1-2-3",
+            "zzzzzzzzzzzzzzzzzzzz-1",
+        ] {
             assert_eq!(Cursor::parse(wrong), None, "{wrong}");
         }
     }

@@ -45,8 +45,9 @@ pub fn advance(tx: &Tx<'_>, name: &str, slot: Timestamp) -> Result<(), StoreErro
 
 /// Up to which instant PortOne has been swept.
 pub fn swept_until(conn: &Connection) -> Result<Option<Timestamp>, StoreError> {
-    let ms: Option<i64> =
-        conn.prepare_cached("select max(until_at) from sweep")?.query_row([], |row| row.get(0))?;
+    let ms: Option<i64> = conn
+        .prepare_cached("select max(until_at) from sweep")?
+        .query_row([], |row| row.get(0))?;
     instant_maybe(ms)
 }
 
@@ -72,7 +73,10 @@ pub fn add_sweep(
         (from.as_millisecond(), until.as_millisecond(), tx.now_ms(), read, booked),
     )?;
     // The newest thousand tell enough.
-    tx.conn().execute("delete from sweep where id <= (select max(id) from sweep) - 1000", [])?;
+    tx.conn().execute(
+        "delete from sweep where id <= (select max(id) from sweep) - 1000",
+        [],
+    )?;
     Ok(())
 }
 
@@ -94,7 +98,8 @@ pub fn last_sweep(conn: &Connection) -> Result<Option<Swept>, StoreError> {
 
 /// Removes rows of slots older than `before`.
 pub fn prune(tx: &Tx<'_>, before: Timestamp) -> Result<usize, StoreError> {
-    Ok(tx
-        .conn()
-        .execute("delete from schedule_run where slot < ?1", [before.as_millisecond()])?)
+    Ok(tx.conn().execute(
+        "delete from schedule_run where slot < ?1",
+        [before.as_millisecond()],
+    )?)
 }

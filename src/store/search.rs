@@ -18,7 +18,11 @@ pub const TAIL: i64 = 20_000;
 /// beginning of a pair: prefix search covers it.
 pub fn grams(text: &str) -> String {
     use std::fmt::Write;
-    let chars: Vec<char> = text.to_lowercase().chars().filter(|c| !c.is_control()).collect();
+    let chars: Vec<char> = text
+        .to_lowercase()
+        .chars()
+        .filter(|c| !c.is_control())
+        .collect();
     let mut out = String::with_capacity(chars.len() * 12);
     for (i, c) in chars.iter().enumerate() {
         let next = chars.get(i + 1).copied().unwrap_or('\0');
@@ -30,7 +34,11 @@ pub fn grams(text: &str) -> String {
 
 /// The query that finds a text: its pairs as a phrase, the last character as a prefix.
 fn phrase(text: &str) -> Option<String> {
-    let chars: Vec<char> = text.to_lowercase().chars().filter(|c| !c.is_control()).collect();
+    let chars: Vec<char> = text
+        .to_lowercase()
+        .chars()
+        .filter(|c| !c.is_control())
+        .collect();
     let last = *chars.last()?;
     let mut words: Vec<String> = chars
         .windows(2)
@@ -94,7 +102,10 @@ pub fn forget(conn: &Connection, row: i64) -> Result<(), StoreError> {
 }
 
 fn grams_of_fields(text: &str) -> String {
-    text.split('\n').map(grams).collect::<Vec<_>>().join("00000ffff ")
+    text.split('\n')
+        .map(grams)
+        .collect::<Vec<_>>()
+        .join("00000ffff ")
 }
 
 /// Indexes the next payments, at most `limit`. Gives how many.
@@ -107,9 +118,11 @@ pub fn fill(tx: &mut Tx<'_>, limit: usize) -> Result<usize, StoreError> {
     let rows: Vec<(i64, String)> = query
         .query_map((filled, limit as i64), |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<Result<_, _>>()?;
-    let Some((last, _)) = rows.last() else { return Ok(0) };
-    let mut add =
-        conn.prepare_cached("insert or replace into payment_search (rowid, grams) values (?1, ?2)")?;
+    let Some((last, _)) = rows.last() else {
+        return Ok(0);
+    };
+    let mut add = conn
+        .prepare_cached("insert or replace into payment_search (rowid, grams) values (?1, ?2)")?;
     for (row, text) in &rows {
         add.execute((row, grams_of_fields(text)))?;
     }
@@ -140,7 +153,10 @@ mod tests {
             "create virtual table s using fts5 (grams, content='', contentless_delete=1, columnsize=0, tokenize='ascii')",
         )
         .unwrap();
-        let texts = ["imp_123\nord-7\n햇사과 5kg\n홍길동", "imp_999\nord-8\n배\n김길동"];
+        let texts = [
+            "imp_123\nord-7\n햇사과 5kg\n홍길동",
+            "imp_999\nord-8\n배\n김길동",
+        ];
         for (i, text) in texts.iter().enumerate() {
             conn.execute(
                 "insert into s (rowid, grams) values (?1, ?2)",
@@ -149,8 +165,12 @@ mod tests {
             .unwrap();
         }
         let find = |text: &str| -> Vec<i64> {
-            let mut query = conn.prepare("select rowid from s where s match ?1 order by 1").unwrap();
-            let rows = query.query_map([phrase(text).unwrap()], |row| row.get(0)).unwrap();
+            let mut query = conn
+                .prepare("select rowid from s where s match ?1 order by 1")
+                .unwrap();
+            let rows = query
+                .query_map([phrase(text).unwrap()], |row| row.get(0))
+                .unwrap();
             rows.collect::<Result<_, _>>().unwrap()
         };
         assert_eq!(find("사과"), [0]);

@@ -103,7 +103,9 @@ pub async fn use_code(store: &Store, code: String) -> Result<bool, StoreError> {
 pub async fn sign_in(store: &Store, lasts: Duration, secure: bool) -> Result<String, StoreError> {
     let secret = new_secret("");
     let value = secret.expose_secret().to_owned();
-    store.write(move |tx| admin::open_session(tx, secret.expose_secret(), lasts)).await?;
+    store
+        .write(move |tx| admin::open_session(tx, secret.expose_secret(), lasts))
+        .await?;
     let secure = if secure { "; Secure" } else { "" };
     Ok(format!(
         "{COOKIE}={value}; Path=/; HttpOnly; SameSite=Lax; Max-Age={}{secure}",
@@ -114,9 +116,13 @@ pub async fn sign_in(store: &Store, lasts: Duration, secure: bool) -> Result<Str
 /// Ends the browser's session; gives the cookie that removes it.
 pub async fn sign_out(store: &Store, headers: &HeaderMap) -> Result<String, StoreError> {
     if let Some(secret) = cookie(headers, COOKIE).map(str::to_owned) {
-        store.write(move |tx| admin::close_session(tx, &secret)).await?;
+        store
+            .write(move |tx| admin::close_session(tx, &secret))
+            .await?;
     }
-    Ok(format!("{COOKIE}=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0"))
+    Ok(format!(
+        "{COOKIE}=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0"
+    ))
 }
 
 /// Somebody who may see and do everything. A handler that takes it is reached by nobody else.
@@ -135,10 +141,11 @@ pub struct AdminPage {
 fn known(web: &Web, method: &Method, headers: &HeaderMap) -> Result<Admin, Problem> {
     let store = &web.ctx.store;
     if let Some(bearer) = headers.get(header::AUTHORIZATION) {
-        let token = bearer
-            .to_str()
-            .ok()
-            .and_then(|value| value.strip_prefix("Bearer ").or(value.strip_prefix("bearer ")));
+        let token = bearer.to_str().ok().and_then(|value| {
+            value
+                .strip_prefix("Bearer ")
+                .or(value.strip_prefix("bearer "))
+        });
         return match token {
             Some(token) if is_token(store, token.trim())? => Ok(Admin { by: "api" }),
             _ => Err(Problem::unauthorized()),
@@ -175,7 +182,10 @@ pub fn same_site(headers: &HeaderMap, own: url::Origin) -> bool {
 
 fn host_of(url: &url::Url) -> Option<String> {
     let host = url.host_str()?;
-    Some(url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
+    Some(
+        url.port()
+            .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")),
+    )
 }
 
 impl<S> FromRequestParts<S> for Admin
@@ -204,7 +214,11 @@ where
         match known(&web, &parts.method, &parts.headers) {
             Ok(admin) => Ok(AdminPage { by: admin.by }),
             Err(problem) if problem.status == axum::http::StatusCode::UNAUTHORIZED => {
-                let next = if parts.method.is_safe() { parts.uri.path_and_query() } else { None };
+                let next = if parts.method.is_safe() {
+                    parts.uri.path_and_query()
+                } else {
+                    None
+                };
                 let next = next.map_or("/payment/mypage", |path| path.as_str());
                 let query = serde_urlencoded::to_string([("next", next)]).unwrap_or_default();
                 Err(Redirect::to(&format!("/sign-in?{query}")).into_response())
@@ -235,10 +249,19 @@ mod tests {
 
     #[test]
     fn nobody_is_led_elsewhere() {
-        for evil in ["//evil.example", "https://evil.example", "/\\evil.example", "evil", "/\r\nX: y"] {
+        for evil in [
+            "//evil.example",
+            "https://evil.example",
+            "/\\evil.example",
+            "evil",
+            "/\r\nX: y",
+        ] {
             assert_eq!(own_path(Some(evil)), "/payment/mypage", "{evil}");
         }
-        assert_eq!(own_path(Some("/admin/dead-letters?x=1")), "/admin/dead-letters?x=1");
+        assert_eq!(
+            own_path(Some("/admin/dead-letters?x=1")),
+            "/admin/dead-letters?x=1"
+        );
     }
 
     #[test]
@@ -254,11 +277,29 @@ mod tests {
         for (pairs, same) in [
             (vec![("sec-fetch-site", "same-origin")], true),
             (vec![("sec-fetch-site", "none")], true),
-            (vec![("sec-fetch-site", "cross-site"), ("origin", "https://pay.example.kr")], false),
+            (
+                vec![
+                    ("sec-fetch-site", "cross-site"),
+                    ("origin", "https://pay.example.kr"),
+                ],
+                false,
+            ),
             (vec![("sec-fetch-site", "same-site")], false),
             (vec![("origin", "https://pay.example.kr")], true),
-            (vec![("origin", "http://127.0.0.1:8080"), ("host", "127.0.0.1:8080")], true),
-            (vec![("origin", "https://evil.example"), ("host", "pay.example.kr")], false),
+            (
+                vec![
+                    ("origin", "http://127.0.0.1:8080"),
+                    ("host", "127.0.0.1:8080"),
+                ],
+                true,
+            ),
+            (
+                vec![
+                    ("origin", "https://evil.example"),
+                    ("host", "pay.example.kr"),
+                ],
+                false,
+            ),
             (vec![("origin", "null")], false),
             (vec![], false),
         ] {

@@ -145,7 +145,10 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut body = Map::new();
-        body.insert("type".into(), json!(format!("urn:jeongsan:problem:{}", self.kind)));
+        body.insert(
+            "type".into(),
+            json!(format!("urn:jeongsan:problem:{}", self.kind)),
+        );
         let title = self.status.canonical_reason().unwrap_or("Error");
         body.insert("title".into(), json!(title));
         body.insert("status".into(), json!(self.status.as_u16()));
@@ -157,7 +160,10 @@ impl IntoResponse for Problem {
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/problem+json; charset=utf-8"),
         );
-        headers.insert(header::CONTENT_LANGUAGE, HeaderValue::from_static(self.lang.code()));
+        headers.insert(
+            header::CONTENT_LANGUAGE,
+            HeaderValue::from_static(self.lang.code()),
+        );
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Some(seconds) = self.retry_after {
             headers.insert(header::RETRY_AFTER, seconds.into());
@@ -192,7 +198,9 @@ impl From<NotAnId> for Problem {
         Problem::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "invalid-id",
-            format!("식별자가 올바르지 않습니다: 공백과 제어 문자 없이 1~255자여야 합니다. ({error})"),
+            format!(
+                "식별자가 올바르지 않습니다: 공백과 제어 문자 없이 1~255자여야 합니다. ({error})"
+            ),
             format!("{error}."),
         )
     }
@@ -246,9 +254,12 @@ impl From<CancelError> for Problem {
         match error {
             CancelError::NotFound(id) => Problem::not_found(id.as_str()),
             CancelError::NotCancellable(error) => error.into(),
-            CancelError::Reason => {
-                Problem::new(wrong, "cancel-reason", "취소 사유를 1~200자로 적어 주세요.", en)
-            }
+            CancelError::Reason => Problem::new(
+                wrong,
+                "cancel-reason",
+                "취소 사유를 1~200자로 적어 주세요.",
+                en,
+            ),
             CancelError::RefundAccount(field) => Problem::new(
                 wrong,
                 "refund-account",
@@ -289,8 +300,12 @@ impl From<RegisterError> for Problem {
             RegisterError::Taken(id) => Problem::new(
                 StatusCode::CONFLICT,
                 "order-taken",
-                format!("주문 `{id}`은(는) 다른 내용으로 이미 등록되어 있습니다. 다른 merchant_uid를 쓰세요."),
-                format!("The order `{id}` is registered with other contents: use another merchant_uid."),
+                format!(
+                    "주문 `{id}`은(는) 다른 내용으로 이미 등록되어 있습니다. 다른 merchant_uid를 쓰세요."
+                ),
+                format!(
+                    "The order `{id}` is registered with other contents: use another merchant_uid."
+                ),
             ),
             RegisterError::Refused(error) => Problem::new(
                 StatusCode::UNPROCESSABLE_ENTITY,

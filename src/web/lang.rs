@@ -45,7 +45,9 @@ impl Lang {
             Some("ko") => return Lang::Ko,
             _ => {}
         }
-        let accepted = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
+        let accepted = headers
+            .get(header::ACCEPT_LANGUAGE)
+            .and_then(|value| value.to_str().ok());
         accepted.map_or(Lang::Ko, preferred)
     }
 }
@@ -55,7 +57,11 @@ fn preferred(accepted: &str) -> Lang {
     let mut best = (0.0, Lang::Ko);
     for part in accepted.split(',') {
         let mut pieces = part.trim().split(';');
-        let tag = pieces.next().unwrap_or_default().trim().to_ascii_lowercase();
+        let tag = pieces
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .to_ascii_lowercase();
         let weight = pieces
             .find_map(|piece| piece.trim().strip_prefix("q=")?.parse::<f32>().ok())
             .unwrap_or(1.0);

@@ -72,7 +72,10 @@ impl Limits {
         if self.exempt.contains(&address) {
             return Ok(());
         }
-        let mut penalties = self.penalties.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut penalties = self
+            .penalties
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some(until) = penalties.get(&address) {
             let left = until.saturating_duration_since(Instant::now());
             if !left.is_zero() {
@@ -90,7 +93,10 @@ impl Limits {
             return;
         }
         tracing::warn!(%address, "an address is kept out for a minute: too many unknown payment ids");
-        let mut penalties = self.penalties.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut penalties = self
+            .penalties
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if penalties.len() >= REMEMBERED {
             penalties.clear();
         }
@@ -113,7 +119,10 @@ impl Limits {
         self.unknown.retain_recent();
         self.sign_ins.retain_recent();
         let now = Instant::now();
-        let mut penalties = self.penalties.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut penalties = self
+            .penalties
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         penalties.retain(|_, until| *until > now);
     }
 }
@@ -130,10 +139,16 @@ mod tests {
     fn a_forwarded_address_is_believed_of_trusted_proxies_only() {
         let limits = Limits::new(10, 10, 1, vec![ip("10.0.0.1")], vec![]);
         let mut headers = HeaderMap::new();
-        headers.insert("x-forwarded-for", "1.1.1.1, 2.2.2.2, 10.0.0.1".parse().unwrap());
+        headers.insert(
+            "x-forwarded-for",
+            "1.1.1.1, 2.2.2.2, 10.0.0.1".parse().unwrap(),
+        );
         assert_eq!(limits.client(ip("9.9.9.9"), &headers), ip("9.9.9.9"));
         assert_eq!(limits.client(ip("10.0.0.1"), &headers), ip("2.2.2.2"));
-        assert_eq!(limits.client(ip("10.0.0.1"), &HeaderMap::new()), ip("10.0.0.1"));
+        assert_eq!(
+            limits.client(ip("10.0.0.1"), &HeaderMap::new()),
+            ip("10.0.0.1")
+        );
     }
 
     #[test]

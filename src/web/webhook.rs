@@ -95,7 +95,9 @@ async fn take(
     limits.admit(address).map_err(Problem::too_many)?;
     let _place = limits.place().ok_or_else(Problem::full)?;
     let most = web.site.max_body;
-    let bytes = axum::body::to_bytes(body, most).await.map_err(|_| Problem::too_large(most))?;
+    let bytes = axum::body::to_bytes(body, most)
+        .await
+        .map_err(|_| Problem::too_large(most))?;
     let content_type = headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
@@ -115,8 +117,12 @@ async fn take(
 fn read(content_type: &str, bytes: &[u8]) -> Result<Hint, Problem> {
     let unreadable = |why: String| {
         Problem::bad_request(
-            format!("본문을 읽을 수 없습니다: {why}. imp_uid, merchant_uid, status가 있는 JSON 또는 form이어야 합니다."),
-            format!("The body cannot be read: {why}. Expected JSON or a form with imp_uid, merchant_uid and status."),
+            format!(
+                "본문을 읽을 수 없습니다: {why}. imp_uid, merchant_uid, status가 있는 JSON 또는 form이어야 합니다."
+            ),
+            format!(
+                "The body cannot be read: {why}. Expected JSON or a form with imp_uid, merchant_uid and status."
+            ),
         )
     };
     let is_json = if content_type.contains("json") {
@@ -131,7 +137,9 @@ fn read(content_type: &str, bytes: &[u8]) -> Result<Hint, Problem> {
     } else {
         serde_urlencoded::from_bytes(bytes).map_err(|why| unreadable(why.to_string()))?
     };
-    let imp_uid = body.imp_uid.ok_or_else(|| unreadable("imp_uid is missing".into()))?;
+    let imp_uid = body
+        .imp_uid
+        .ok_or_else(|| unreadable("imp_uid is missing".into()))?;
     let status = body.status.map(|status| status.chars().take(40).collect());
     Ok(Hint {
         imp_uid: ImpUid::new(imp_uid).map_err(|why| unreadable(why.to_string()))?,
@@ -161,22 +169,38 @@ pub async fn confirm(
     hint: Hint,
 ) -> Result<Answer, Problem> {
     let imp_uid = hint.imp_uid.clone();
-    let message = NewMessage { source, content_type, body, hint };
+    let message = NewMessage {
+        source,
+        content_type,
+        body,
+        hint,
+    };
     let kept = keep_webhook(&web.ctx, message).await?;
-    let known = web.ctx.store.read(|conn| payments::show(conn, imp_uid.as_str()))?;
+    let known = web
+        .ctx
+        .store
+        .read(|conn| payments::show(conn, imp_uid.as_str()))?;
     Ok(match kept {
         Kept::Confirmed(confirmed) => Answer {
             verdict: Some(confirmed.verdict),
             detail: confirmed.detail,
             payment: known.map(PublicPayment::from),
         },
-        Kept::Later { why } => Answer { verdict: None, detail: why, payment: None },
+        Kept::Later { why } => Answer {
+            verdict: None,
+            detail: why,
+            payment: None,
+        },
     })
 }
 
 impl Answer {
     fn respond(self) -> Result<Response, Problem> {
-        let Answer { verdict, detail, payment } = self;
+        let Answer {
+            verdict,
+            detail,
+            payment,
+        } = self;
         let refused = |kind, ko: &str, en: &str| {
             let problem = Problem::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
@@ -199,18 +223,24 @@ impl Answer {
             Some(Verdict::UnknownPayment) => {
                 Ok(Json(json!({ "verdict": verdict, "detail": detail })).into_response())
             }
-            Some(Verdict::NotPaid) => {
-                refused("not-paid", "결제가 완료되지 않았습니다", "The payment is not paid")
-            }
-            Some(Verdict::Held) => {
-                refused("held", "결제가 주문과 맞지 않아 보류했습니다", "The payment does not fit and is held")
-            }
+            Some(Verdict::NotPaid) => refused(
+                "not-paid",
+                "결제가 완료되지 않았습니다",
+                "The payment is not paid",
+            ),
+            Some(Verdict::Held) => refused(
+                "held",
+                "결제가 주문과 맞지 않아 보류했습니다",
+                "The payment does not fit and is held",
+            ),
             Some(Verdict::AnotherOrder) => {
                 refused("another-order", "주문번호가 다릅니다", "The order differs")
             }
-            Some(Verdict::OtherCurrency) => {
-                refused("other-currency", "원화 결제만 받습니다", "Only won are taken")
-            }
+            Some(Verdict::OtherCurrency) => refused(
+                "other-currency",
+                "원화 결제만 받습니다",
+                "Only won are taken",
+            ),
             Some(Verdict::Contradiction | Verdict::GivenUp) => refused(
                 "contradiction",
                 "포트원 응답이 장부와 맞지 않습니다",
@@ -226,9 +256,18 @@ mod tests {
 
     #[test]
     fn json_and_form_give_the_same_hint() {
-        let json = read("application/json; charset=utf-8", br#"{"imp_uid":"imp_1","merchant_uid":"o-1","status":"paid","x":1}"#);
-        let form = read("application/x-www-form-urlencoded", b"imp_uid=imp_1&merchant_uid=o-1&status=paid&x=1");
-        let bare = read("", b" {\"imp_uid\":\"imp_1\",\"merchant_uid\":\"o-1\",\"status\":\"paid\"}");
+        let json = read(
+            "application/json; charset=utf-8",
+            br#"{"imp_uid":"imp_1","merchant_uid":"o-1","status":"paid","x":1}"#,
+        );
+        let form = read(
+            "application/x-www-form-urlencoded",
+            b"imp_uid=imp_1&merchant_uid=o-1&status=paid&x=1",
+        );
+        let bare = read(
+            "",
+            b" {\"imp_uid\":\"imp_1\",\"merchant_uid\":\"o-1\",\"status\":\"paid\"}",
+        );
         let json = json.unwrap();
         assert_eq!(json, form.unwrap());
         assert_eq!(json, bare.unwrap());
@@ -238,7 +277,17 @@ mod tests {
     fn what_cannot_be_read_is_refused_with_what_was_expected() {
         let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
         let nested = format!(r#"{{"imp_uid":"i","a":{deep}}}"#);
-        for body in ["", "{", "[]", "imp_uid", r#"{"imp_uid":null}"#, r#"{"imp_uid":7}"#, r#"{"imp_uid":""}"#, r#"{"imp_uid":"a b"}"#, &nested] {
+        for body in [
+            "",
+            "{",
+            "[]",
+            "imp_uid",
+            r#"{"imp_uid":null}"#,
+            r#"{"imp_uid":7}"#,
+            r#"{"imp_uid":""}"#,
+            r#"{"imp_uid":"a b"}"#,
+            &nested,
+        ] {
             let problem = read("application/json", body.as_bytes()).unwrap_err();
             assert_eq!(problem.status, StatusCode::BAD_REQUEST, "{body}");
             assert!(problem.sentence(Lang::En).contains("Expected"), "{body}");

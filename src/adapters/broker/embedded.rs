@@ -30,7 +30,12 @@ pub struct Embedded {
 impl Embedded {
     pub fn new(store: Store, policy: Arc<Policy>, boot: Arc<str>) -> Embedded {
         let (stopped, _) = watch::channel(false);
-        Embedded { store, policy, boot, stopped }
+        Embedded {
+            store,
+            policy,
+            boot,
+            stopped,
+        }
     }
 }
 
@@ -77,7 +82,9 @@ impl Loop {
         if !self.store.read(|conn| jobs::any_ready(conn, queue, now))? {
             return Ok(Vec::new());
         }
-        self.store.write(move |tx| jobs::claim(tx, queue, free, &boot, lease)).await
+        self.store
+            .write(move |tx| jobs::claim(tx, queue, free, &boot, lease))
+            .await
     }
 
     async fn wait(&mut self, most: Duration) {
@@ -113,7 +120,11 @@ impl Broker for Embedded {
     }
 
     fn health(&self) -> Result<(), String> {
-        if *self.stopped.borrow() { Err("stopped".into()) } else { Ok(()) }
+        if *self.stopped.borrow() {
+            Err("stopped".into())
+        } else {
+            Ok(())
+        }
     }
 
     fn stop(&self) {

@@ -109,7 +109,10 @@ impl Portone {
 
     fn halted_now(&self) -> Option<String> {
         let halted = self.halted.lock().unwrap_or_else(PoisonError::into_inner);
-        halted.as_ref().filter(|(since, _)| since.elapsed() < HALT).map(|(_, why)| why.clone())
+        halted
+            .as_ref()
+            .filter(|(since, _)| since.elapsed() < HALT)
+            .map(|(_, why)| why.clone())
     }
 
     fn halt(&self, why: &str) -> GatewayError {
@@ -142,11 +145,11 @@ impl Portone {
         loop {
             let token = self.token().await?;
             let mut request = self.http.request(method.clone(), url.clone());
-            let mut bearer = header::HeaderValue::try_from(format!(
-                "Bearer {}",
-                token.value.expose_secret()
-            ))
-            .map_err(|_| GatewayError::new(Class::Transient, "PortOne's token is not a header"))?;
+            let mut bearer =
+                header::HeaderValue::try_from(format!("Bearer {}", token.value.expose_secret()))
+                    .map_err(|_| {
+                        GatewayError::new(Class::Transient, "PortOne's token is not a header")
+                    })?;
             bearer.set_sensitive(true);
             request = request.header(header::AUTHORIZATION, bearer);
             if let Some(tier) = &self.tier {
@@ -155,7 +158,10 @@ impl Portone {
             if let Some(body) = body {
                 request = request.json(body);
             }
-            let answer = request.send().await.map_err(|error| broken(&error, effect))?;
+            let answer = request
+                .send()
+                .await
+                .map_err(|error| broken(&error, effect))?;
             let status = answer.status();
             if status == StatusCode::UNAUTHORIZED {
                 if renewed {
@@ -169,13 +175,19 @@ impl Portone {
                 return Err(self.halt("403 Forbidden"));
             }
             let retry_after = retry_after(answer.headers());
-            let bytes = limited(answer, largest).await.map_err(|what| match effect {
-                Effect::Reads => GatewayError::new(Class::Transient, what),
-                Effect::Writes => GatewayError::new(Class::Unknown, what),
-            })?;
+            let bytes = limited(answer, largest)
+                .await
+                .map_err(|what| match effect {
+                    Effect::Reads => GatewayError::new(Class::Transient, what),
+                    Effect::Writes => GatewayError::new(Class::Unknown, what),
+                })?;
             if status == StatusCode::TOO_MANY_REQUESTS {
                 let what = "PortOne asks us to slow down (429)".to_owned();
-                return Err(GatewayError { class: Class::Transient, what, retry_after });
+                return Err(GatewayError {
+                    class: Class::Transient,
+                    what,
+                    retry_after,
+                });
             }
             if status.is_server_error() || status.is_redirection() || status.is_informational() {
                 let class = match effect {
@@ -183,7 +195,11 @@ impl Portone {
                     Effect::Writes => Class::Unknown,
                 };
                 let what = format!("PortOne answered HTTP {}", status.as_u16());
-                return Err(GatewayError { class, what, retry_after });
+                return Err(GatewayError {
+                    class,
+                    what,
+                    retry_after,
+                });
             }
             self.unhalt();
             return Ok((status, bytes));
@@ -191,13 +207,18 @@ impl Portone {
     }
 
     async fn token(&self) -> Result<token::Token, GatewayError> {
-        match self.tokens.get(&self.http, &self.url(&["users", "getToken"])).await {
+        match self
+            .tokens
+            .get(&self.http, &self.url(&["users", "getToken"]))
+            .await
+        {
             Ok(token) => Ok(token),
             Err(token::TokenError::Refused(why)) => Err(self.halt(&why)),
             // Without a token nothing was sent.
-            Err(token::TokenError::Unreachable(why)) => {
-                Err(GatewayError::new(Class::Transient, format!("no token from PortOne: {why}")))
-            }
+            Err(token::TokenError::Unreachable(why)) => Err(GatewayError::new(
+                Class::Transient,
+                format!("no token from PortOne: {why}"),
+            )),
         }
     }
 
@@ -206,17 +227,24 @@ impl Portone {
         if self.test {
             url.set_query(Some("include_sandbox=true"));
         }
-        let (status, body) =
-            self.call(Method::GET, url, None, Effect::Reads, LARGEST_ANSWER).await?;
+        let (status, body) = self
+            .call(Method::GET, url, None, Effect::Reads, LARGEST_ANSWER)
+            .await?;
         if status == StatusCode::NOT_FOUND {
             return Ok(None);
         }
         let payment: wire::Payment = opened(status, &body, Effect::Reads)?;
         let seen = payment.into_seen().map_err(|why| {
-            GatewayError::new(Class::Permanent, format!("PortOne's answer cannot be read: {why}"))
+            GatewayError::new(
+                Class::Permanent,
+                format!("PortOne's answer cannot be read: {why}"),
+            )
         })?;
         if seen.imp_uid != *imp_uid {
-            let what = format!("asked for {imp_uid}, PortOne answered about {}", seen.imp_uid);
+            let what = format!(
+                "asked for {imp_uid}, PortOne answered about {}",
+                seen.imp_uid
+            );
             return Err(GatewayError::new(Class::Permanent, what));
         }
         Ok(Some(seen))
@@ -236,13 +264,18 @@ impl Portone {
             .append_pair("to", &window.until.as_second().to_string())
             // Oldest first: what comes in meanwhile is appended and moves no page.
             .append_pair("sorting", "started");
-        let (http, body) = self.call(Method::GET, url, None, Effect::Reads, LARGEST_PAGE).await?;
+        let (http, body) = self
+            .call(Method::GET, url, None, Effect::Reads, LARGEST_PAGE)
+            .await?;
         // No payments, or a page that has emptied since we heard of it.
         if http == StatusCode::NOT_FOUND || (http == StatusCode::BAD_REQUEST && window.page > 1) {
             return Ok(Page::default());
         }
         let list: wire::List = opened(http, &body, Effect::Reads)?;
-        let mut page = Page { more: list.next > 0, ..Page::default() };
+        let mut page = Page {
+            more: list.next > 0,
+            ..Page::default()
+        };
         for entry in list.list {
             match serde_json::from_value::<wire::Payment>(entry) {
                 Ok(payment) => match payment.into_seen() {
@@ -259,7 +292,13 @@ impl Portone {
         let url = self.url(&["payments", "prepare"]);
         let body = json!({ "merchant_uid": order, "amount": amount, "currency": "KRW" });
         let (status, answer) = self
-            .call(Method::POST, url.clone(), Some(&body), Effect::Writes, LARGEST_ANSWER)
+            .call(
+                Method::POST,
+                url.clone(),
+                Some(&body),
+                Effect::Writes,
+                LARGEST_ANSWER,
+            )
             .await?;
         let refused = match opened::<Value>(status, &answer, Effect::Writes) {
             Ok(_) => return Ok(()),
@@ -270,16 +309,24 @@ impl Portone {
         }
         // Code 1: registered already. It is ours if the amount is the same, and changed if not.
         let known = self.url(&["payments", "prepare", order.as_str()]);
-        let (status, answer) =
-            self.call(Method::GET, known, None, Effect::Reads, LARGEST_ANSWER).await?;
+        let (status, answer) = self
+            .call(Method::GET, known, None, Effect::Reads, LARGEST_ANSWER)
+            .await?;
         let Ok(prepared) = opened::<wire::Prepared>(status, &answer, Effect::Reads) else {
             return Err(refused);
         };
         if prepared.amount.and_then(wire::whole) == Some(amount.get()) {
             return Ok(());
         }
-        let (status, answer) =
-            self.call(Method::PUT, url, Some(&body), Effect::Writes, LARGEST_ANSWER).await?;
+        let (status, answer) = self
+            .call(
+                Method::PUT,
+                url,
+                Some(&body),
+                Effect::Writes,
+                LARGEST_ANSWER,
+            )
+            .await?;
         opened::<Value>(status, &answer, Effect::Writes).map(|_| ())
     }
 
@@ -304,15 +351,27 @@ impl Portone {
             }
         }
         let url = self.url(&["payments", "cancel"]);
-        let (status, answer) =
-            self.call(Method::POST, url, Some(&body), Effect::Writes, LARGEST_ANSWER).await?;
+        let (status, answer) = self
+            .call(
+                Method::POST,
+                url,
+                Some(&body),
+                Effect::Writes,
+                LARGEST_ANSWER,
+            )
+            .await?;
         let payment: wire::Payment = opened(status, &answer, Effect::Writes)?;
         let seen = payment.into_seen().map_err(|why| {
-            GatewayError::new(Class::Unknown, format!("PortOne's answer cannot be read: {why}"))
+            GatewayError::new(
+                Class::Unknown,
+                format!("PortOne's answer cannot be read: {why}"),
+            )
         })?;
         if seen.imp_uid != call.imp_uid {
-            let what =
-                format!("asked to cancel {}, PortOne answered about {}", call.imp_uid, seen.imp_uid);
+            let what = format!(
+                "asked to cancel {}, PortOne answered about {}",
+                call.imp_uid, seen.imp_uid
+            );
             return Err(GatewayError::new(Class::Unknown, what));
         }
         Ok(seen)
@@ -358,7 +417,10 @@ fn broken(error: &reqwest::Error, effect: Effect) -> GatewayError {
         source = inner.source();
     }
     if error.is_connect() || error.is_builder() {
-        return GatewayError::new(Class::Transient, format!("PortOne cannot be reached: {why}"));
+        return GatewayError::new(
+            Class::Transient,
+            format!("PortOne cannot be reached: {why}"),
+        );
     }
     let what = if error.is_timeout() {
         "PortOne did not answer in time".to_owned()
@@ -373,7 +435,10 @@ fn broken(error: &reqwest::Error, effect: Effect) -> GatewayError {
 
 /// Reads a body up to `largest` bytes.
 async fn limited(mut answer: reqwest::Response, largest: usize) -> Result<Vec<u8>, String> {
-    if answer.content_length().is_some_and(|length| length > largest as u64) {
+    if answer
+        .content_length()
+        .is_some_and(|length| length > largest as u64)
+    {
         return Err(format!("PortOne's answer is larger than {largest} bytes"));
     }
     let mut body = Vec::new();
@@ -394,7 +459,13 @@ async fn limited(mut answer: reqwest::Response, largest: usize) -> Result<Vec<u8
 
 /// Seconds, as PortOne would send them; dates are not expected here.
 fn retry_after(headers: &header::HeaderMap) -> Option<Duration> {
-    let seconds: u64 = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    let seconds: u64 = headers
+        .get(header::RETRY_AFTER)?
+        .to_str()
+        .ok()?
+        .trim()
+        .parse()
+        .ok()?;
     Some(Duration::from_secs(seconds.min(3600)))
 }
 
@@ -409,14 +480,19 @@ fn opened<T: DeserializeOwned>(
             Effect::Reads => Class::Transient,
             Effect::Writes => Class::Unknown,
         };
-        let what = format!("PortOne's answer cannot be read (HTTP {}): {why}", status.as_u16());
+        let what = format!(
+            "PortOne's answer cannot be read (HTTP {}): {why}",
+            status.as_u16()
+        );
         GatewayError::new(class, what)
     };
     // Success is the common case: the response is read in one go.
     match serde_json::from_slice::<wire::Envelope<T>>(body) {
-        Ok(wire::Envelope { code: 0, response: Some(response), .. }) if status.is_success() => {
-            Ok(response)
-        }
+        Ok(wire::Envelope {
+            code: 0,
+            response: Some(response),
+            ..
+        }) if status.is_success() => Ok(response),
         Ok(wire::Envelope { code: 0, .. }) if status.is_success() => {
             Err(unreadable("code 0 without a response".into()))
         }
@@ -431,18 +507,20 @@ fn opened<T: DeserializeOwned>(
 }
 
 /// PortOne said no. What it means for a cancel, its books decide: code 1 means opposite things.
-fn refused(
-    status: StatusCode,
-    code: i64,
-    message: Option<String>,
-    effect: Effect,
-) -> GatewayError {
+fn refused(status: StatusCode, code: i64, message: Option<String>, effect: Effect) -> GatewayError {
     let message = message.unwrap_or_else(|| "no message".into());
-    let message: String = message.chars().filter(|c| !c.is_control()).take(300).collect();
+    let message: String = message
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(300)
+        .collect();
     let what = if status.is_success() {
         format!("PortOne refuses: {message} (code {code})")
     } else {
-        format!("PortOne refuses: {message} (code {code}, HTTP {})", status.as_u16())
+        format!(
+            "PortOne refuses: {message} (code {code}, HTTP {})",
+            status.as_u16()
+        )
     };
     let class = match (effect, status.is_success()) {
         // A reading that failed with 200 is nothing that the payment's books have said.
@@ -461,15 +539,37 @@ mod tests {
         let ok = StatusCode::OK;
         let read = |status, body: &str| opened::<Value>(status, body.as_bytes(), Effect::Writes);
         assert!(read(ok, r#"{"code":0,"message":null,"response":{"a":1}}"#).is_ok());
-        assert!(read(StatusCode::CREATED, r#"{"code":0,"response":{"a":1},"new":true}"#).is_ok());
+        assert!(
+            read(
+                StatusCode::CREATED,
+                r#"{"code":0,"response":{"a":1},"new":true}"#
+            )
+            .is_ok()
+        );
         for (status, body, class) in [
-            (ok, r#"{"code":-1,"message":"결제취소에 실패하였습니다.","response":null}"#, Class::Permanent),
-            (ok, r#"{"code":1,"message":"이미 전액취소된 주문입니다.","response":{"a":1}}"#, Class::Permanent),
+            (
+                ok,
+                r#"{"code":-1,"message":"결제취소에 실패하였습니다.","response":null}"#,
+                Class::Permanent,
+            ),
+            (
+                ok,
+                r#"{"code":1,"message":"이미 전액취소된 주문입니다.","response":{"a":1}}"#,
+                Class::Permanent,
+            ),
             (ok, r#"{"code":0,"response":null}"#, Class::Unknown),
             (ok, "<html>busy</html>", Class::Unknown),
             (ok, "", Class::Unknown),
-            (StatusCode::BAD_REQUEST, r#"{"code":-1,"message":"merchant_uid"}"#, Class::Permanent),
-            (StatusCode::BAD_REQUEST, r#"{"code":0,"response":{}}"#, Class::Permanent),
+            (
+                StatusCode::BAD_REQUEST,
+                r#"{"code":-1,"message":"merchant_uid"}"#,
+                Class::Permanent,
+            ),
+            (
+                StatusCode::BAD_REQUEST,
+                r#"{"code":0,"response":{}}"#,
+                Class::Permanent,
+            ),
         ] {
             assert_eq!(read(status, body).unwrap_err().class, class, "{body}");
         }
@@ -488,8 +588,14 @@ mod tests {
         };
         let portone = Portone::new(config.clone()).unwrap();
         let url = portone.url(&["payments", "../users?x=1#y/z"]);
-        assert_eq!(url.as_str(), "http://127.0.0.1:9/payments/..%2Fusers%3Fx=1%23y%2Fz");
-        let canary = PortoneConfig { imp_secret: "canary-7".into(), ..config };
+        assert_eq!(
+            url.as_str(),
+            "http://127.0.0.1:9/payments/..%2Fusers%3Fx=1%23y%2Fz"
+        );
+        let canary = PortoneConfig {
+            imp_secret: "canary-7".into(),
+            ..config
+        };
         assert!(!format!("{canary:?}").contains("canary-7"));
     }
 }

@@ -45,12 +45,19 @@ pub enum TokenError {
 
 impl Tokens {
     pub fn new(imp_key: SecretString, imp_secret: SecretString) -> Tokens {
-        Tokens { imp_key, imp_secret, kept: RwLock::new(None), renewing: Mutex::new(0) }
+        Tokens {
+            imp_key,
+            imp_secret,
+            kept: RwLock::new(None),
+            renewing: Mutex::new(0),
+        }
     }
 
     async fn usable(&self) -> Option<Token> {
         let kept = self.kept.read().await;
-        kept.as_ref().filter(|kept| kept.until > Instant::now()).map(|kept| kept.token.clone())
+        kept.as_ref()
+            .filter(|kept| kept.until > Instant::now())
+            .map(|kept| kept.token.clone())
     }
 
     /// The token, asking PortOne for one if none is at hand. Only one call asks at a time.
@@ -77,12 +84,17 @@ impl Tokens {
             .await
             .map_err(TokenError::Unreachable)?;
         if status == StatusCode::UNAUTHORIZED || status == StatusCode::FORBIDDEN {
-            return Err(TokenError::Refused(format!("no token (HTTP {})", status.as_u16())));
+            return Err(TokenError::Refused(format!(
+                "no token (HTTP {})",
+                status.as_u16()
+            )));
         }
         let envelope: wire::Envelope<wire::Token> = serde_json::from_slice(&bytes)
             .map_err(|_| TokenError::Unreachable(format!("HTTP {}", status.as_u16())))?;
         let Some(given) = envelope.response.filter(|_| envelope.code == 0) else {
-            let why = envelope.message.unwrap_or_else(|| format!("code {}", envelope.code));
+            let why = envelope
+                .message
+                .unwrap_or_else(|| format!("code {}", envelope.code));
             return Err(if status.is_success() {
                 TokenError::Refused(why)
             } else {
@@ -92,16 +104,25 @@ impl Tokens {
         let lives = given.expired_at.unwrap_or(0.0) - given.now.unwrap_or(0.0);
         let lives = Duration::from_secs_f64(lives.clamp(0.0, 86_400.0));
         *number += 1;
-        let token = Token { value: Arc::new(given.access_token.into()), number: *number };
+        let token = Token {
+            value: Arc::new(given.access_token.into()),
+            number: *number,
+        };
         let until = Instant::now() + lives.saturating_sub(MARGIN);
-        *self.kept.write().await = Some(Kept { token: token.clone(), until });
+        *self.kept.write().await = Some(Kept {
+            token: token.clone(),
+            until,
+        });
         Ok(token)
     }
 
     /// PortOne no longer takes this token. Another call may have renewed it already.
     pub async fn forget(&self, token: &Token) {
         let mut kept = self.kept.write().await;
-        if kept.as_ref().is_some_and(|kept| kept.token.number == token.number) {
+        if kept
+            .as_ref()
+            .is_some_and(|kept| kept.token.number == token.number)
+        {
             *kept = None;
         }
     }

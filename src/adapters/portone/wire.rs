@@ -143,7 +143,12 @@ impl Payment {
             "paid" => SeenStatus::Paid,
             "cancelled" => SeenStatus::Cancelled,
             "failed" => SeenStatus::Failed,
-            other => return Err(format!("status `{}` is unknown", text(Some(other.to_owned())))),
+            other => {
+                return Err(format!(
+                    "status `{}` is unknown",
+                    text(Some(other.to_owned()))
+                ));
+            }
         };
         let imp_uid = ImpUid::new(self.imp_uid).map_err(|why| why.to_string())?;
         let merchant_uid = MerchantUid::new(self.merchant_uid).map_err(|why| why.to_string())?;
@@ -155,7 +160,12 @@ impl Payment {
             None => return Err(format!("amount {} is no whole number of won", self.amount)),
         };
         let mut cancels: Vec<SeenCancel> = Vec::new();
-        for (place, entry) in self.cancel_history.unwrap_or_default().into_iter().enumerate() {
+        for (place, entry) in self
+            .cancel_history
+            .unwrap_or_default()
+            .into_iter()
+            .enumerate()
+        {
             let amount = entry
                 .amount
                 .and_then(whole)
@@ -164,7 +174,10 @@ impl Payment {
             let key = entry
                 .cancellation_id
                 .filter(|id| !id.is_empty())
-                .or(entry.pg_tid.filter(|id| !id.is_empty()).map(|tid| format!("{tid}#{place}")))
+                .or(entry
+                    .pg_tid
+                    .filter(|id| !id.is_empty())
+                    .map(|tid| format!("{tid}#{place}")))
                 .unwrap_or_else(|| format!("#{place}"));
             cancels.push(SeenCancel {
                 key,
@@ -186,7 +199,9 @@ impl Payment {
                 receipt_url: String::new(),
             });
         } else if currency == "KRW" && total < listed {
-            return Err(format!("cancel_amount {total} is less than its history's {listed}"));
+            return Err(format!(
+                "cancel_amount {total} is less than its history's {listed}"
+            ));
         }
         let account = match (self.vbank_name, self.vbank_num) {
             (bank, Some(number)) if !number.is_empty() => {
@@ -243,7 +258,9 @@ mod tests {
     use super::*;
 
     fn read(json: &str) -> Result<Seen, String> {
-        serde_json::from_str::<Payment>(json).map_err(|e| e.to_string())?.into_seen()
+        serde_json::from_str::<Payment>(json)
+            .map_err(|e| e.to_string())?
+            .into_seen()
     }
 
     #[test]
@@ -253,7 +270,10 @@ mod tests {
                 "cancel_amount":0,"currency":"KRW","sandbox":false}"#,
         )
         .unwrap();
-        assert_eq!((seen.amount.get(), seen.cancels.len(), seen.test), (10_000, 0, false));
+        assert_eq!(
+            (seen.amount.get(), seen.cancels.len(), seen.test),
+            (10_000, 0, false)
+        );
     }
 
     #[test]
@@ -284,11 +304,26 @@ mod tests {
     #[test]
     fn what_cannot_be_is_not_believed() {
         for (json, why) in [
-            (r#"{"imp_uid":"i","merchant_uid":"o","status":"paid","amount":10.5}"#, "whole"),
-            (r#"{"imp_uid":"i","merchant_uid":"o","status":"teapot","amount":1}"#, "teapot"),
-            (r#"{"imp_uid":"","merchant_uid":"o","status":"paid","amount":1}"#, "imp_uid"),
-            (r#"{"imp_uid":"i","merchant_uid":"o","status":"paid","amount":"1"}"#, "invalid type"),
-            (r#"{"imp_uid":"i","merchant_uid":"o","status":"paid"}"#, "amount"),
+            (
+                r#"{"imp_uid":"i","merchant_uid":"o","status":"paid","amount":10.5}"#,
+                "whole",
+            ),
+            (
+                r#"{"imp_uid":"i","merchant_uid":"o","status":"teapot","amount":1}"#,
+                "teapot",
+            ),
+            (
+                r#"{"imp_uid":"","merchant_uid":"o","status":"paid","amount":1}"#,
+                "imp_uid",
+            ),
+            (
+                r#"{"imp_uid":"i","merchant_uid":"o","status":"paid","amount":"1"}"#,
+                "invalid type",
+            ),
+            (
+                r#"{"imp_uid":"i","merchant_uid":"o","status":"paid"}"#,
+                "amount",
+            ),
             (
                 r#"{"imp_uid":"i","merchant_uid":"o","status":"paid","amount":9,"cancel_amount":1,
                     "cancel_history":[{"amount":2,"cancellation_id":"c"}]}"#,

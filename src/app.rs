@@ -1,0 +1,274 @@
+//! The one place that knows everyone: puts the parts together, starts and stops them.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use secrecy::SecretString;
+use tokio::{net::TcpListener, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    adapters::{broker::embedded::Embedded, log::LogNotifier, portone::Portone, slack::Slack},
+    config::Config,
+    flow::{
+        Broker, Ctx, Notifier, boot_id, recover_jobs::recover_jobs, run_schedules::run_schedules,
+    },
+    jobs,
+    store::{Clock, OpenError, Store, StoreError, orders, search},
+    web::{self, Site, Web, auth, health, limits::Limits},
+};
+
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error("cannot listen on {at}: {why}; is another server running there?")]
+    Listen { at: SocketAddr, why: std::io::Error },
+    #[error("cannot set up the client of {what}: {why}")]
+    Client {
+        what: &'static str,
+        why: reqwest::Error,
+    },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("jobs of the last run could not be recovered: {0}")]
+    Recover(#[from] crate::store::jobs::SettleError),
+}
+
+/// A running server.
+pub struct App {
+    pub addr: SocketAddr,
+    pub web: Web,
+    /// The admin token, if it was made just now: shown once.
+    pub new_token: Option<SecretString>,
+    stop: CancellationToken,
+    http: JoinHandle<()>,
+    workers: Option<JoinHandle<()>>,
+    ticker: JoinHandle<()>,
+    limit: Duration,
+}
+
+/// What tests may have otherwise.
+#[derive(Clone, Debug)]
+pub struct Parts {
+    pub clock: Clock,
+    /// Whether workers and schedules run by themselves.
+    pub workers: bool,
+}
+
+impl Default for Parts {
+    fn default() -> Parts {
+        Parts {
+            clock: Clock::default(),
+            workers: true,
+        }
+    }
+}
+
+/// What flows need, without a server: for the command line beside a running one.
+pub fn context(config: &Config, store: Store) -> Result<Ctx, StartError> {
+    let gateway = Portone::new(config.portone.clone()).map_err(|why| StartError::Client {
+        what: "PortOne",
+        why,
+    })?;
+    let notifier: Arc<dyn Notifier> = match &config.slack {
+        Some(url) => Arc::new(
+            Slack::new(url.clone()).map_err(|why| StartError::Client { what: "Slack", why })?,
+        ),
+        None => Arc::new(LogNotifier),
+    };
+    Ok(Ctx {
+        store,
+        gateway: Arc::new(gateway),
+        notifier,
+        policy: Arc::new(config.policy.clone()),
+        boot: boot_id(),
+    })
+}
+
+impl App {
+    pub async fn start(config: Config, parts: Parts) -> Result<App, StartError> {
+        let at = config.listen;
+        let listener = TcpListener::bind(at)
+            .await
+            .map_err(|why| StartError::Listen { at, why })?;
+        App::start_on(listener, config, parts).await
+    }
+
+    /// Starts on a socket that is bound already.
+    pub async fn start_on(
+        listener: TcpListener,
+        config: Config,
+        parts: Parts,
+    ) -> Result<App, StartError> {
+        let addr = listener.local_addr().map_err(|why| StartError::Listen {
+            at: config.listen,
+            why,
+        })?;
+        let store = Store::open(&config.data_dir, parts.clock)?;
+        let ctx = context(&config, store.clone())?;
+        let partner = config.policy.default_partner.clone();
+        store
+            .write(move |tx| orders::add_partner(tx, &partner, None))
+            .await?;
+        let recovered = recover_jobs(&ctx, true).await?;
+        if recovered > 0 {
+            tracing::info!(recovered, "jobs of a run that ended abruptly go on");
+        }
+        let new_token = auth::ensure_token(&store, config.admin_token.as_ref()).await?;
+
+        let broker: Arc<dyn Broker> = Arc::new(Embedded::new(
+            store.clone(),
+            ctx.policy.clone(),
+            ctx.boot.clone(),
+        ));
+        let stop = CancellationToken::new();
+        let web = Web {
+            ctx: ctx.clone(),
+            site: Arc::new(Site {
+                public_url: config.public_url,
+                pay: config.pay,
+                notice: config.notice,
+                session: config.session,
+                max_body: config.max_body,
+                limits: Limits::new(
+                    config.rate,
+                    config.unknown_ids,
+                    config.in_flight,
+                    config.trusted_proxies,
+                    config.webhook_sources,
+                ),
+                broker: broker.clone(),
+                health: Default::default(),
+                metrics: metrics_handle(),
+                stopping: stop.clone(),
+            }),
+        };
+        let http = tokio::spawn(serve(listener, web.clone(), stop.clone()));
+        let workers = parts
+            .workers
+            .then(|| tokio::spawn(work(web.clone(), broker, stop.clone())));
+        let ticker = tokio::spawn(tick(web.clone(), stop.clone(), parts.workers));
+        Ok(App {
+            addr,
+            web,
+            new_token,
+            stop,
+            http,
+            workers,
+            ticker,
+            limit: config.shutdown,
+        })
+    }
+
+    /// Stops: answers what was begun, lets running jobs finish within the limit, gives the rest
+    /// back uncharged, and closes the books.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        let all = async {
+            let _ = self.http.await;
+            let _ = self.ticker.await;
+            if let Some(workers) = self.workers {
+                let _ = workers.await;
+            }
+        };
+        if tokio::time::timeout(self.limit + Duration::from_secs(2), all)
+            .await
+            .is_err()
+        {
+            tracing::warn!(limit = ?self.limit, "some requests or jobs did not end in time; they go on at the next start");
+        }
+        let store = &self.web.ctx.store;
+        let boot = self.web.ctx.boot.clone();
+        let given = store
+            .write(move |tx| crate::store::jobs::give_back(tx, &boot))
+            .await;
+        match given {
+            Ok(0) => {}
+            Ok(given) => tracing::info!(given, "unfinished jobs were given back"),
+            Err(error) => tracing::error!(%error, "unfinished jobs could not be given back"),
+        }
+        store.close().await;
+    }
+}
+
+fn metrics_handle() -> PrometheusHandle {
+    static HANDLE: std::sync::OnceLock<PrometheusHandle> = std::sync::OnceLock::new();
+    HANDLE
+        .get_or_init(|| {
+            let recorder = PrometheusBuilder::new().build_recorder();
+            let handle = recorder.handle();
+            // A second recorder in one process (tests) is not an error: the first keeps counting.
+            let _ = metrics::set_global_recorder(recorder);
+            handle
+        })
+        .clone()
+}
+
+async fn serve(listener: TcpListener, web: Web, stop: CancellationToken) {
+    let service = web::routes(web).into_make_service_with_connect_info::<SocketAddr>();
+    let ended = axum::serve(listener, service)
+        .with_graceful_shutdown(async move { stop.cancelled().await })
+        .await;
+    if let Err(error) = ended {
+        tracing::error!(%error, "the server ended");
+    }
+}
+
+/// Runs the workers until the end; waits for running jobs, up to the limit that `stop` sets.
+async fn work(web: Web, broker: Arc<dyn Broker>, stop: CancellationToken) {
+    let monitor = jobs::workers(&web.ctx, &broker);
+    let ending = broker.clone();
+    let signal = async move {
+        stop.cancelled().await;
+        ending.stop();
+        Ok(())
+    };
+    if let Err(error) = monitor.run_with_signal(signal).await {
+        tracing::error!(%error, "the workers ended");
+    }
+    web.site.health.workers_ended();
+}
+
+/// What happens by the clock: schedules, leases that ended, the search index, readiness.
+async fn tick(web: Web, stop: CancellationToken, schedules: bool) {
+    let mut second = tokio::time::interval(Duration::from_secs(1));
+    second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut count = 0u64;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = second.tick() => {}
+        }
+        if schedules && let Err(error) = run_schedules(&web.ctx).await {
+            tracing::warn!(%error, "schedules could not be looked at; the next second tries again");
+        }
+        if count % 5 == 0 {
+            health::probe(&web).await;
+            if let Err(error) = recover_jobs(&web.ctx, false).await {
+                tracing::warn!(%error, "leases could not be looked at");
+            }
+        }
+        if count % 60 == 0 {
+            web.site.limits.tidy();
+        }
+        if let Err(error) = fill_search(&web, &stop).await {
+            tracing::warn!(%error, "the search index could not be filled");
+        }
+        count += 1;
+    }
+}
+
+/// Fills the search index in small steps, and keeps out of the way while much is written: unless
+/// it falls so far behind that searches would suffer.
+async fn fill_search(web: &Web, stop: &CancellationToken) -> Result<(), StoreError> {
+    let store = &web.ctx.store;
+    for _ in 0..200 {
+        let behind = store.read(search::behind)?;
+        if behind == 0 || stop.is_cancelled() || (store.waiting() > 4 && behind < search::TAIL) {
+            break;
+        }
+        store.write(|tx| search::fill(tx, 100)).await?;
+    }
+    Ok(())
+}

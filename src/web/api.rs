@@ -1,0 +1,646 @@
+//! The JSON API, on the paths of the original design.
+
+use std::{convert::Infallible, time::Duration};
+
+use axum::{
+    Json,
+    body::Bytes,
+    extract::{Path, Query, State},
+    http::{HeaderMap, Method, StatusCode, header},
+    response::{
+        IntoResponse, Response,
+        sse::{Event, KeepAlive, Sse},
+    },
+};
+use futures::{Stream, StreamExt};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio_stream::wrappers::{BroadcastStream, errors::BroadcastStreamRecvError};
+
+use super::{
+    Web,
+    auth::Admin,
+    error::{InLang, Problem},
+    lang::Lang,
+};
+use crate::{
+    domain::{
+        calendar::KstDay,
+        cancellation::{Fate, RefundAccount},
+        ids::{ImpUid, MerchantUid},
+        money::Won,
+        order::{Order, OrderLine},
+        payment::{NotCancellable, Status},
+    },
+    flow::{
+        cancel_payment::{Asked, CancelAnswer, CancelError, cancel_payment},
+        register_order::register_order,
+    },
+    store::{
+        StoreError, alerts, cancellations, events, inbox, orders,
+        payments::{self, Cursor, Filter},
+    },
+};
+
+/// Rows on a page of a list.
+pub const PAGE: usize = 20;
+pub const LARGEST_PAGE: usize = 200;
+
+/// What a list may be cut by, as it stands in the address.
+#[derive(Debug, Default, Deserialize)]
+pub struct ListQuery {
+    pub status: Option<String>,
+    pub held: Option<String>,
+    pub from: Option<String>,
+    pub to: Option<String>,
+    pub partner: Option<String>,
+    pub method: Option<String>,
+    pub q: Option<String>,
+    pub after: Option<String>,
+    pub limit: Option<String>,
+}
+
+impl ListQuery {
+    /// Checks every part; each that is wrong says what was expected.
+    pub fn read(&self) -> Result<(Filter, Option<Cursor>, usize), Problem> {
+        let set = |text: &Option<String>| {
+            text.as_deref()
+                .map(str::trim)
+                .filter(|text| !text.is_empty())
+                .map(str::to_owned)
+        };
+        let wrong = |what: &str, text: &str, ko: &str, en: &str| {
+            Problem::new(
+                StatusCode::BAD_REQUEST,
+                "invalid-filter",
+                format!("{what} 값 `{text}`을(를) 읽을 수 없습니다. {ko}"),
+                format!("{what} `{text}` cannot be read. {en}"),
+            )
+            .with("parameter", what)
+        };
+        let day = |what: &str, text: Option<String>| -> Result<Option<KstDay>, Problem> {
+            text.map(|text| {
+                text.parse().map_err(|_| {
+                    wrong(
+                        what,
+                        &text,
+                        "2026-08-06 형식의 날짜여야 합니다.",
+                        "Expected a date such as 2026-08-06.",
+                    )
+                })
+            })
+            .transpose()
+        };
+        let all = Status::ALL.map(Status::as_str).join(", ");
+        let status = set(&self.status)
+            .map(|text| {
+                Status::parse(&text).ok_or_else(|| {
+                    wrong(
+                        "status",
+                        &text,
+                        &format!("가능한 값: {all}"),
+                        &format!("Expected one of {all}."),
+                    )
+                })
+            })
+            .transpose()?;
+        let after = set(&self.after)
+            .map(|text| {
+                Cursor::parse(&text).ok_or_else(|| {
+                    wrong(
+                        "after",
+                        &text,
+                        "앞 페이지의 next 값이어야 합니다.",
+                        "Expected `next` of the page before.",
+                    )
+                })
+            })
+            .transpose()?;
+        let limit = match set(&self.limit) {
+            None => PAGE,
+            Some(text) => text
+                .parse()
+                .ok()
+                .filter(|n| (1..=LARGEST_PAGE).contains(n))
+                .ok_or_else(|| {
+                    wrong("limit", &text, "1~200이어야 합니다.", "Expected 1 to 200.")
+                })?,
+        };
+        let text = set(&self.q);
+        if text.as_ref().is_some_and(|text| text.chars().count() > 100) {
+            return Err(wrong(
+                "q",
+                "…",
+                "100자까지 검색할 수 있습니다.",
+                "At most 100 characters are searched for.",
+            ));
+        }
+        let filter = Filter {
+            status,
+            held: matches!(self.held.as_deref(), Some("1" | "true" | "on")),
+            from: day("from", set(&self.from))?,
+            to: day("to", set(&self.to))?,
+            partner: set(&self.partner),
+            method: set(&self.method),
+            text,
+        };
+        if let (Some(from), Some(to)) = (filter.from, filter.to)
+            && from > to
+        {
+            return Err(wrong(
+                "to",
+                &to.to_string(),
+                &format!("from({from})보다 이를 수 없습니다."),
+                &format!("It cannot lie before `from` ({from})."),
+            ));
+        }
+        Ok((filter, after, limit))
+    }
+}
+
+/// A page of payments and where the next one begins.
+#[derive(serde::Serialize)]
+struct ListPage {
+    payments: Vec<payments::PaymentRow>,
+    next: Option<String>,
+}
+
+/// `GET /api/payment/list`
+pub async fn list(
+    State(web): State<Web>,
+    _: Admin,
+    lang: Lang,
+    Query(query): Query<ListQuery>,
+) -> Result<Response, Problem> {
+    let (filter, after, limit) = query.read().lang(lang)?;
+    let find = move |conn: &rusqlite::Connection| payments::list(conn, &filter, after, limit + 1);
+    // A list by index takes microseconds; a search may take longer and gets a thread of its own.
+    let mut rows = if query.q.is_some() {
+        web.ctx.store.read_long(find).await.lang(lang)?
+    } else {
+        web.ctx.store.read(find).lang(lang)?
+    };
+    let next = (rows.len() > limit).then(|| {
+        rows.truncate(limit);
+        rows.last().map(|row| Cursor::of(row).to_string())
+    });
+    Ok(Json(ListPage {
+        payments: rows,
+        next: next.flatten(),
+    })
+    .into_response())
+}
+
+/// One payment with all that happened to it, for the API and the page.
+pub struct Story {
+    pub payment: payments::PaymentRow,
+    pub cancellations: Vec<(
+        cancellations::CancellationRow,
+        Vec<cancellations::AttemptRow>,
+    )>,
+    pub events: Vec<events::EventRow>,
+    pub messages: Vec<inbox::Message>,
+    pub alerts: Vec<alerts::AlertRow>,
+    pub order: Option<Order>,
+}
+
+/// Looks a payment up with its whole story.
+pub fn story(web: &Web, imp_uid: &str) -> Result<Option<Story>, StoreError> {
+    web.ctx.store.read(|conn| {
+        let Some(payment) = payments::show(conn, imp_uid)? else {
+            return Ok(None);
+        };
+        let mut with_attempts = Vec::new();
+        for cancellation in cancellations::of_payment(conn, payment.row)? {
+            let attempts = cancellations::attempts(conn, &cancellation.id)?;
+            with_attempts.push((cancellation, attempts));
+        }
+        let order = match MerchantUid::new(payment.merchant_uid.clone()) {
+            Ok(id) => orders::get(conn, &id)?.map(|(order, _)| order),
+            Err(_) => None,
+        };
+        Ok(Some(Story {
+            events: events::of_payment(conn, payment.row)?,
+            messages: inbox::about(conn, imp_uid)?,
+            alerts: alerts::of_payment(conn, payment.row)?,
+            cancellations: with_attempts,
+            order,
+            payment,
+        }))
+    })
+}
+
+/// `GET /api/payment/{imp_uid}`
+pub async fn show(
+    State(web): State<Web>,
+    _: Admin,
+    lang: Lang,
+    Path(imp_uid): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    let story = story(&web, &imp_uid)
+        .lang(lang)?
+        .ok_or_else(|| Problem::not_found(&imp_uid).lang(lang))?;
+    let cancellations: Vec<Value> = story
+        .cancellations
+        .iter()
+        .map(|(cancellation, attempts)| {
+            let mut value = json!(cancellation);
+            value["attempts"] = json!(attempts);
+            value
+        })
+        .collect();
+    Ok(Json(json!({
+        "payment": story.payment,
+        "order": story.order,
+        "cancellations": cancellations,
+        "timeline": story.events,
+        "messages": story.messages.iter().map(|m| json!({
+            "id": m.id, "received_at": crate::domain::calendar::rfc3339(m.received_at), "source": m.source,
+            "status": m.status, "verdict": m.verdict, "detail": m.detail,
+        })).collect::<Vec<_>>(),
+        "alerts": story.alerts,
+    })))
+}
+
+/// `GET /api/payment/{imp_uid}/status`
+pub async fn status(
+    State(web): State<Web>,
+    _: Admin,
+    lang: Lang,
+    Path(imp_uid): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    let row = web
+        .ctx
+        .store
+        .read(|conn| payments::show(conn, &imp_uid))
+        .lang(lang)?
+        .ok_or_else(|| Problem::not_found(&imp_uid).lang(lang))?;
+    Ok(Json(json!({
+        "imp_uid": row.imp_uid,
+        "status": row.status,
+        "amount": row.amount,
+        "cancelled_amount": row.cancelled_amount,
+        "balance": row.balance,
+        "cancellation": row.cancellation,
+        "hold": row.hold,
+        "updated_at": crate::domain::calendar::rfc3339(row.updated_at),
+    })))
+}
+
+#[derive(Deserialize)]
+struct CancelBody {
+    #[serde(default)]
+    amount: Option<Won>,
+    #[serde(default)]
+    reason: String,
+    #[serde(default, alias = "refund_account")]
+    refund: Option<RefundAccount>,
+}
+
+fn json_body<T: serde::de::DeserializeOwned>(bytes: &[u8], example: &str) -> Result<T, Problem> {
+    serde_json::from_slice(bytes).map_err(|why| {
+        Problem::bad_request(
+            format!("본문이 올바른 JSON이 아닙니다: {why}. 예: {example}"),
+            format!("The body is not the JSON that was expected: {why}. For example: {example}"),
+        )
+    })
+}
+
+/// `POST /api/payment/{imp_uid}/cancel`
+pub async fn cancel(
+    State(web): State<Web>,
+    admin: Admin,
+    lang: Lang,
+    Path(imp_uid): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    let imp_uid = ImpUid::new(imp_uid).lang(lang)?;
+    let body: CancelBody =
+        json_body(&body, r#"{"amount": 3000, "reason": "부분 반품"}"#).lang(lang)?;
+    let key = match headers.get("idempotency-key") {
+        None => None,
+        Some(value) => {
+            // PortOne V2 and the IETF draft write the value in quotes; both spellings are one key.
+            let text = value
+                .to_str()
+                .map_err(|_| Problem::from(CancelError::Key))
+                .lang(lang)?;
+            Some(text.trim().trim_matches('"').to_owned())
+        }
+    };
+    let asked = Asked {
+        amount: body.amount,
+        reason: body.reason,
+        refund: body.refund,
+        idempotency_key: key,
+        by: admin.by,
+    };
+    let answer = cancel_payment(&web.ctx, imp_uid, asked).await.lang(lang)?;
+    Ok(cancelled(answer, lang))
+}
+
+/// How a cancellation stands, as an answer.
+fn cancelled(answer: CancelAnswer, lang: Lang) -> Response {
+    let CancelAnswer {
+        cancellation,
+        payment,
+    } = answer;
+    let body = json!({ "cancellation": cancellation, "payment": payment });
+    let location = format!("/api/payment/{}/status", payment.imp_uid);
+    match cancellation.state {
+        Fate::Done | Fate::Superseded => Json(body).into_response(),
+        Fate::Requested => (
+            StatusCode::ACCEPTED,
+            [(header::LOCATION, location)],
+            Json(body),
+        )
+            .into_response(),
+        Fate::Dead | Fate::Discarded => {
+            let why = cancellation.error.clone().unwrap_or_default();
+            Problem::new(
+                StatusCode::CONFLICT,
+                "cancel-failed",
+                format!("취소가 거절되어 데드레터로 옮겨졌습니다: {why}"),
+                format!("The cancel was refused and is a dead letter: {why}"),
+            )
+            .with("cancellation", cancellation)
+            .with("payment", payment)
+            .lang(lang)
+            .into_response()
+        }
+    }
+}
+
+/// `GET` and `DELETE /api/payment/cancel/{imp_uid}`: the original design's call, a full cancel.
+///
+/// Asking again for what is done, or under way, is a success that changes nothing.
+pub async fn cancel_all(
+    State(web): State<Web>,
+    admin: Admin,
+    lang: Lang,
+    method: Method,
+    Path(imp_uid): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    if method == Method::GET && foreign_or_prefetched(&headers) {
+        return Err(Problem::cross_site().lang(lang));
+    }
+    let imp_uid = ImpUid::new(imp_uid).lang(lang)?;
+    let asked = Asked {
+        amount: None,
+        reason: lang.t("전액 취소 요청", "full cancel").to_owned(),
+        refund: None,
+        idempotency_key: None,
+        by: admin.by,
+    };
+    match cancel_payment(&web.ctx, imp_uid.clone(), asked).await {
+        Ok(answer) => Ok(cancelled(answer, lang)),
+        Err(CancelError::NotCancellable(
+            why @ (NotCancellable::NothingLeft | NotCancellable::InFlight { .. }),
+        )) => {
+            let row = web
+                .ctx
+                .store
+                .read(|conn| payments::show(conn, imp_uid.as_str()))
+                .lang(lang)?
+                .ok_or_else(|| Problem::not_found(imp_uid.as_str()).lang(lang))?;
+            match why {
+                NotCancellable::InFlight { amount, .. } if amount != row.balance => {
+                    Err(Problem::from(why).lang(lang))
+                }
+                NotCancellable::InFlight { .. } => {
+                    Ok((StatusCode::ACCEPTED, Json(json!({ "payment": row }))).into_response())
+                }
+                _ => Ok(Json(json!({ "payment": row })).into_response()),
+            }
+        }
+        Err(error) => Err(Problem::from(error).lang(lang)),
+    }
+}
+
+/// A browser that follows a link of another site, or looks ahead, must not cancel anything.
+fn foreign_or_prefetched(headers: &HeaderMap) -> bool {
+    let text = |name: &str| {
+        headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
+            .to_lowercase()
+    };
+    let foreign = !matches!(text("sec-fetch-site").as_str(), "" | "same-origin" | "none");
+    let ahead = ["purpose", "sec-purpose", "x-purpose", "x-moz"]
+        .iter()
+        .any(|name| {
+            text(name).contains("prefetch")
+                || text(name).contains("prerender")
+                || text(name).contains("preview")
+        });
+    // Loaded as a picture, a frame or a script: nobody meant it.
+    let embedded = !matches!(text("sec-fetch-dest").as_str(), "" | "document" | "empty");
+    foreign || ahead || embedded
+}
+
+#[derive(Deserialize)]
+struct OrderBody {
+    merchant_uid: MerchantUid,
+    #[serde(default)]
+    name: Option<String>,
+    #[serde(default)]
+    amount: Option<Won>,
+    #[serde(default)]
+    tax_free: Won,
+    lines: Vec<OrderLine>,
+}
+
+/// `POST /api/orders`
+pub async fn register(
+    State(web): State<Web>,
+    _: Admin,
+    lang: Lang,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    let example = r#"{"merchant_uid": "ord-1", "lines": [{"partner": "farm", "name": "사과 5kg", "quantity": 1, "unit_price": 12000}]}"#;
+    let body: OrderBody = json_body(&body, example).lang(lang)?;
+    let first = body
+        .lines
+        .first()
+        .map(|line| line.name.clone())
+        .unwrap_or_default();
+    let name = body.name.unwrap_or_else(|| match body.lines.len() {
+        0 | 1 => first,
+        more => lang.t(
+            format!("{first} 외 {}건", more - 1),
+            format!("{first} and {} more", more - 1),
+        ),
+    });
+    let order = Order::new(
+        body.merchant_uid,
+        name,
+        body.amount,
+        body.tax_free,
+        body.lines,
+    )
+    .lang(lang)?;
+    let registered = register_order(&web.ctx, order).await.lang(lang)?;
+    let status = if registered.new {
+        StatusCode::CREATED
+    } else {
+        StatusCode::OK
+    };
+    let location = format!("/api/orders/{}", registered.order.merchant_uid);
+    let body = json!({ "order": registered.order, "prepared": registered.prepared });
+    Ok((status, [(header::LOCATION, location)], Json(body)).into_response())
+}
+
+/// `GET /api/orders/{merchant_uid}`
+pub async fn order(
+    State(web): State<Web>,
+    _: Admin,
+    lang: Lang,
+    Path(merchant_uid): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    let id = MerchantUid::new(merchant_uid).lang(lang)?;
+    let found = web
+        .ctx
+        .store
+        .read(|conn| {
+            let Some((order, prepared)) = orders::get(conn, &id)? else {
+                return Ok(None);
+            };
+            let mut paid = Vec::new();
+            for kept in payments::of_order(conn, &id)? {
+                paid.extend(payments::show(conn, kept.imp_uid.as_str())?);
+            }
+            Ok::<_, StoreError>(Some((order, prepared, paid)))
+        })
+        .lang(lang)?;
+    let (order, prepared, paid) =
+        found.ok_or_else(|| Problem::not_found(id.as_str()).lang(lang))?;
+    Ok(Json(
+        json!({ "order": order, "prepared": prepared, "payments": paid }),
+    ))
+}
+
+/// `GET /api/payment/{imp_uid}/events`: state changes as they happen.
+pub async fn events(
+    State(web): State<Web>,
+    _: Admin,
+    lang: Lang,
+    Path(imp_uid): Path<String>,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
+    let row = web
+        .ctx
+        .store
+        .read(|conn| payments::show(conn, &imp_uid))
+        .lang(lang)?
+        .ok_or_else(|| Problem::not_found(&imp_uid).lang(lang))?;
+    let first = json!({ "imp_uid": row.imp_uid, "status": row.status });
+    Ok(stream_of(&web, Some(imp_uid), Some(first)))
+}
+
+/// `GET /api/payment/events`: the same for all payments, as lists follow them.
+pub async fn all_events(
+    State(web): State<Web>,
+    _: Admin,
+) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    stream_of(&web, None, None)
+}
+
+/// News as server-sent events named `payment`. Who lags gets one `resync` instead of what was lost.
+fn stream_of(
+    web: &Web,
+    only: Option<String>,
+    first: Option<Value>,
+) -> Sse<impl Stream<Item = Result<Event, Infallible>> + use<>> {
+    let news = BroadcastStream::new(web.ctx.store.news());
+    let stop = web.site.stopping.clone();
+    let first = futures::stream::iter(first.map(|value| event("payment", &value)));
+    let changes = news.filter_map(move |heard| {
+        let told = match heard {
+            Ok(news) if only.as_ref().is_none_or(|id| *id == news.imp_uid) => Some(event(
+                "payment",
+                &json!({ "imp_uid": news.imp_uid, "status": news.status }),
+            )),
+            Ok(_) => None,
+            Err(BroadcastStreamRecvError::Lagged(_)) => Some(event("resync", &json!({}))),
+        };
+        std::future::ready(told)
+    });
+    // A stream that is never closed would hold up the server's end.
+    let changes = changes.take_until(async move { stop.cancelled().await });
+    Sse::new(first.chain(changes)).keep_alive(KeepAlive::new().interval(Duration::from_secs(15)))
+}
+
+fn event(name: &str, value: &Value) -> Result<Event, Infallible> {
+    Ok(Event::default().event(name).data(value.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_get_that_nobody_meant_is_told() {
+        let with = |pairs: &[(&'static str, &str)]| {
+            let mut headers = HeaderMap::new();
+            for (name, value) in pairs {
+                headers.insert(*name, value.parse().unwrap());
+            }
+            foreign_or_prefetched(&headers)
+        };
+        assert!(!with(&[]));
+        assert!(!with(&[
+            ("sec-fetch-site", "same-origin"),
+            ("sec-fetch-dest", "document")
+        ]));
+        assert!(with(&[("sec-fetch-site", "cross-site")]));
+        assert!(with(&[("sec-purpose", "prefetch;prerender")]));
+        assert!(with(&[("purpose", "prefetch")]));
+        assert!(with(&[
+            ("sec-fetch-site", "same-origin"),
+            ("sec-fetch-dest", "image")
+        ]));
+    }
+
+    #[test]
+    fn a_filter_that_cannot_be_read_says_what_was_expected() {
+        let query = |f: fn(&mut ListQuery)| {
+            let mut query = ListQuery::default();
+            f(&mut query);
+            query
+                .read()
+                .map(|_| ())
+                .map_err(|problem| problem.sentence(Lang::En).to_owned())
+        };
+        assert!(query(|_| ()).is_ok());
+        assert!(
+            query(|q| q.status = Some("PAYED".into()))
+                .unwrap_err()
+                .contains("PAID")
+        );
+        assert!(
+            query(|q| q.from = Some("6.8.2026".into()))
+                .unwrap_err()
+                .contains("2026-08-06")
+        );
+        assert!(
+            query(|q| q.limit = Some("1000000000".into()))
+                .unwrap_err()
+                .contains("200")
+        );
+        assert!(
+            query(|q| q.after = Some("'; drop table".into()))
+                .unwrap_err()
+                .contains("next")
+        );
+        assert!(
+            query(|q| {
+                q.from = Some("2026-08-07".into());
+                q.to = Some("2026-08-06".into());
+            })
+            .unwrap_err()
+            .contains("before")
+        );
+    }
+}

@@ -1,0 +1,142 @@
+//! Whether the process lives, whether it can work, and how much it does.
+
+use std::{
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use axum::{
+    Json,
+    extract::State,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde_json::json;
+
+use super::Web;
+use crate::store::{StoreError, jobs, schedules};
+
+/// What the app's own loops report about themselves.
+#[derive(Debug, Default)]
+pub struct Health {
+    /// When the database last took a write, and what it said if it did not.
+    writable: Mutex<Option<(Instant, Result<(), String>)>>,
+    workers_gone: AtomicBool,
+}
+
+impl Health {
+    pub fn wrote(&self, result: Result<(), String>) {
+        let mut writable = self.writable.lock().unwrap_or_else(PoisonError::into_inner);
+        *writable = Some((Instant::now(), result));
+    }
+
+    pub fn workers_ended(&self) {
+        self.workers_gone.store(true, Ordering::Relaxed);
+    }
+
+    fn database(&self) -> Result<(), String> {
+        let writable = self.writable.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*writable {
+            None => Ok(()), // it was written to at start
+            Some((at, _)) if at.elapsed() > Duration::from_secs(15) => {
+                Err("no write for 15 seconds".into())
+            }
+            Some((_, result)) => result.clone(),
+        }
+    }
+
+    fn workers(&self) -> Result<(), String> {
+        if self.workers_gone.load(Ordering::Relaxed) {
+            Err("the workers have stopped".into())
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// `GET /healthz`: the process answers.
+pub async fn healthz() -> &'static str {
+    "ok"
+}
+
+/// `GET /readyz`: it can do its work. Says what it cannot.
+pub async fn readyz(State(web): State<Web>) -> Response {
+    let health = &web.site.health;
+    let checks = [
+        ("database", health.database()),
+        ("broker", web.site.broker.health()),
+        ("workers", health.workers()),
+        ("gateway", web.ctx.gateway.halted().map_or(Ok(()), Err)),
+        (
+            "accepting",
+            if web.site.stopping.is_cancelled() {
+                Err("stopping".into())
+            } else {
+                Ok(())
+            },
+        ),
+    ];
+    let ready = checks.iter().all(|(_, result)| result.is_ok());
+    let swept = web.ctx.store.read(schedules::last_sweep).ok().flatten();
+    let mut body = json!({
+        "ready": ready,
+        "broker": web.site.broker.name(),
+        "last_sweep": swept,
+        "writes_waiting": web.ctx.store.waiting(),
+    });
+    for (name, result) in checks {
+        body["checks"][name] = json!(result.err().unwrap_or_else(|| "ok".into()));
+    }
+    let status = if ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    (status, Json(body)).into_response()
+}
+
+/// `GET /metrics`: Prometheus' text format.
+pub async fn metrics(State(web): State<Web>) -> Result<Response, super::error::Problem> {
+    let depths = web.ctx.store.read(jobs::depths)?;
+    let now = web.ctx.store.now();
+    for queue in crate::domain::job::Queue::ALL {
+        for state in ["ready", "running", "dead"] {
+            let found = depths
+                .iter()
+                .find(|(q, s, ..)| q == queue.as_str() && s == state);
+            let (count, age) = found.map_or((0, 0.0), |(_, _, count, since)| {
+                (*count, now.duration_since(*since).as_secs_f64().max(0.0))
+            });
+            let labels = [("queue", queue.as_str()), ("state", state)];
+            metrics::gauge!("jeongsan_jobs", &labels).set(count as f64);
+            metrics::gauge!("jeongsan_oldest_job_seconds", &labels).set(age);
+        }
+    }
+    metrics::gauge!("jeongsan_writes_waiting").set(web.ctx.store.waiting() as f64);
+    let halted = web.ctx.gateway.halted().is_some();
+    metrics::gauge!("jeongsan_gateway_halted").set(if halted { 1.0 } else { 0.0 });
+    let text = web.site.metrics.render();
+    Ok((
+        [(
+            header::CONTENT_TYPE,
+            "text/plain; version=0.0.4; charset=utf-8",
+        )],
+        text,
+    )
+        .into_response())
+}
+
+/// One small write, so that readiness tells the truth about the disk.
+pub async fn probe(web: &Web) {
+    let now = web.ctx.store.now().as_millisecond().to_string();
+    let result = web
+        .ctx
+        .store
+        .write(move |tx| crate::store::admin::set(tx, "alive_at", &now))
+        .await
+        .map_err(|error: StoreError| error.to_string());
+    web.site.health.wrote(result);
+}

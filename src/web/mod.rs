@@ -1,0 +1,111 @@
+//! HTTP: all routes on one screen. Handlers take what is known to be true, call one flow, answer.
+
+pub mod api;
+pub mod assets;
+pub mod auth;
+pub mod error;
+pub mod health;
+pub mod lang;
+pub mod limits;
+pub mod pages;
+pub mod webhook;
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    extract::Request,
+    http::{HeaderValue, header},
+    middleware::{self, Next},
+    response::Response,
+    routing::{get, post},
+};
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use crate::{
+    config::PayPage,
+    flow::{Broker, Ctx},
+};
+
+/// What handlers share.
+#[derive(Clone)]
+pub struct Web {
+    pub ctx: Ctx,
+    pub site: Arc<Site>,
+}
+
+/// What pages and limits need beside the flows.
+pub struct Site {
+    pub public_url: Url,
+    pub pay: PayPage,
+    /// Words on top of every page, and where they lead.
+    pub notice: Option<(String, Option<Url>)>,
+    pub session: Duration,
+    pub max_body: usize,
+    pub limits: limits::Limits,
+    pub broker: Arc<dyn Broker>,
+    pub health: health::Health,
+    pub metrics: PrometheusHandle,
+    /// Fires when the server is to end.
+    pub stopping: CancellationToken,
+}
+
+impl Site {
+    /// Cookies travel over TLS only, where people come over TLS.
+    pub fn secure_cookies(&self) -> bool {
+        self.public_url.scheme() == "https"
+    }
+}
+
+/// Every route. What is not behind `Admin` or `AdminPage` in its handler's signature is open, and
+/// stands in the first block.
+pub fn routes(web: Web) -> Router {
+    Router::new()
+        // open
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .route("/metrics", get(health::metrics))
+        .route("/api/payment/portone", post(webhook::receive))
+        .route("/assets/{*path}", get(assets::serve))
+        .merge(pages::open())
+        // behind the admin token
+        .route("/api/payment/list", get(api::list))
+        .route("/api/payment/events", get(api::all_events))
+        .route(
+            "/api/payment/cancel/{imp_uid}",
+            get(api::cancel_all).delete(api::cancel_all),
+        )
+        .route("/api/payment/{imp_uid}", get(api::show))
+        .route("/api/payment/{imp_uid}/status", get(api::status))
+        .route("/api/payment/{imp_uid}/events", get(api::events))
+        .route("/api/payment/{imp_uid}/cancel", post(api::cancel))
+        .route("/api/orders", post(api::register))
+        .route("/api/orders/{merchant_uid}", get(api::order))
+        .merge(pages::signed_in())
+        .layer(axum::extract::DefaultBodyLimit::max(1 << 20))
+        .layer(middleware::from_fn(safe_headers))
+        .with_state(web)
+}
+
+/// Headers that every answer carries unless its handler said otherwise.
+async fn safe_headers(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "same-origin"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'",
+        ),
+        (header::CACHE_CONTROL, "no-store"),
+    ] {
+        headers
+            .entry(name)
+            .or_insert(HeaderValue::from_static(value));
+    }
+    response
+}
