@@ -451,9 +451,13 @@ pub fn list(
 ) -> Result<Vec<PaymentRow>, StoreError> {
     let (sql, values) = list_sql(conn, filter, after, limit)?;
     let mut query = conn.prepare_cached(&sql)?;
-    let params: Vec<(&str, &dyn ToSql)> =
-        values.iter().map(|(name, value)| (*name, value.as_ref())).collect();
-    query.query_and_then(params.as_slice(), payment_row)?.collect()
+    let params: Vec<(&str, &dyn ToSql)> = values
+        .iter()
+        .map(|(name, value)| (*name, value.as_ref()))
+        .collect();
+    query
+        .query_and_then(params.as_slice(), payment_row)?
+        .collect()
 }
 
 /// How SQLite goes about a list, a line a step: for the test that no list scans a table.
@@ -464,9 +468,13 @@ pub fn plan(
 ) -> Result<Vec<String>, StoreError> {
     let (sql, values) = list_sql(conn, filter, after, 20)?;
     let mut query = conn.prepare(&format!("explain query plan {sql}"))?;
-    let params: Vec<(&str, &dyn ToSql)> =
-        values.iter().map(|(name, value)| (*name, value.as_ref())).collect();
-    Ok(query.query_map(params.as_slice(), |row| row.get(3))?.collect::<Result<_, _>>()?)
+    let params: Vec<(&str, &dyn ToSql)> = values
+        .iter()
+        .map(|(name, value)| (*name, value.as_ref()))
+        .collect();
+    Ok(query
+        .query_map(params.as_slice(), |row| row.get(3))?
+        .collect::<Result<_, _>>()?)
 }
 
 type Bound = Vec<(&'static str, Box<dyn ToSql>)>;

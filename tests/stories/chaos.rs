@@ -12,7 +12,10 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 use crate::support::TestApp;
 
 fn some_fault(dice: &mut StdRng) -> Fault {
-    let status = Kind::Status { status: [500, 502, 503][dice.random_range(0..3)], retry_after: None };
+    let status = Kind::Status {
+        status: [500, 502, 503][dice.random_range(0..3)],
+        retry_after: None,
+    };
     let on_cancel = [
         status.clone(),
         Kind::DoThenDrop,
@@ -26,9 +29,15 @@ fn some_fault(dice: &mut StdRng) -> Fault {
     ];
     let on_get = [status, Kind::Drop, Kind::Garbage, Kind::Slow { ms: 40 }];
     let fault = if dice.random_bool(0.7) {
-        Fault::new(Target::Cancel, on_cancel[dice.random_range(0..on_cancel.len())].clone())
+        Fault::new(
+            Target::Cancel,
+            on_cancel[dice.random_range(0..on_cancel.len())].clone(),
+        )
     } else {
-        Fault::new(Target::Get, on_get[dice.random_range(0..on_get.len())].clone())
+        Fault::new(
+            Target::Get,
+            on_get[dice.random_range(0..on_get.len())].clone(),
+        )
     };
     fault.times(dice.random_range(1..=3))
 }
@@ -53,7 +62,11 @@ async fn one(seed: u64) {
                 let times = dice.random_range(0..3);
                 let answers = (0..times).map(|_| app.webhook(&imp_uid, &order, "paid"));
                 for answer in futures::future::join_all(answers).await {
-                    assert!(matches!(answer.status().as_u16(), 200 | 202), "{}", answer.status());
+                    assert!(
+                        matches!(answer.status().as_u16(), 200 | 202),
+                        "{}",
+                        answer.status()
+                    );
                 }
                 if times > 0 {
                     told.push(imp_uid);
@@ -68,7 +81,9 @@ async fn one(seed: u64) {
             }
             _ if !told.is_empty() => {
                 let imp_uid = &told[dice.random_range(0..told.len())];
-                let amount = dice.random_bool(0.6).then(|| dice.random_range(1..30) * 100);
+                let amount = dice
+                    .random_bool(0.6)
+                    .then(|| dice.random_range(1..30) * 100);
                 let answer = app.cancel(imp_uid, amount).await.status().as_u16();
                 assert!(matches!(answer, 200 | 202 | 404 | 409 | 422), "{answer}");
                 asked += 1;
@@ -97,7 +112,9 @@ async fn one(seed: u64) {
     let ctx = app.app().web.ctx.clone();
     app.settled().await;
     for id in app.dead() {
-        jeongsan::flow::dead_letters::discard(&ctx, id, "seed".into(), "page").await.unwrap();
+        jeongsan::flow::dead_letters::discard(&ctx, id, "seed".into(), "page")
+            .await
+            .unwrap();
     }
     for imp_uid in &told {
         jeongsan::flow::confirm_payment::refresh(
@@ -110,7 +127,11 @@ async fn one(seed: u64) {
     }
     app.settled().await;
     for imp_uid in &told {
-        assert_eq!(app.get(&format!("/api/payment/{imp_uid}")).await.status(), 200, "{imp_uid} is lost");
+        assert_eq!(
+            app.get(&format!("/api/payment/{imp_uid}")).await.status(),
+            200,
+            "{imp_uid} is lost"
+        );
         // At most one entry at PortOne bears the mark of each cancellation.
         let mut marks: Vec<_> = app
             .portone
@@ -121,19 +142,29 @@ async fn one(seed: u64) {
         let count = marks.len();
         marks.sort();
         marks.dedup();
-        assert_eq!(marks.len(), count, "{imp_uid}: a cancellation was carried out twice");
+        assert_eq!(
+            marks.len(),
+            count,
+            "{imp_uid}: a cancellation was carried out twice"
+        );
     }
     assert!(asked > 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_happens_the_books_agree_to_the_won() {
-    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let number = |name: &str| {
+        std::env::var(name)
+            .ok()
+            .and_then(|text| text.parse::<u64>().ok())
+    };
     if let Some(seed) = number("JEONGSAN_SEED") {
         return one(seed).await;
     }
     for seed in 0..number("JEONGSAN_SEEDS").unwrap_or(12) {
-        println!("to see this one alone: JEONGSAN_SEED={seed} cargo nextest run --test stories chaos");
+        println!(
+            "to see this one alone: JEONGSAN_SEED={seed} cargo nextest run --test stories chaos"
+        );
         one(seed).await;
     }
 }

@@ -27,10 +27,16 @@ fn settings_that_are_missing_or_wrong_are_named_all_at_once() {
         .env("JEONGSAN_SERVER_LISTEN", "here")
         .env("JEONGSAN_CANCEL_BUDGETS", "1s"));
     assert_eq!(code, 2);
-    for part in ["portone.imp_key is not set", "portone.imp_secret is not set", "server.listen is `here`", "did you mean cancel.budget?"] {
+    for part in [
+        "portone.imp_key is not set",
+        "portone.imp_secret is not set",
+        "server.listen is `here`",
+        "did you mean cancel.budget?",
+    ] {
         assert!(err.contains(part), "{part} in {err}");
     }
-    let (code, out, _) = run(Command::new(env!("CARGO_BIN_EXE_jeongsan")).args(["serve", "--help"]));
+    let (code, out, _) =
+        run(Command::new(env!("CARGO_BIN_EXE_jeongsan")).args(["serve", "--help"]));
     assert_eq!(code, 0);
     assert!(out.contains("JEONGSAN_PORTONE_IMP_SECRET") && out.contains("sweep.cron"));
 }
@@ -44,7 +50,11 @@ async fn an_operator_does_it_all_from_the_command_line_beside_the_server() {
     let cli = |args: &[&str]| run(Server::command(&sandbox, dir.path(), port, &[]).args(args));
     let http = reqwest::Client::new();
     let imp_uid = sandbox
-        .pay(NewPayment { merchant_uid: "ord-1".into(), amount: 9_000, ..NewPayment::default() })
+        .pay(NewPayment {
+            merchant_uid: "ord-1".into(),
+            amount: 9_000,
+            ..NewPayment::default()
+        })
         .unwrap();
     http.post(format!("{}/api/payment/portone", server.url))
         .json(&json!({ "imp_uid": imp_uid, "merchant_uid": "ord-1" }))
@@ -67,7 +77,10 @@ async fn an_operator_does_it_all_from_the_command_line_beside_the_server() {
     let id = letters[0]["id"].to_string();
     assert_eq!(letters[0]["imp_uid"], imp_uid.as_str());
     let (_, shown, _) = cli(&["dead-letters", "show", &id]);
-    assert!(shown.contains("8178") && shown.contains("9,000 won"), "{shown}");
+    assert!(
+        shown.contains("8178") && shown.contains("9,000 won"),
+        "{shown}"
+    );
     assert_eq!(cli(&["dead-letters", "replay", "999999"]).0, 2);
     assert_eq!(cli(&["dead-letters", "replay", &id]).0, 0);
     for _ in 0..200 {
@@ -76,7 +89,11 @@ async fn an_operator_does_it_all_from_the_command_line_beside_the_server() {
         }
         tokio::time::sleep(Duration::from_millis(25)).await;
     }
-    assert_eq!(sandbox.cancels_of(&imp_uid).len(), 1, "the running server took it");
+    assert_eq!(
+        sandbox.cancels_of(&imp_uid).len(),
+        1,
+        "the running server took it"
+    );
     for _ in 0..100 {
         if cli(&["dead-letters", "list"]).1.contains("no dead letters") {
             break;
@@ -94,17 +111,30 @@ async fn an_operator_does_it_all_from_the_command_line_beside_the_server() {
     assert_eq!((code, out.contains("sound")), (0, true), "{out}");
     let (code, _, err) = cli(&["serve"]);
     assert_eq!(code, 2, "a second server is refused");
-    assert!(err.contains("in use") || err.contains("cannot listen"), "{err}");
+    assert!(
+        err.contains("in use") || err.contains("cannot listen"),
+        "{err}"
+    );
     assert_eq!(server.terminate(), Some(0));
 
     let conn = rusqlite::Connection::open(jeongsan::store::database_in(dir.path())).unwrap();
-    conn.execute("update payment set cancelled = 1, status = 'PARTIAL_CANCELED'", []).unwrap();
+    conn.execute(
+        "update payment set cancelled = 1, status = 'PARTIAL_CANCELED'",
+        [],
+    )
+    .unwrap();
     let (code, out, _) = cli(&["verify"]);
     assert_eq!(code, 1, "{out}");
-    assert!(out.contains("cancelled_is_the_sum_of_done_cancellations"), "{out}");
+    assert!(
+        out.contains("cancelled_is_the_sum_of_done_cancellations"),
+        "{out}"
+    );
     let (code, out, _) = cli(&["verify", "--json"]);
     let report: Value = serde_json::from_str(&out).unwrap();
-    assert_eq!((code, report["broken"].as_array().unwrap().is_empty()), (1, false));
+    assert_eq!(
+        (code, report["broken"].as_array().unwrap().is_empty()),
+        (1, false)
+    );
     assert_eq!(cli(&["migrate"]).0, 0);
 }
 
@@ -127,7 +157,9 @@ async fn no_secret_and_nobodys_name_is_in_the_log_however_much_is_logged() {
     ];
     let mut command = Server::command(&sandbox, dir.path(), port, &set);
     let slack = format!("{}/slack/canary-slack-3", sandbox.url());
-    command.arg("serve").env("JEONGSAN_SLACK_WEBHOOK_URL", &slack);
+    command
+        .arg("serve")
+        .env("JEONGSAN_SLACK_WEBHOOK_URL", &slack);
     let file = std::fs::File::create(&log).unwrap();
     let mut child = command.stderr(file).spawn().unwrap();
     let url = format!("http://127.0.0.1:{port}");
@@ -158,8 +190,21 @@ async fn no_secret_and_nobodys_name_is_in_the_log_however_much_is_logged() {
     };
     tell().await.unwrap();
     let body = json!({ "imp_uid": imp_uid, "merchant_uid": "ord-1" });
-    http.post(format!("{url}/api/payment/portone")).json(&body).send().await.unwrap();
-    sandbox.fault(Fault::new(Target::Slack, Kind::Status { status: 500, retry_after: None }).times(1));
+    http.post(format!("{url}/api/payment/portone"))
+        .json(&body)
+        .send()
+        .await
+        .unwrap();
+    sandbox.fault(
+        Fault::new(
+            Target::Slack,
+            Kind::Status {
+                status: 500,
+                retry_after: None,
+            },
+        )
+        .times(1),
+    );
     sandbox.fault(Fault::new(Target::Cancel, Kind::Drop));
     let cancel = json!({ "reason": "x", "refund": { "holder": "카나리아홍", "bank": "04", "account": "1002-canary" } });
     http.post(format!("{url}/api/payment/{imp_uid}/cancel"))
@@ -174,19 +219,29 @@ async fn no_secret_and_nobodys_name_is_in_the_log_however_much_is_logged() {
         }
         tokio::time::sleep(Duration::from_millis(25)).await;
     }
-    Command::new("kill").arg(child.id().to_string()).status().unwrap();
+    Command::new("kill")
+        .arg(child.id().to_string())
+        .status()
+        .unwrap();
     child.wait().unwrap();
     let text = std::fs::read_to_string(&log).unwrap();
     assert!(text.lines().count() > 20, "trace logs a lot");
     for secret in [
-        "canary-key-1", "canary-secret-2", "canary-slack-3", TOKEN, "카나리아홍", "010-9999-0000",
-        "canary@example.com", "1002-canary",
+        "canary-key-1",
+        "canary-secret-2",
+        "canary-slack-3",
+        TOKEN,
+        "카나리아홍",
+        "010-9999-0000",
+        "canary@example.com",
+        "1002-canary",
     ] {
         let line = text.lines().find(|line| line.contains(secret));
         assert!(line.is_none(), "{secret} is in the log: {}", line.unwrap());
     }
     for line in text.lines() {
-        let value: Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("not one line of JSON: {line}"));
+        let value: Value =
+            serde_json::from_str(line).unwrap_or_else(|_| panic!("not one line of JSON: {line}"));
         assert_ne!(value["level"], "FORGED");
     }
 }

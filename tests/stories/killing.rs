@@ -48,12 +48,24 @@ impl Server {
     }
 
     pub async fn run(command: &mut Command, port: u16) -> Server {
-        let child = command.stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().unwrap();
-        let server = Server { child, url: format!("http://127.0.0.1:{port}") };
+        let child = command
+            .stdout(Stdio::null())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .unwrap();
+        let server = Server {
+            child,
+            url: format!("http://127.0.0.1:{port}"),
+        };
         let started = Instant::now();
         let http = reqwest::Client::new();
         while started.elapsed() < Duration::from_secs(20) {
-            if http.get(format!("{}/healthz", server.url)).send().await.is_ok() {
+            if http
+                .get(format!("{}/healthz", server.url))
+                .send()
+                .await
+                .is_ok()
+            {
                 return server;
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -73,7 +85,10 @@ impl Server {
 
     /// SIGTERM, and the exit code.
     pub fn terminate(mut self) -> Option<i32> {
-        Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
+        Command::new("kill")
+            .arg(self.child.id().to_string())
+            .status()
+            .unwrap();
         self.child.wait().unwrap().code()
     }
 }
@@ -86,7 +101,11 @@ impl Drop for Server {
 }
 
 pub fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
 }
 
 /// What the driver saw: messages that got 2xx, and cancels that did.
@@ -106,18 +125,25 @@ async fn drive(
     stop: tokio_util::sync::CancellationToken,
 ) {
     let mut dice = StdRng::seed_from_u64(seed);
-    let http = reqwest::Client::builder().timeout(Duration::from_secs(8)).build().unwrap();
+    let http = reqwest::Client::builder()
+        .timeout(Duration::from_secs(8))
+        .build()
+        .unwrap();
     let mut number = 0u64;
     while !stop.is_cancelled() {
         number += 1;
         let known: Option<String> = {
             let seen = seen.lock().unwrap();
             let count = seen.told.len();
-            (count > 0).then(|| seen.told.iter().nth(dice.random_range(0..count)).cloned()).flatten()
+            (count > 0)
+                .then(|| seen.told.iter().nth(dice.random_range(0..count)).cloned())
+                .flatten()
         };
         match known {
             Some(imp_uid) if dice.random_bool(0.4) => {
-                let amount = dice.random_bool(0.7).then(|| dice.random_range(1..20) * 100);
+                let amount = dice
+                    .random_bool(0.7)
+                    .then(|| dice.random_range(1..20) * 100);
                 let sent = http
                     .post(format!("{url}/api/payment/{imp_uid}/cancel"))
                     .bearer_auth(TOKEN)
@@ -128,7 +154,10 @@ async fn drive(
                     continue;
                 };
                 let status = answer.status().as_u16();
-                assert!(matches!(status, 200 | 202 | 404 | 409 | 422 | 503), "{status}");
+                assert!(
+                    matches!(status, 200 | 202 | 404 | 409 | 422 | 503),
+                    "{status}"
+                );
                 if let (200 | 202, Ok(body)) = (status, answer.json::<Value>().await) {
                     let id = body["cancellation"]["id"].as_str().unwrap().to_owned();
                     seen.lock().unwrap().accepted.insert((imp_uid, id));
@@ -161,12 +190,20 @@ async fn drive(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_at_random_under_load_nothing_is_lost_and_nothing_doubled() {
-    let kills: u64 =
-        std::env::var("JEONGSAN_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(20);
-    let seed = std::env::var("JEONGSAN_SEED").ok().and_then(|t| t.parse().ok()).unwrap_or(kills);
+    let kills: u64 = std::env::var("JEONGSAN_KILLS")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(20);
+    let seed = std::env::var("JEONGSAN_SEED")
+        .ok()
+        .and_then(|t| t.parse().ok())
+        .unwrap_or(kills);
     let mut dice = StdRng::seed_from_u64(seed);
     let dir = tempfile::tempdir().unwrap();
-    let config = SandboxConfig { log_requests: false, ..SandboxConfig::default() };
+    let config = SandboxConfig {
+        log_requests: false,
+        ..SandboxConfig::default()
+    };
     let sandbox = Arc::new(Sandbox::start(config).await.unwrap());
     let port = free_port();
     let seen = Arc::new(Mutex::new(Seen::default()));
@@ -176,7 +213,13 @@ async fn killed_at_random_under_load_nothing_is_lost_and_nothing_doubled() {
     let drivers: Vec<_> = (0..6)
         .map(|n| {
             let url = format!("http://127.0.0.1:{port}");
-            tokio::spawn(drive(seed * 100 + n, url, sandbox.clone(), seen.clone(), stop.clone()))
+            tokio::spawn(drive(
+                seed * 100 + n,
+                url,
+                sandbox.clone(),
+                seen.clone(),
+                stop.clone(),
+            ))
         })
         .collect();
     for kill in 0..kills {
@@ -185,7 +228,10 @@ async fn killed_at_random_under_load_nothing_is_lost_and_nothing_doubled() {
                 Kind::DoThenDrop,
                 Kind::DoThenStatus { status: 500 },
                 Kind::Slow { ms: 120 },
-                Kind::Status { status: 503, retry_after: None },
+                Kind::Status {
+                    status: 503,
+                    retry_after: None,
+                },
             ];
             let kind = kinds[dice.random_range(0..kinds.len())].clone();
             sandbox.fault(Fault::new(Target::Cancel, kind).times(dice.random_range(1..20)));
@@ -199,7 +245,10 @@ async fn killed_at_random_under_load_nothing_is_lost_and_nothing_doubled() {
             let conn = Connection::open(database_in(dir.path())).unwrap();
             conn.busy_timeout(Duration::from_secs(10)).unwrap();
             let broken = books::check(&conn).unwrap();
-            assert!(broken.is_empty(), "after kill {kill} (seed {seed}): {broken:#?}");
+            assert!(
+                broken.is_empty(),
+                "after kill {kill} (seed {seed}): {broken:#?}"
+            );
         }
     }
     stop.cancel();
@@ -224,33 +273,57 @@ async fn killed_at_random_under_load_nothing_is_lost_and_nothing_doubled() {
     let seen = seen.lock().unwrap();
     for imp_uid in &seen.told {
         let ours: Option<(i64, i64)> = conn
-            .query_row("select amount, cancelled from payment where imp_uid = ?1", [imp_uid], |row| {
-                Ok((row.get(0)?, row.get(1)?))
-            })
+            .query_row(
+                "select amount, cancelled from payment where imp_uid = ?1",
+                [imp_uid],
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )
             .ok();
         let theirs = sandbox.payment(imp_uid).unwrap();
-        assert_eq!(ours, Some((theirs.amount, theirs.cancel_amount)), "{imp_uid} (seed {seed})");
-        let marks: Vec<_> =
-            sandbox.cancels_of(imp_uid).iter().filter_map(|entry| mark_in(&entry.reason)).collect();
+        assert_eq!(
+            ours,
+            Some((theirs.amount, theirs.cancel_amount)),
+            "{imp_uid} (seed {seed})"
+        );
+        let marks: Vec<_> = sandbox
+            .cancels_of(imp_uid)
+            .iter()
+            .filter_map(|entry| mark_in(&entry.reason))
+            .collect();
         let distinct: BTreeSet<_> = marks.iter().collect();
-        assert_eq!(marks.len(), distinct.len(), "{imp_uid}: carried out twice (seed {seed})");
+        assert_eq!(
+            marks.len(),
+            distinct.len(),
+            "{imp_uid}: carried out twice (seed {seed})"
+        );
     }
     for (imp_uid, id) in &seen.accepted {
         let state: String = conn
-            .query_row("select state from cancellation where id = ?1", [id], |row| row.get(0))
+            .query_row(
+                "select state from cancellation where id = ?1",
+                [id],
+                |row| row.get(0),
+            )
             .unwrap_or_else(|_| panic!("{id} of {imp_uid} is lost (seed {seed})"));
         let done = sandbox
             .cancels_of(imp_uid)
             .iter()
             .any(|entry| mark_in(&entry.reason).is_some_and(|mark| mark.as_str() == id));
-        assert_eq!(state == "DONE", done, "{id} of {imp_uid} is {state} (seed {seed})");
+        assert_eq!(
+            state == "DONE",
+            done,
+            "{id} of {imp_uid} is {state} (seed {seed})"
+        );
     }
     println!(
         "{kills} kills, {} payments told, {} cancels accepted, slowest start {slowest:?}, seed {seed}",
         seen.told.len(),
         seen.accepted.len()
     );
-    assert!(seen.told.len() > 20 && seen.accepted.len() > 5, "the load was no load");
+    assert!(
+        seen.told.len() > 20 && seen.accepted.len() > 5,
+        "the load was no load"
+    );
 }
 
 /// A process that dies between the call to PortOne and the record of it.
@@ -264,7 +337,11 @@ async fn killed_in_the_middle_of_a_cancel_it_reads_before_it_goes_on() {
         let server = Server::start(&sandbox, dir.path(), port).await;
         let order = format!("ord-{n}");
         let imp_uid = sandbox
-            .pay(NewPayment { merchant_uid: order.clone(), amount: 9_000, ..NewPayment::default() })
+            .pay(NewPayment {
+                merchant_uid: order.clone(),
+                amount: 9_000,
+                ..NewPayment::default()
+            })
             .unwrap();
         let told = http
             .post(format!("{}/api/payment/portone", server.url))
@@ -273,7 +350,11 @@ async fn killed_in_the_middle_of_a_cancel_it_reads_before_it_goes_on() {
             .await
             .unwrap();
         assert_eq!(told.status(), 200);
-        let hang = if done_at_portone { Kind::DoThenHang { ms: 1_000 } } else { Kind::Hang { ms: 1_000 } };
+        let hang = if done_at_portone {
+            Kind::DoThenHang { ms: 1_000 }
+        } else {
+            Kind::Hang { ms: 1_000 }
+        };
         sandbox.fault(Fault::new(Target::Cancel, hang).times(1));
         let before = sandbox.calls("cancel");
         let cancel = http
@@ -323,20 +404,31 @@ async fn a_full_disk_answers_503_loses_nothing_and_heals() {
     // process: every write beyond it fails.
     let plain = Server::command(&sandbox, dir.path(), port, &[]);
     let mut limited = Command::new("sh");
-    limited.args(["-c", "trap '' XFSZ; ulimit -S -f 900; exec \"$0\" serve", env!("CARGO_BIN_EXE_jeongsan")]);
+    limited.args([
+        "-c",
+        "trap '' XFSZ; ulimit -S -f 760; exec \"$0\" serve",
+        env!("CARGO_BIN_EXE_jeongsan"),
+    ]);
     for (key, value) in plain.get_envs() {
         if let Some(value) = value {
             limited.env(key, value);
         }
     }
     let server = Server::run(&mut limited, port).await;
-    let http = reqwest::Client::builder().timeout(Duration::from_secs(10)).build().unwrap();
+    let http = reqwest::Client::builder()
+        .timeout(Duration::from_secs(10))
+        .build()
+        .unwrap();
     // A moved WAL makes room again and again: it is full when nothing was taken for two seconds.
     let (mut kept, mut refused) = (Vec::new(), 0);
     for n in 0..6_000 {
         let order = format!("ord-{n}");
         let imp_uid = sandbox
-            .pay(NewPayment { merchant_uid: order.clone(), amount: 100, ..NewPayment::default() })
+            .pay(NewPayment {
+                merchant_uid: order.clone(),
+                amount: 100,
+                ..NewPayment::default()
+            })
             .unwrap();
         let answer = http
             .post(format!("{}/api/payment/portone", server.url))
@@ -360,14 +452,26 @@ async fn a_full_disk_answers_503_loses_nothing_and_heals() {
             break;
         }
     }
-    assert!(refused >= 100, "the disk never was full: {} kept", kept.len());
+    assert!(
+        refused >= 100,
+        "the disk never was full: {} kept",
+        kept.len()
+    );
     let ready = || async {
-        http.get(format!("{}/readyz", server.url)).send().await.unwrap().status().as_u16()
+        http.get(format!("{}/readyz", server.url))
+            .send()
+            .await
+            .unwrap()
+            .status()
+            .as_u16()
     };
     let until = |status: u16| async move {
         let started = Instant::now();
         while ready().await != status {
-            assert!(started.elapsed() < Duration::from_secs(20), "/readyz is not {status}");
+            assert!(
+                started.elapsed() < Duration::from_secs(20),
+                "/readyz is not {status}"
+            );
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };
@@ -379,7 +483,11 @@ async fn a_full_disk_answers_503_loses_nothing_and_heals() {
     assert!(healed.success());
     until(200).await;
     let after = sandbox
-        .pay(NewPayment { merchant_uid: "after".into(), amount: 100, ..NewPayment::default() })
+        .pay(NewPayment {
+            merchant_uid: "after".into(),
+            amount: 100,
+            ..NewPayment::default()
+        })
         .unwrap();
     let answer = http
         .post(format!("{}/api/payment/portone", server.url))

@@ -23,11 +23,27 @@ async fn shop() -> (TestApp, Vec<String>) {
         let imp_uid = app.charge_as(NewPayment {
             merchant_uid: order.clone(),
             amount: 1_000 + n,
-            name: if n % 2 == 0 { "햇사과 5kg".into() } else { "Green tea".into() },
-            method: if n % 4 == 0 { "kakaopay".into() } else { "card".into() },
-            status: if n % 10 == 9 { Status::Failed } else { Status::Paid },
+            name: if n % 2 == 0 {
+                "햇사과 5kg".into()
+            } else {
+                "Green tea".into()
+            },
+            method: if n % 4 == 0 {
+                "kakaopay".into()
+            } else {
+                "card".into()
+            },
+            status: if n % 10 == 9 {
+                Status::Failed
+            } else {
+                Status::Paid
+            },
             buyer: Buyer {
-                name: Some(if n == 7 { "남궁민수".into() } else { "홍길동".into() }),
+                name: Some(if n == 7 {
+                    "남궁민수".into()
+                } else {
+                    "홍길동".into()
+                }),
                 tel: Some(format!("010-0000-{n:04}")),
                 ..Buyer::default()
             },
@@ -44,7 +60,9 @@ async fn all(app: &TestApp, query: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut after = String::new();
     loop {
-        let page = app.json(&format!("/api/payment/list?limit=7&{query}&after={after}")).await;
+        let page = app
+            .json(&format!("/api/payment/list?limit=7&{query}&after={after}"))
+            .await;
         for row in page["payments"].as_array().unwrap() {
             found.push(row["imp_uid"].as_str().unwrap().to_owned());
         }
@@ -85,7 +103,12 @@ async fn any_part_of_a_text_finds_it_indexed_or_not_yet() {
     for filled in [false, true] {
         if filled {
             let store = &app.app().web.ctx.store;
-            while store.write(|tx| jeongsan::store::search::fill(tx, 17)).await.unwrap() > 0 {}
+            while store
+                .write(|tx| jeongsan::store::search::fill(tx, 17))
+                .await
+                .unwrap()
+                > 0
+            {}
         }
         for (text, count) in [
             ("사과", 30),
@@ -103,10 +126,22 @@ async fn any_part_of_a_text_finds_it_indexed_or_not_yet() {
             ("NEAR(a b)", 0),
         ] {
             let query = serde_urlencoded::to_string([("q", text)]).unwrap();
-            assert_eq!(all(&app, &query).await.len(), count, "{text}, index filled: {filled}");
+            assert_eq!(
+                all(&app, &query).await.len(),
+                count,
+                "{text}, index filled: {filled}"
+            );
         }
-        assert_eq!(all(&app, "q=%EC%82%AC%EA%B3%BC&partner=partner-0").await.len(), 10);
-        assert_eq!(all(&app, "q=%EC%82%AC%EA%B3%BC&status=FAILED").await.len(), 0);
+        assert_eq!(
+            all(&app, "q=%EC%82%AC%EA%B3%BC&partner=partner-0")
+                .await
+                .len(),
+            10
+        );
+        assert_eq!(
+            all(&app, "q=%EC%82%AC%EA%B3%BC&status=FAILED").await.len(),
+            0
+        );
     }
     app.drain().await;
 }
@@ -125,7 +160,11 @@ async fn what_cannot_be_read_is_refused_and_nothing_breaks_in() {
         "from=2026-08-07&to=2026-08-06",
     ] {
         let (code, problem) = read(app.get(&format!("/api/payment/list?{query}")).await).await;
-        assert_eq!((code, problem["type"].as_str()), (400, Some("urn:jeongsan:problem:invalid-filter")), "{query}");
+        assert_eq!(
+            (code, problem["type"].as_str()),
+            (400, Some("urn:jeongsan:problem:invalid-filter")),
+            "{query}"
+        );
     }
     for evil in ["' or '1'='1", "\\", "\u{0}", "😀", "%00"] {
         for name in ["partner", "method", "q"] {
@@ -154,9 +193,21 @@ async fn no_list_scans_a_table_or_sorts() {
         with(|f| f.partner = Some("partner-0".into())),
     ];
     for base in filters.clone() {
-        filters.push(Filter { status, ..base.clone() });
-        filters.push(Filter { from: day(), to: day(), ..base.clone() });
-        filters.push(Filter { status, from: day(), to: day(), ..base });
+        filters.push(Filter {
+            status,
+            ..base.clone()
+        });
+        filters.push(Filter {
+            from: day(),
+            to: day(),
+            ..base.clone()
+        });
+        filters.push(Filter {
+            status,
+            from: day(),
+            to: day(),
+            ..base
+        });
     }
     for filter in filters {
         for after in [None, payments::Cursor::parse("kzz-5")] {
@@ -180,11 +231,18 @@ async fn changes_are_told_as_they_happen() {
     let mut heard = String::new();
     let listen = async {
         while !heard.contains("\"CANCELED\"") {
-            heard.push_str(&String::from_utf8_lossy(&stream.chunk().await.unwrap().unwrap()));
+            heard.push_str(&String::from_utf8_lossy(
+                &stream.chunk().await.unwrap().unwrap(),
+            ));
         }
     };
     let act = app.cancel(&imp_uid, None);
     let both = async { tokio::join!(listen, act) };
-    tokio::time::timeout(std::time::Duration::from_secs(5), both).await.unwrap();
-    assert!(heard.contains("\"PAID\"") && heard.contains("\"CANCEL_REQUESTED\""), "{heard}");
+    tokio::time::timeout(std::time::Duration::from_secs(5), both)
+        .await
+        .unwrap();
+    assert!(
+        heard.contains("\"PAID\"") && heard.contains("\"CANCEL_REQUESTED\""),
+        "{heard}"
+    );
 }

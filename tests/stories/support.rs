@@ -232,7 +232,12 @@ impl TestApp {
     /// Waits until the payment is in the books.
     pub async fn until_known(&self, imp_uid: &str) {
         for _ in 0..400 {
-            if self.get(&format!("/api/payment/{imp_uid}/status")).await.status() == 200 {
+            if self
+                .get(&format!("/api/payment/{imp_uid}/status"))
+                .await
+                .status()
+                == 200
+            {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(25)).await;
@@ -259,8 +264,10 @@ impl TestApp {
         let ctx = &self.app().web.ctx;
         for _ in 0..200 {
             jobs::drain(ctx).await.unwrap();
-            let waiting: i64 = self
-                .sql("select count(*) from job where state = 'ready' and run_at < (unixepoch() + 2) * 1000");
+            let soon = self.clock.now().as_millisecond() + 2_000;
+            let waiting: i64 = self.sql(&format!(
+                "select count(*) from job where state = 'ready' and run_at < {soon}"
+            ));
             if waiting == 0 {
                 return;
             }

@@ -15,7 +15,10 @@ async fn sweep(app: &TestApp) {
     // Payments of this very second are left to the next sweep.
     app.clock.advance(Duration::from_secs(10));
     let until = app.app().web.ctx.store.now();
-    let terms = jobs::Terms { max_attempts: 3, run_at: None };
+    let terms = jobs::Terms {
+        max_attempts: 3,
+        run_at: None,
+    };
     app.app()
         .web
         .ctx
@@ -50,10 +53,18 @@ async fn a_payment_that_no_webhook_told_is_found() {
     assert_eq!(app.status(&told).await, "PAID");
     assert_eq!(app.status(&untold).await, "PAID");
     assert_eq!(app.status(&failed).await, "FAILED");
-    assert_eq!(app.get(&format!("/api/payment/{test}")).await.status(), 404, "not this shop's");
+    assert_eq!(
+        app.get(&format!("/api/payment/{test}")).await.status(),
+        404,
+        "not this shop's"
+    );
     assert_eq!(app.sql::<i64>("select booked from sweep"), 2);
     sweep(&app).await;
-    assert_eq!(app.sql::<i64>("select booked from sweep order by id desc"), 0, "no news twice");
+    assert_eq!(
+        app.sql::<i64>("select booked from sweep order by id desc"),
+        0,
+        "no news twice"
+    );
 }
 
 #[tokio::test]
@@ -61,8 +72,12 @@ async fn a_cancel_made_in_the_console_is_found_in_part_and_in_full() {
     let app = TestApp::start().await;
     let part = app.paid("ord-1", 12_000).await;
     let full = app.paid("ord-2", 12_000).await;
-    app.portone.cancel_at_console(&part, Some(2_000), "콘솔에서").unwrap();
-    app.portone.cancel_at_console(&full, None, "콘솔에서").unwrap();
+    app.portone
+        .cancel_at_console(&part, Some(2_000), "콘솔에서")
+        .unwrap();
+    app.portone
+        .cancel_at_console(&full, None, "콘솔에서")
+        .unwrap();
     sweep(&app).await;
     assert_eq!(app.status(&part).await, "PARTIAL_CANCELED");
     assert_eq!(app.status(&full).await, "CANCELED");
@@ -75,15 +90,27 @@ async fn a_cancel_made_in_the_console_is_found_in_part_and_in_full() {
 async fn a_console_cancel_of_everything_makes_a_waiting_cancellation_pointless() {
     let app = TestApp::start().await;
     let imp_uid = app.paid("ord-1", 12_000).await;
-    app.portone.fault(Fault::new(Target::Cancel, Kind::Status { status: 500, retry_after: None }));
+    app.portone.fault(Fault::new(
+        Target::Cancel,
+        Kind::Status {
+            status: 500,
+            retry_after: None,
+        },
+    ));
     app.cancel(&imp_uid, Some(5_000)).await;
     app.drain().await;
     assert_eq!(app.status(&imp_uid).await, "CANCEL_FAILED");
     app.portone.clear_faults();
-    app.portone.cancel_at_console(&imp_uid, None, "콘솔").unwrap();
+    app.portone
+        .cancel_at_console(&imp_uid, None, "콘솔")
+        .unwrap();
     sweep(&app).await;
     assert_eq!(app.status(&imp_uid).await, "CANCELED");
-    assert_eq!(app.dead(), [] as [i64; 0], "there is nothing left to decide");
+    assert_eq!(
+        app.dead(),
+        [] as [i64; 0],
+        "there is nothing left to decide"
+    );
 }
 
 #[tokio::test]
@@ -97,18 +124,29 @@ async fn five_hundred_lost_webhooks_are_all_found() {
         }))
         .unwrap();
     sweep(&app).await;
-    assert_eq!(app.sql::<i64>("select count(*) from payment where status = 'PAID'"), 500);
-    assert_eq!(app.sql::<i64>("select sum(amount) from payment"), (0..500).map(|n| 1_000 + n).sum::<i64>());
+    assert_eq!(
+        app.sql::<i64>("select count(*) from payment where status = 'PAID'"),
+        500
+    );
+    assert_eq!(
+        app.sql::<i64>("select sum(amount) from payment"),
+        (0..500).map(|n| 1_000 + n).sum::<i64>()
+    );
 }
 
 #[tokio::test]
 async fn a_sweep_that_broke_off_looks_again_at_all_of_it() {
     let app = TestApp::start().await;
     let imp_uid = app.charge("ord-1", 12_000);
-    app.portone.fault(Fault::new(Target::List, Kind::Drop).times(2));
+    app.portone
+        .fault(Fault::new(Target::List, Kind::Drop).times(2));
     sweep(&app).await;
     assert_eq!(app.status(&imp_uid).await, "PAID");
-    assert_eq!(app.sql::<i64>("select count(*) from sweep"), 1, "only the whole one counts");
+    assert_eq!(
+        app.sql::<i64>("select count(*) from sweep"),
+        1,
+        "only the whole one counts"
+    );
 }
 
 #[tokio::test]
