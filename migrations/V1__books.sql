@@ -278,5 +278,5 @@ create table session (
 
 -- Pairs of characters of what a person may search for; filled behind the writes (see store::search).
 create virtual table payment_search using fts5 (
-    grams, content = '', contentless_delete = 1, columnsize = 0, tokenize = 'ascii'
+    grams, content = '', contentless_delete = 1, tokenize = 'ascii'
 );

@@ -1,1 +1,427 @@
-fn main() {}
+//! `jeongsan`: reads the command and hands over.
+
+use std::{
+    io::{IsTerminal, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use jeongsan::{
+    app::{self, App, Parts},
+    config::{self, Config},
+    demo::{self, DemoOptions},
+    flow::dead_letters::{self, Discarded},
+    store::{Clock, Store, backup, books, database_in, jobs},
+    web::auth,
+};
+use secrecy::ExposeSecret;
+use serde_json::json;
+
+/// Payments and partner settlement through PortOne: one binary, one SQLite file.
+#[derive(Parser)]
+#[command(name = "jeongsan", version)]
+struct Cli {
+    /// Settings in TOML. `jeongsan serve --help` lists them.
+    #[arg(long, global = true, env = "JEONGSAN_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the server against PortOne, live or test.
+    Serve,
+    /// Try everything without an account: a PortOne of our own, with some weeks of past payments.
+    Demo {
+        /// Port of the shop. Another is taken if it is in use.
+        #[arg(long, default_value_t = 8080)]
+        port: u16,
+        /// Port of the sandbox. Another is taken if it is in use.
+        #[arg(long, default_value_t = 8090)]
+        sandbox_port: u16,
+        /// Where everything is kept; a folder that was used before goes on where it ended.
+        #[arg(long, value_name = "DIR", default_value = "./data/demo")]
+        data_dir: PathBuf,
+    },
+    /// Bring the database's schema up to date, and do nothing else.
+    Migrate,
+    /// Cancellations and other jobs that wait for a person.
+    DeadLetters {
+        /// Print JSON.
+        #[arg(long, global = true)]
+        json: bool,
+        #[command(subcommand)]
+        action: DeadLetters,
+    },
+    /// Copy the database into a new file while the server runs, and check the copy.
+    Backup { path: PathBuf },
+    /// Check the books' invariants; exits 1 with a list if one is broken.
+    Verify {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make a new admin token; the old one and all sessions end.
+    AdminToken,
+}
+
+#[derive(Subcommand)]
+enum DeadLetters {
+    /// All of them, newest first.
+    List,
+    /// One of them, with every attempt.
+    Show { id: i64 },
+    /// Let it run again. It reads the payment before it sends anything.
+    Replay { id: i64 },
+    /// Give it up, saying why.
+    Discard {
+        id: i64,
+        #[arg(long)]
+        note: String,
+    },
+}
+
+fn main() -> ExitCode {
+    let command =
+        Cli::command().mut_subcommand("serve", |serve| serve.after_long_help(config::help()));
+    let cli = match Cli::from_arg_matches(&command.get_matches()) {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&format!("the runtime cannot start: {error}")),
+    };
+    let code = runtime.block_on(run(cli));
+    // What still runs has been given back in the books: it need not be waited for.
+    runtime.shutdown_timeout(std::time::Duration::from_millis(500));
+    code
+}
+
+/// One sentence on standard error, and exit code 2.
+fn fail(why: &dyn std::fmt::Display) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "jeongsan: {why}");
+    ExitCode::from(2)
+}
+
+/// Prints a line; a reader that has gone away (`| head`) is not an error.
+macro_rules! say {
+    ($($arg:tt)*) => {{ let _ = writeln!(std::io::stdout(), $($arg)*); }};
+}
+
+async fn run(cli: Cli) -> ExitCode {
+    if let Command::Demo {
+        port,
+        sandbox_port,
+        data_dir,
+    } = cli.command
+    {
+        log("text", "warn,jeongsan=info");
+        let options = DemoOptions {
+            port,
+            sandbox_port,
+            data_dir,
+            ..DemoOptions::default()
+        };
+        return match demo::run(options, signal()).await {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(&error),
+        };
+    }
+    // Commands about the file alone need no keys of PortOne.
+    let needs_keys = matches!(
+        cli.command,
+        Command::Serve
+            | Command::DeadLetters {
+                action: DeadLetters::Replay { .. } | DeadLetters::Discard { .. },
+                ..
+            }
+    );
+    let placeholder = || "not needed by this command".to_owned();
+    let environment = std::env::vars();
+    let mut config = Config::load(cli.config.as_deref(), environment, &[]);
+    if !needs_keys && config.is_err() {
+        let with_keys = [
+            ("portone.imp_key", placeholder()),
+            ("portone.imp_secret", placeholder()),
+        ];
+        config = Config::load(cli.config.as_deref(), std::env::vars(), &with_keys);
+    }
+    let config = match config {
+        Ok(config) => config,
+        Err(errors) => return fail(&errors),
+    };
+    match cli.command {
+        Command::Serve => serve(config).await,
+        Command::Demo { .. } => ExitCode::SUCCESS,
+        Command::Migrate => match Store::open(&config.data_dir, Clock::default()) {
+            Ok(store) => {
+                store.close().await;
+                say!(
+                    "The schema of {} is up to date.",
+                    database_in(&config.data_dir).display()
+                );
+                ExitCode::SUCCESS
+            }
+            Err(error) => fail(&error),
+        },
+        Command::Backup { path } => match backup::write(&database_in(&config.data_dir), &path) {
+            Ok(bytes) => {
+                say!(
+                    "{} ({bytes} bytes) is a checked copy of the books.",
+                    path.display()
+                );
+                ExitCode::SUCCESS
+            }
+            Err(error) => fail(&error),
+        },
+        Command::Verify { json } => verify(&config, json),
+        Command::DeadLetters { json, action } => dead_letters(&config, action, json).await,
+        Command::AdminToken => match admin_token(&config).await {
+            Ok(token) => {
+                say!("{token}");
+                ExitCode::SUCCESS
+            }
+            Err(code) => code,
+        },
+    }
+}
+
+fn log(format: &str, level: &str) {
+    use tracing_subscriber::EnvFilter;
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    if format == "json" {
+        lines.json().init();
+    } else {
+        lines.with_ansi(std::io::stderr().is_terminal()).init();
+    }
+}
+
+/// Ctrl-C or SIGTERM.
+async fn signal() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = tokio::signal::ctrl_c() => {}
+            }
+            return;
+        }
+    }
+    let _ = tokio::signal::ctrl_c().await;
+}
+
+async fn serve(config: Config) -> ExitCode {
+    log(
+        if config.log_json { "json" } else { "text" },
+        &config.log_level,
+    );
+    let mode = if config.portone.test { "test" } else { "live" };
+    let url = config.public_url.clone();
+    let app = match App::start(config, Parts::default()).await {
+        Ok(app) => app,
+        Err(error) => return fail(&error),
+    };
+    tracing::info!(listen = %app.addr, %url, mode, "jeongsan is ready");
+    if let Some(token) = &app.new_token {
+        say!(
+            "\nThe admin token, shown only now. Keep it; `jeongsan admin-token` makes a new one.\n"
+        );
+        say!("    {}\n", token.expose_secret());
+        say!("Sign in at {}sign-in\n", url);
+    }
+    signal().await;
+    tracing::info!("stopping: what runs is let finish");
+    app.stop().await;
+    ExitCode::SUCCESS
+}
+
+/// Opens the books beside a server that may be running.
+fn beside(config: &Config) -> Result<Store, ExitCode> {
+    if !database_in(&config.data_dir).exists() {
+        let at = database_in(&config.data_dir);
+        return Err(fail(&format!(
+            "there is no database at `{}`: is data.dir right?",
+            at.display()
+        )));
+    }
+    Store::open_beside(&config.data_dir, Clock::default()).map_err(|error| fail(&error))
+}
+
+async fn admin_token(config: &Config) -> Result<String, ExitCode> {
+    let store = beside(config)?;
+    let token = auth::reset_token(&store)
+        .await
+        .map_err(|error| fail(&error))?;
+    store.close().await;
+    Ok(token.expose_secret().to_owned())
+}
+
+fn verify(config: &Config, as_json: bool) -> ExitCode {
+    let store = match beside(config) {
+        Ok(store) => store,
+        Err(code) => return code,
+    };
+    let broken = match store.read(books::check) {
+        Ok(broken) => broken,
+        Err(error) => return fail(&error),
+    };
+    let rules = books::rules().count();
+    if as_json {
+        say!("{}", json!({ "rules": rules, "broken": broken }));
+    } else if broken.is_empty() {
+        say!("The books are sound: {rules} rules hold.");
+    } else {
+        say!("{} of {rules} rules are broken:", broken.len());
+        for rule in &broken {
+            say!("\n  {} — {}", rule.rule, rule.meaning);
+            for row in &rule.rows {
+                say!("      {row}");
+            }
+        }
+    }
+    if broken.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(1)
+    }
+}
+
+async fn dead_letters(config: &Config, action: DeadLetters, as_json: bool) -> ExitCode {
+    let store = match beside(config) {
+        Ok(store) => store,
+        Err(code) => return code,
+    };
+    let ctx = match app::context(config, store.clone()) {
+        Ok(ctx) => ctx,
+        Err(error) => return fail(&error),
+    };
+    let code = match action {
+        DeadLetters::List => list_dead(&store, as_json),
+        DeadLetters::Show { id } => show_dead(&store, id, as_json),
+        DeadLetters::Replay { id } => match dead_letters::replay(&ctx, id, "cli").await {
+            Ok(()) => {
+                say!("Dead letter {id} runs again; the server takes it within a second.");
+                ExitCode::SUCCESS
+            }
+            Err(error) => fail(&error),
+        },
+        DeadLetters::Discard { id, note } => {
+            match dead_letters::discard(&ctx, id, note, "cli").await {
+                Ok(Discarded::GivenUp) => {
+                    say!("Dead letter {id} is given up.");
+                    ExitCode::SUCCESS
+                }
+                Ok(Discarded::WasDone) => {
+                    say!(
+                        "PortOne had carried it out after all: it is booked, and no longer a dead letter."
+                    );
+                    ExitCode::SUCCESS
+                }
+                Err(error) => fail(&error),
+            }
+        }
+    };
+    store.close().await;
+    code
+}
+
+fn list_dead(store: &Store, as_json: bool) -> ExitCode {
+    let found = store.read(|conn| {
+        jobs::dead(conn, None, 500)?
+            .into_iter()
+            .map(|job| dead_letters::describe(conn, job))
+            .collect::<Result<Vec<_>, _>>()
+    });
+    let found = match found {
+        Ok(found) => found,
+        Err(error) => return fail(&error),
+    };
+    if as_json {
+        say!("{}", json!(found));
+        return ExitCode::SUCCESS;
+    }
+    if found.is_empty() {
+        say!("There are no dead letters.");
+    }
+    for letter in found {
+        let what = match (&letter.imp_uid, &letter.cancellation) {
+            (Some(imp_uid), Some(cancel)) => format!("cancel {} won of {imp_uid}", cancel.amount),
+            (Some(imp_uid), None) => format!("payment {imp_uid}"),
+            _ => String::new(),
+        };
+        let error = letter.job.last_error.as_deref().unwrap_or("");
+        say!(
+            "{:>6}  {:<16} {what}\n        {error}",
+            letter.job.id,
+            letter.job.kind
+        );
+    }
+    ExitCode::SUCCESS
+}
+
+fn show_dead(store: &Store, id: i64, as_json: bool) -> ExitCode {
+    let found = store.read(|conn| {
+        jobs::get(conn, id)?
+            .map(|job| dead_letters::describe(conn, job))
+            .transpose()
+    });
+    let letter = match found {
+        Ok(Some(letter)) => letter,
+        Ok(None) => return fail(&format!("there is no job {id}")),
+        Err(error) => return fail(&error),
+    };
+    if as_json {
+        say!("{}", json!(letter));
+        return ExitCode::SUCCESS;
+    }
+    let kst = jeongsan::domain::calendar::kst;
+    say!("Job {id}: {} ({})", letter.job.kind, letter.job.state);
+    say!("  since     {}", kst(letter.job.created_at));
+    if let Some(imp_uid) = &letter.imp_uid {
+        say!("  payment   {imp_uid}");
+    }
+    if let Some(cancel) = &letter.cancellation {
+        say!(
+            "  cancel    {} won, {} ({})",
+            cancel.amount,
+            cancel.reason,
+            cancel.id
+        );
+    }
+    say!(
+        "  error     {}",
+        letter.job.last_error.as_deref().unwrap_or("-")
+    );
+    for attempt in &letter.cancel_attempts {
+        say!(
+            "  attempt {} {} {} {}: {} -> {}",
+            attempt.number,
+            attempt.step,
+            kst(attempt.started_at),
+            attempt.outcome,
+            attempt.asked,
+            attempt.answer
+        );
+    }
+    for attempt in &letter.attempts {
+        say!(
+            "  run {} {} {}: {}",
+            attempt.attempt,
+            kst(attempt.started_at),
+            attempt.outcome,
+            attempt.error
+        );
+    }
+    ExitCode::SUCCESS
+}

@@ -329,8 +329,12 @@ pub async fn write_down(
                     Ok(Next::Over)
                 }
                 Came::Failed { error, seen } => {
-                    if let Some(seen) = &seen {
-                        cancellations::set_checksum(tx, &id, balance(seen))?;
+                    if let Some(left) = seen
+                        .as_ref()
+                        .map(balance)
+                        .filter(|left| row.amount <= *left)
+                    {
+                        cancellations::set_checksum(tx, &id, left)?;
                     }
                     failed(tx, &held, &row, error, on_failure, wait)
                 }

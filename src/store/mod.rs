@@ -537,8 +537,17 @@ fn migrate(conn: &mut Connection) -> Result<(), OpenError> {
         .map(|m| m.version() as i32)
         .max()
         .unwrap_or(0);
-    let applied = runner.get_last_applied_migration(conn).map_err(Box::new)?;
-    let found = applied.map_or(0, |m| m.version() as i32);
+    // A new file has no history of migrations yet, and refinery takes that for an error.
+    let has_history: bool = conn
+        .prepare("select 1 from sqlite_schema where name = 'refinery_schema_history'")
+        .and_then(|mut query| query.exists([]))
+        .map_err(StoreError::from)?;
+    let found = if has_history {
+        let last = runner.get_last_applied_migration(conn).map_err(Box::new)?;
+        last.map_or(0, |migration| migration.version() as i32)
+    } else {
+        0
+    };
     if found > known {
         return Err(OpenError::Newer { found, known });
     }
