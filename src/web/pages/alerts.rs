@@ -73,7 +73,7 @@ fn card(row: &AlertRow, lang: Lang) -> Markup {
                     a href=(format!("/admin/dead-letters/{id}")) { (lang.t("데드레터", "Dead letter")) " #" (id) } " · "
                 }
                 @match (&row.delivered_to, row.delivered_at) {
-                    (Some(to), Some(at)) => { "✓ " (lang.t("전송됨: ", "Told to ")) (to) " " (words::short_time(at)) },
+                    (Some(to), Some(at)) => { "✓ " (words::told_to(to, lang)) " " (words::short_time(at)) },
                     _ => { "◷ " (lang.t("전송 대기 중", "Waiting to be told")) },
                 }
                 @if row.resolved_at.is_some() { " · " (lang.t("해결됨", "resolved")) }

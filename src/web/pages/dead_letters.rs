@@ -94,7 +94,7 @@ fn card(letter: &DeadLetter, now: Timestamp, lang: Lang) -> Markup {
                 span.grow {}
                 span.soft.small { (words::age(died, now, lang)) }
             }
-            p.bad-text { (job.last_error.as_deref().unwrap_or("–")) }
+            p.bad-text { (words::told(job.last_error.as_deref().unwrap_or("–"), lang)) }
             p.soft.small {
                 @if let Some(id) = &letter.imp_uid { a href=(payment_path(id.as_str())) { (id) } " · " }
                 (lang.t(format!("{}번 시도", tries(letter)), format!("{} attempts", tries(letter))))
@@ -130,7 +130,7 @@ pub fn one_page(look: &Look, view: &OneView<'_>) -> Markup {
             div.stack {
                 section.sheet {
                     h2 { (lang.t("왜 멈췄나", "Why it stopped")) }
-                    p.bad-text { (job.last_error.as_deref().unwrap_or("–")) }
+                    p.bad-text { (words::told(job.last_error.as_deref().unwrap_or("–"), lang)) }
                     (facts(view, lang))
                 }
                 @if !letter.cancel_attempts.is_empty() {
@@ -151,7 +151,7 @@ pub fn one_page(look: &Look, view: &OneView<'_>) -> Markup {
                                         span.grow {}
                                         (words::time(run.finished_at))
                                     }
-                                    p.small { (run.error) }
+                                    p.small { (words::told(&run.error, lang)) }
                                 }
                             }
                         }

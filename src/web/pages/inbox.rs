@@ -64,7 +64,7 @@ fn card(message: &Message, lang: Lang) -> Markup {
                 @if let Some(order) = &message.merchant_uid { " · " (lang.t("주문 ", "order ")) (order) }
                 @if let Some(status) = &message.status { " · " (lang.t("주장한 상태 ", "claims ")) (status) }
             }
-            @if let Some(detail) = message.detail.as_deref().filter(|detail| !detail.is_empty()) { p.small { (detail) } }
+            @if let Some(detail) = message.detail.as_deref().filter(|detail| !detail.is_empty()) { p.small { (words::told(detail, lang)) } }
             details {
                 summary { (lang.t("받은 그대로", "As it came")) @if !message.content_type.is_empty() { " · " (message.content_type) } }
                 pre { (shown) @if shown.len() < message.body.len() { " …" } }

@@ -231,7 +231,6 @@ pub fn row(payment: &PaymentRow, lang: Lang) -> Markup {
             }
             td.method data-label=(lang.t("결제수단", "Method")) {
                 (words::method(&payment.about.method, lang))
-                @if payment.test { " " span.mini { (lang.t("테스트", "test")) } }
             }
             td.state {
                 (words::badge(payment.status, lang))

@@ -62,7 +62,7 @@ pub fn start_page(look: &Look, view: &Start<'_>) -> Markup {
             ul.goods {
                 @for sample in view.samples {
                     li.good-card {
-                        div.picture aria-hidden="true" { (sample.sign) }
+                        div.picture { img src=(assets::url(&sample.picture())) alt="" width="160" height="96"; }
                         h2 { (lang.t(sample.ko, sample.en)) }
                         p.soft.small { (lang.t(sample.about_ko, sample.about_en)) }
                         p.price { (sample.amount()) }

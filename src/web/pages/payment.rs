@@ -88,6 +88,7 @@ pub fn live(lang: Lang, view: &View<'_>) -> Markup {
                     @if payment.hold.is_some() { " " (words::held_badge(lang)) }
                     @if payment.test { " " (words::tag("plain", "·", lang.t("테스트", "Test"), "TEST")) }
                 }
+                @if cancel::possible(payment) { a.button.to-cancel href="#cancel" { (lang.t("취소", "Cancel")) } }
             }
             (held(payment, lang))
             (dead_letter(view, lang))
@@ -136,7 +137,7 @@ fn outcome(view: &View<'_>, lang: Lang) -> Markup {
         return nothing();
     };
     let amount = won(row.amount);
-    let error = row.error.as_deref().unwrap_or_default();
+    let error = words::told(row.error.as_deref().unwrap_or_default(), lang);
     match row.state {
         Fate::Done => notice(
             "good",
@@ -155,8 +156,8 @@ fn outcome(view: &View<'_>, lang: Lang) -> Markup {
         Fate::Dead => notice(
             "bad",
             lang.t(
-                format!("{amount} 취소가 되지 않아 데드레터로 옮겨졌습니다. {error}"),
-                format!("{amount} did not go back; it is a dead letter. {error}"),
+                format!("{amount} 취소가 되지 않아 데드레터로 옮겨졌습니다 ({error})."),
+                format!("{amount} did not go back; it is a dead letter ({error})."),
             ),
         ),
         Fate::Discarded => notice(
@@ -326,7 +327,7 @@ fn cancellations(all: &[(CancellationRow, Vec<AttemptRow>)], lang: Lang) -> Mark
                         (words::time(row.requested_at))
                     }
                     p { (row.reason) " " span.by { (words::actor(&row.requested_by, lang)) } }
-                    @if let (Some(error), false) = (&row.error, row.state == Fate::Done) { p.bad-text { (error) } }
+                    @if let (Some(error), false) = (&row.error, row.state == Fate::Done) { p.bad-text { (words::told(error, lang)) } }
                     @if let Some(note) = &row.note { p { (lang.t("메모: ", "Note: ")) (note) } }
                     p.soft.small {
                         code { (row.id) }
@@ -355,7 +356,7 @@ pub fn attempt_list(attempts: &[AttemptRow], lang: Lang) -> Markup {
                             (words::time(attempt.started_at))
                         }
                         p.small { span.soft { (lang.t("요청 ", "Asked ")) } (words::asked(&attempt.asked, lang)) }
-                        p.small { span.soft { (lang.t("응답 ", "Answer ")) } (words::answer(&attempt.answer, lang)) }
+                        p.small { span.soft { (lang.t("응답 ", "Answer ")) } (words::told(&attempt.answer, lang)) }
                     }
                 }
             }

@@ -15,7 +15,6 @@ use crate::{
 /// One article: its lines say to whom which part is owed.
 pub struct Sample {
     pub id: &'static str,
-    pub sign: &'static str,
     pub ko: &'static str,
     pub en: &'static str,
     pub about_ko: &'static str,
@@ -56,7 +55,6 @@ const TEA: Line = Line {
 pub const ALL: [Sample; 4] = [
     Sample {
         id: "apples",
-        sign: "🍎",
         ko: "햇사과 5kg",
         en: "New apples, 5 kg",
         about_ko: "햇살농원 · 오늘 아침에 딴 홍로",
@@ -65,7 +63,6 @@ pub const ALL: [Sample; 4] = [
     },
     Sample {
         id: "tea",
-        sign: "🍵",
         ko: "지리산 우전 녹차 50g",
         en: "Jirisan first-flush green tea, 50 g",
         about_ko: "지리다원 · 곡우 전에 손으로 덖은 차",
@@ -74,7 +71,6 @@ pub const ALL: [Sample; 4] = [
     },
     Sample {
         id: "mandarins",
-        sign: "🍊",
         ko: "제주 노지 감귤 3kg × 2",
         en: "Jeju mandarins, 3 kg × 2",
         about_ko: "귤밭집 · 두 상자에 2,000원 할인",
@@ -91,7 +87,6 @@ pub const ALL: [Sample; 4] = [
     },
     Sample {
         id: "gift",
-        sign: "🎁",
         ko: "한가위 선물세트",
         en: "Harvest gift box",
         about_ko: "햇사과와 우전 녹차 · 두 파트너사가 함께",
@@ -115,6 +110,11 @@ impl Line {
 impl Sample {
     pub fn amount(&self) -> Won {
         Won::new(self.lines.iter().map(Line::amount).sum())
+    }
+
+    /// Its picture among the assets.
+    pub fn picture(&self) -> String {
+        format!("goods/{}.svg", self.id)
     }
 
     /// An order of this article under a new number: `ord-20260806-7K2M9Q`.

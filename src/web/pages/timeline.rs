@@ -6,7 +6,12 @@ use maud::{Markup, html};
 
 use super::words;
 use crate::{
-    store::{alerts::AlertRow, cancellations::AttemptRow, events::EventRow, inbox::Message},
+    store::{
+        alerts::AlertRow,
+        cancellations::AttemptRow,
+        events::EventRow,
+        inbox::{Message, Verdict},
+    },
     web::{api::Story, lang::Lang},
 };
 
@@ -20,8 +25,10 @@ struct Moment {
 pub fn timeline(story: &Story, lang: Lang) -> Markup {
     let mut moments: Vec<Moment> = Vec::new();
     moments.extend(story.messages.iter().map(|m| message(m, lang)));
+    let several = story.cancellations.len() > 1;
     for (cancellation, attempts) in &story.cancellations {
-        moments.extend(attempts.iter().map(|a| attempt(&cancellation.id, a, lang)));
+        let of = several.then_some(cancellation.id.as_str());
+        moments.extend(attempts.iter().map(|a| attempt(of, a, lang)));
     }
     moments.extend(story.events.iter().map(|e| event(e, lang)));
     moments.extend(story.alerts.iter().map(|a| alert(a, lang)));
@@ -62,18 +69,15 @@ fn event(event: &EventRow, lang: Lang) -> Moment {
     }
 }
 
-fn attempt(cancellation: &str, attempt: &AttemptRow, lang: Lang) -> Moment {
+fn attempt(cancellation: Option<&str>, attempt: &AttemptRow, lang: Lang) -> Moment {
     let title = html! {
         (words::step(&attempt.step, lang)) " #" (attempt.number) " " (words::outcome(&attempt.outcome, lang))
     };
-    let facts = [
+    let mut facts = vec![
         words::asked(&attempt.asked, lang),
-        words::answer(&attempt.answer, lang),
-        lang.t(
-            format!("취소 {cancellation}"),
-            format!("Cancellation {cancellation}"),
-        ),
+        words::told(&attempt.answer, lang),
     ];
+    facts.extend(cancellation.map(|id| lang.t(format!("취소 {id}"), format!("Cancellation {id}"))));
     let kind = match attempt.outcome.as_str() {
         "DONE" => "good",
         "PERMANENT" | "HALT" => "bad",
@@ -94,7 +98,12 @@ fn message(message: &Message, lang: Lang) -> Moment {
         format!("보낸 곳 {} · 수신함 #{}", message.source, message.id),
         format!("From {} · inbox #{}", message.source, message.id),
     )];
-    facts.extend(message.detail.clone().filter(|detail| !detail.is_empty()));
+    let known = matches!(message.verdict, Some(Verdict::Booked | Verdict::NoNews));
+    let detail = message
+        .detail
+        .as_deref()
+        .filter(|detail| !known && !detail.is_empty());
+    facts.extend(detail.map(|detail| words::told(detail, lang)));
     Moment {
         at: message.received_at,
         rank: 0,
@@ -106,7 +115,7 @@ fn alert(alert: &AlertRow, lang: Lang) -> Moment {
     let (title, text) = words::alert(&alert.alert, lang);
     let mut facts = vec![text];
     facts.push(match (&alert.delivered_to, alert.delivered_at) {
-        (Some(to), Some(_)) => lang.t(format!("{to}(으)로 알림"), format!("Told to {to}")),
+        (Some(to), Some(_)) => words::told_to(to, lang),
         _ => lang.t(
             "알림 전송 대기 중".to_owned(),
             "Waiting to be told".to_owned(),

@@ -33,10 +33,10 @@ pub fn time(at: Timestamp) -> Markup {
     html! { time datetime=(at.to_string()) title=(full) { (full.trim_end_matches(" KST")) } }
 }
 
-/// The same, as short as a list needs it: `08-06 14:03`.
+/// The same to the minute, for lists.
 pub fn short_time(at: Timestamp) -> Markup {
     let full = kst(at);
-    html! { time datetime=(at.to_string()) title=(full) { (full.get(2..16).unwrap_or(&full)) } }
+    html! { time datetime=(at.to_string()) title=(full) { (full.get(..16).unwrap_or(&full)) } }
 }
 
 /// How long ago: `3분 전`, `2 d ago`.
@@ -224,15 +224,84 @@ pub fn asked(text: &str, lang: Lang) -> String {
     text.split("; ").map(one).collect::<Vec<_>>().join(" → ")
 }
 
-/// What came back. Our own words are translated, PortOne's are left as they are.
-pub fn answer(text: &str, lang: Lang) -> String {
-    match (lang, text) {
-        (Lang::Ko, "in PortOne's books") => "포트원 장부에서 확인됨".to_owned(),
-        (Lang::Ko, "PortOne took it on and has not carried it out yet") => {
-            "포트원이 접수했고 아직 처리하지 않음".to_owned()
-        }
-        _ => text.to_owned(),
+/// What PortOne or a flow said. The books keep our own words in English; PortOne's stay as they are.
+pub fn told(text: &str, lang: Lang) -> String {
+    const KO: [(&str, &str); 23] = [
+        ("in PortOne's books", "포트원 장부에서 확인됨"),
+        (
+            "PortOne took it on and has not carried it out yet",
+            "포트원이 접수했고 아직 처리하지 않음",
+        ),
+        (
+            "PortOne took it on a day ago and has not carried it out",
+            "포트원이 하루 전에 접수했지만 처리하지 않음",
+        ),
+        ("PortOne carries it out later", "포트원이 나중에 처리함"),
+        (
+            "PortOne refuses our credentials: ",
+            "포트원이 인증 정보를 거절: ",
+        ),
+        (
+            "check imp_key and imp_secret",
+            "imp_key와 imp_secret을 확인하세요",
+        ),
+        (
+            "PortOne asks us to slow down (429)",
+            "포트원이 호출을 줄이라고 함 (429)",
+        ),
+        ("PortOne answered HTTP ", "포트원 응답 HTTP "),
+        ("PortOne refuses: ", "포트원 거절: "),
+        (
+            "PortOne did not answer in time",
+            "포트원이 제시간에 답하지 않음",
+        ),
+        (
+            "the connection to PortOne broke: ",
+            "포트원과 연결이 끊김: ",
+        ),
+        ("PortOne cannot be reached: ", "포트원에 연결할 수 없음: "),
+        (
+            "PortOne's answer cannot be read",
+            "포트원 응답을 읽을 수 없음",
+        ),
+        (
+            "; and the payment could not be read: ",
+            "; 결제 조회도 실패: ",
+        ),
+        (
+            "PortOne says the payment is `ready`: not paid yet",
+            "아직 결제되지 않음 (ready)",
+        ),
+        ("PortOne says the payment failed: ", "결제 실패: "),
+        ("PortOne does not know the payment ", "포트원에 없는 결제: "),
+        ("PortOne does not know ", "포트원에 없는 결제: "),
+        ("nobody registered the order", "등록되지 않은 주문"),
+        (
+            "a test payment, but live ones are expected",
+            "실결제만 받는데 테스트 결제가 들어옴",
+        ),
+        (
+            "a live payment, but test ones are expected",
+            "테스트 모드인데 실결제가 들어옴",
+        ),
+        (
+            "the order has been paid already, by ",
+            "이미 결제된 주문, 먼저 결제된 건 ",
+        ),
+        ("the cancellation is settled already", "이미 끝난 취소"),
+    ];
+    if lang == Lang::En {
+        return text.to_owned();
     }
+    let figures = text
+        .strip_prefix("ordered ")
+        .and_then(|rest| rest.strip_suffix(" won was charged"))
+        .and_then(|rest| rest.split_once(" won, but "));
+    if let Some((ordered, charged)) = figures {
+        return format!("주문 금액 ₩{ordered}, 결제 금액 ₩{charged}");
+    }
+    KO.iter()
+        .fold(text.to_owned(), |text, (en, ko)| text.replace(en, ko))
 }
 
 pub fn method(code: &str, lang: Lang) -> &str {
@@ -305,7 +374,18 @@ pub fn event_detail(detail: &Value, lang: Lang) -> Vec<String> {
     let money = |name: &str| detail.get(name).and_then(Value::as_i64).map(Won::new);
     let text = |name: &str| detail.get(name).and_then(Value::as_str);
     let mut out = Vec::new();
-    if let Some(amount) = money("amount") {
+    let entries = || {
+        detail
+            .get("entries")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+    };
+    let went = entries().filter_map(|entry| entry.get("amount").and_then(Value::as_i64));
+    let went = Won::sum(went.map(Won::new)).unwrap_or_default();
+    if !went.is_zero() {
+        out.push(won(went));
+    } else if let Some(amount) = money("amount") {
         out.push(won(amount));
     }
     if let Some(cancelled) = money("cancelled").filter(|gone| !gone.is_zero()) {
@@ -316,15 +396,10 @@ pub fn event_detail(detail: &Value, lang: Lang) -> Vec<String> {
     }
     for name in ["reason", "error", "note"] {
         if let Some(words) = text(name) {
-            out.push(words.to_owned());
+            out.push(told(words, lang));
         }
     }
-    for entry in detail
-        .get("entries")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-    {
+    for entry in entries() {
         if let Some(words) = entry
             .get("reason")
             .and_then(Value::as_str)
@@ -376,8 +451,24 @@ pub fn job(kind: &str, lang: Lang) -> &str {
     }
 }
 
+/// Where an alert went.
+pub fn told_to(to: &str, lang: Lang) -> String {
+    match to {
+        "slack" => lang.t("Slack으로 보냄", "Told to Slack").to_owned(),
+        "log" => lang.t("로그에 남김", "Written to the log").to_owned(),
+        other => lang.t(format!("{other}에 보냄"), format!("Told to {other}")),
+    }
+}
+
 /// An alert's title and what it says.
 pub fn alert(alert: &Alert, lang: Lang) -> (&'static str, String) {
+    let tried = |amount: &Won, reason: &str, attempts: &u32, error: &str| {
+        let (amount, error) = (won(*amount), told(error, lang));
+        lang.t(
+            format!("{amount} · 사유: {reason} · {attempts}번 시도 · {error}"),
+            format!("{amount} · reason: {reason} · {attempts} attempts · {error}"),
+        )
+    };
     match alert {
         Alert::CancelRetrying {
             amount,
@@ -387,16 +478,7 @@ pub fn alert(alert: &Alert, lang: Lang) -> (&'static str, String) {
             ..
         } => (
             lang.t("결제 취소 재시도 중", "A cancel is being retried"),
-            lang.t(
-                format!(
-                    "{} · 사유: {reason} · {attempts}번 시도 · {error}",
-                    won(*amount)
-                ),
-                format!(
-                    "{} · reason: {reason} · {attempts} attempts · {error}",
-                    won(*amount)
-                ),
-            ),
+            tried(amount, reason, attempts, error),
         ),
         Alert::CancelDead {
             amount,
@@ -409,66 +491,57 @@ pub fn alert(alert: &Alert, lang: Lang) -> (&'static str, String) {
                 "결제 취소 실패: 수동 처리 필요",
                 "A cancel failed and needs a person",
             ),
-            lang.t(
-                format!(
-                    "{} · 사유: {reason} · {attempts}번 시도 · {error}",
-                    won(*amount)
-                ),
-                format!(
-                    "{} · reason: {reason} · {attempts} attempts · {error}",
-                    won(*amount)
-                ),
-            ),
+            tried(amount, reason, attempts, error),
         ),
         Alert::JobDead {
             job_id,
             kind,
             error,
             attempts,
-        } => (
-            lang.t(
-                "작업 실패: 수동 처리 필요",
-                "A job failed and needs a person",
-            ),
-            lang.t(
-                format!(
-                    "{} #{job_id} · {attempts}번 시도 · {error}",
-                    job(kind, lang)
+        } => {
+            let (kind, error) = (job(kind, lang), told(error, lang));
+            (
+                lang.t(
+                    "작업 실패: 수동 처리 필요",
+                    "A job failed and needs a person",
                 ),
-                format!(
-                    "{} #{job_id} · {attempts} attempts · {error}",
-                    job(kind, lang)
+                lang.t(
+                    format!("{kind} #{job_id} · {attempts}번 시도 · {error}"),
+                    format!("{kind} #{job_id} · {attempts} attempts · {error}"),
                 ),
-            ),
-        ),
+            )
+        }
         Alert::PaymentHeld {
             merchant_uid,
             amount,
             why,
             ..
-        } => (
-            lang.t(
-                "확인이 필요한 결제 (보류)",
-                "A payment does not fit and is held",
-            ),
-            lang.t(
-                format!("주문 {merchant_uid} · {} · {why}", won(*amount)),
-                format!("Order {merchant_uid} · {} · {why}", won(*amount)),
-            ),
-        ),
+        } => {
+            let (amount, why) = (won(*amount), told(why, lang));
+            (
+                lang.t(
+                    "확인이 필요한 결제 (보류)",
+                    "A payment does not fit and is held",
+                ),
+                lang.t(
+                    format!("주문 {merchant_uid} · {amount} · {why}"),
+                    format!("Order {merchant_uid} · {amount} · {why}"),
+                ),
+            )
+        }
         Alert::Contradiction { why, .. } => (
             lang.t(
                 "포트원 응답이 장부와 맞지 않음",
                 "PortOne contradicts the books",
             ),
-            why.clone(),
+            told(why, lang),
         ),
         Alert::GatewayHalted { error } => (
             lang.t(
                 "포트원 호출 중단: 인증 정보 확인 필요",
                 "Calls to PortOne are stopped: check the credentials",
             ),
-            error.clone(),
+            told(error, lang),
         ),
         Alert::GatewayBack => (
             lang.t("포트원 호출 재개", "PortOne takes our calls again"),
@@ -562,6 +635,14 @@ mod tests {
         );
         assert_eq!(asked(kept, Lang::En), kept);
         assert_eq!(asked("cancel all", Lang::Ko), "cancel all");
+        assert_eq!(
+            told("PortOne refuses: 한도초과 (code -1)", Lang::Ko),
+            "포트원 거절: 한도초과 (code -1)"
+        );
+        assert_eq!(
+            told("ordered 12,000 won, but 9,000 won was charged", Lang::Ko),
+            "주문 금액 ₩12,000, 결제 금액 ₩9,000"
+        );
     }
 
     #[test]
