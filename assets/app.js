@@ -51,13 +51,22 @@
   });
   document.body.addEventListener("htmx:sseError", () => say(false));
 
-  // The list: a row is fetched anew when its payment changes; what is not in the list is counted.
+  // A row of the list is fetched anew when its payment changes; what is not in the list is counted.
   const news = document.getElementById("news");
   const fresh = new Set();
+  let heard = false;
   feed.addEventListener("htmx:sseBeforeMessage", (event) => {
     const { type, data } = event.detail;
     if (event.target !== feed) return;
-    event.preventDefault(); // nothing is swapped in: rows fetch themselves
+    event.preventDefault(); // nothing is swapped in: what changed fetches itself
+    // One payment's page. What it is told first is how things stand: usually what it shows.
+    const live = document.getElementById("live");
+    if (live) {
+      const known = !heard && type === "payment" && JSON.parse(data).status === live.dataset.now;
+      heard = true;
+      if (!known) htmx.trigger(live, "changed");
+      return;
+    }
     const attention = document.getElementById("attention");
     if (attention) htmx.trigger(attention, "changed");
     if (type === "resync") {

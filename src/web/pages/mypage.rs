@@ -219,7 +219,7 @@ pub fn row(payment: &PaymentRow, lang: Lang) -> Markup {
     };
     html! {
         tr data-payment=(payment.imp_uid) data-open[open]
-            hx-get={ "/payment/mypage/rows/" (segment(&payment.imp_uid)) } hx-trigger="changed delay:100ms" hx-swap="outerHTML"
+            hx-get={ "/payment/mypage/rows/" (segment(&payment.imp_uid)) } hx-trigger="changed delay:100ms" hx-target="this" hx-swap="outerHTML"
         {
             td.when data-label=(lang.t("일시", "Time")) { (words::short_time(payment.at)) }
             td.what {

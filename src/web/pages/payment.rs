@@ -56,7 +56,7 @@ pub fn page(look: &Look, view: &View<'_>) -> Markup {
     };
     let body = html! {
         p.crumb { a href="/payment/mypage" { "← " (lang.t("결제 내역", "Payments")) } }
-        div hx-ext="sse" sse-connect=(events) #feed {
+        div hx-ext="sse" sse-connect=(events) sse-swap="payment,resync" hx-swap="none" #feed {
             (live(lang, view))
         }
         p.live.foot #live-state data-on=(lang.t("실시간", "Live")) data-off=(lang.t("연결이 끊겨 다시 연결하는 중", "Connection lost, trying again")) hidden {}
@@ -79,7 +79,7 @@ pub fn live(lang: Lang, view: &View<'_>) -> Markup {
         .map(|did| format!("?did={}", segment(did)))
         .unwrap_or_default();
     html! {
-        div #live hx-get={ (path) "/live" (did) } hx-trigger="sse:payment delay:100ms, changed" hx-swap="outerHTML" {
+        div #live hx-get={ (path) "/live" (did) } hx-trigger="changed delay:100ms" hx-target="this" hx-swap="outerHTML" data-now=(payment.status.as_str()) {
             (outcome(view, lang))
             div.head {
                 h1 { @if payment.about.name.trim().is_empty() { (payment.imp_uid) } @else { (payment.about.name) } }

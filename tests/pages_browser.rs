@@ -1,0 +1,505 @@
+//! The pages in a real browser: a buyer pays, the shop gives money back, and what changes is seen
+//! without reloading.
+//!
+//! Needs `chromedriver` and Chromium; fails without them. It speaks WebDriver by hand.
+
+use std::{
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use jeongsan::{
+    app::{App, Parts},
+    config::Config,
+    sandbox::{Fault, Kind, NewPayment, Sandbox, SandboxConfig, Target},
+};
+use reqwest::Client;
+use serde_json::{Value, json};
+
+const TOKEN: &str = "test-token-0123456789abcdef0123456789";
+
+/// The product and a PortOne of our own.
+struct Shop {
+    app: App,
+    portone: Sandbox,
+    http: Client,
+    base: String,
+    _dir: tempfile::TempDir,
+}
+
+impl Shop {
+    async fn open() -> Shop {
+        let dir = tempfile::tempdir().unwrap();
+        let portone = Sandbox::start(SandboxConfig {
+            test_channel: true,
+            ..SandboxConfig::default()
+        })
+        .await
+        .unwrap();
+        // Links and redirects name the port, so it is chosen first.
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let settings = [
+            ("server.public_url", base.clone()),
+            ("data.dir", dir.path().join("books").display().to_string()),
+            ("portone.imp_key", "imp_apikey".into()),
+            ("portone.imp_secret", "imp_secret".into()),
+            ("portone.merchant_code", "imp00000000".into()),
+            ("portone.channel_key", "channel-key".into()),
+            ("portone.base_url", portone.url()),
+            (
+                "portone.sdk_url",
+                format!("{}/v1/iamport.js", portone.url()),
+            ),
+            ("pages.notice", "시험 <환경>".into()),
+            ("cancel.direct_backoff", "5ms".into()),
+            ("cancel.backoff", "5ms".into()),
+            ("cancel.backoff_max", "20ms".into()),
+            ("jobs.shutdown", "1s".into()),
+            ("admin.token", TOKEN.into()),
+        ];
+        let config = Config::load(None, [], &settings).unwrap();
+        let app = App::start_on(listener, config, Parts::default())
+            .await
+            .unwrap();
+        Shop {
+            app,
+            portone,
+            http: Client::builder().no_proxy().build().unwrap(),
+            base,
+            _dir: dir,
+        }
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
+    /// What PortOne does when something happened: it says so.
+    async fn tell(&self, imp_uid: &str) {
+        let url = self.url("/api/payment/portone");
+        let body = json!({ "imp_uid": imp_uid, "status": "paid" });
+        let answer = self.http.post(url).json(&body).send().await.unwrap();
+        assert!(answer.status().is_success(), "{}", answer.status());
+    }
+
+    /// A payment that is in the books.
+    async fn paid(&self, merchant_uid: &str, amount: i64) -> String {
+        let new = NewPayment {
+            merchant_uid: merchant_uid.into(),
+            amount,
+            name: "배 <b>3kg</b>".into(),
+            sandbox: true,
+            ..NewPayment::default()
+        };
+        let imp_uid = self.portone.pay(new).unwrap();
+        self.tell(&imp_uid).await;
+        imp_uid
+    }
+
+    async fn close(self) {
+        assert_eq!(self.portone.check(), Vec::<String>::new());
+        self.app.stop().await;
+    }
+}
+
+/// A browser of our own, which ends with the test.
+struct Browser {
+    driver: Child,
+    http: Client,
+    session: String,
+}
+
+impl Browser {
+    async fn start(width: u32) -> Browser {
+        let port = std::net::TcpListener::bind("127.0.0.1:0")
+            .and_then(|free| free.local_addr())
+            .unwrap()
+            .port();
+        let driver = Command::new("chromedriver")
+            .arg(format!("--port={port}"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("chromedriver is installed");
+        let http = Client::builder().no_proxy().build().unwrap();
+        let base = format!("http://127.0.0.1:{port}");
+        let mut browser = Browser {
+            driver,
+            http,
+            session: base.clone(),
+        };
+        let start = Instant::now();
+        let url = format!("{base}/status");
+        while browser.http.get(&url).send().await.is_err() {
+            assert!(start.elapsed() < Duration::from_secs(20), "chromedriver");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let size = format!("--window-size={width},900");
+        let args = json!([
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--lang=ko-KR",
+            size
+        ]);
+        let wanted = json!({"capabilities": {"alwaysMatch": {
+            "goog:chromeOptions": {"args": args, "prefs": {"intl.accept_languages": "ko-KR,ko"}},
+            "goog:loggingPrefs": {"browser": "ALL"},
+        }}});
+        let made = browser.post("/session", wanted).await;
+        browser.session = format!("{base}/session/{}", made["sessionId"].as_str().unwrap());
+        browser
+    }
+
+    async fn post(&self, path: &str, body: Value) -> Value {
+        let url = format!("{}{path}", self.session);
+        let answer = self.http.post(url).json(&body).send().await.unwrap();
+        let answer: Value = answer.json().await.unwrap();
+        assert!(answer["value"]["error"].is_null(), "{path}: {answer}");
+        answer["value"].clone()
+    }
+
+    async fn open(&self, url: &str) {
+        self.post("/url", json!({ "url": url })).await;
+    }
+
+    async fn script(&self, script: &str) -> Value {
+        self.post("/execute/sync", json!({"script": script, "args": []}))
+            .await
+    }
+
+    /// Waits until a script gives something.
+    async fn until(&self, script: &str) -> Value {
+        let start = Instant::now();
+        loop {
+            let value = self.script(script).await;
+            if !matches!(value, Value::Null | Value::Bool(false)) && value != "" {
+                return value;
+            }
+            if start.elapsed() > Duration::from_secs(20) {
+                let page = self.script("return document.body.innerText").await;
+                panic!("never: {script}\n{}", page.as_str().unwrap_or_default());
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    async fn until_there(&self, css: &str) {
+        self.until(&format!("return document.querySelector({css:?}) !== null"))
+            .await;
+    }
+
+    async fn until_text(&self, text: &str) {
+        self.until(&format!(
+            "return document.body.innerText.includes({text:?})"
+        ))
+        .await;
+    }
+
+    async fn element(&self, css: &str) -> String {
+        self.until_there(css).await;
+        let found = json!({"using": "css selector", "value": css});
+        let element = self.post("/element", found).await;
+        let id = element.as_object().unwrap().values().next().unwrap();
+        format!("/element/{}", id.as_str().unwrap())
+    }
+
+    async fn click(&self, css: &str) {
+        // What changes by itself may be another element by the time it is clicked.
+        for _ in 0..5 {
+            let element = self.element(css).await;
+            let url = format!("{}{element}/click", self.session);
+            let answer = self.http.post(url).json(&json!({})).send().await.unwrap();
+            let answer: Value = answer.json().await.unwrap();
+            match answer["value"]["error"].as_str() {
+                None => return,
+                Some("stale element reference" | "element click intercepted") => {}
+                Some(_) => panic!("{css}: {answer}"),
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("{css} never stood still");
+    }
+
+    async fn write(&self, css: &str, text: &str) {
+        let element = self.element(css).await;
+        self.post(&format!("{element}/clear"), json!({})).await;
+        self.post(&format!("{element}/value"), json!({ "text": text }))
+            .await;
+    }
+
+    async fn frame(&self, number: Option<u32>) {
+        self.post("/frame", json!({ "id": number })).await;
+    }
+
+    /// A phone's screen, narrower than any window of a desktop's.
+    async fn shrink(&self, width: u32) {
+        let metrics =
+            json!({ "width": width, "height": 844, "deviceScaleFactor": 2, "mobile": true });
+        let command = json!({ "cmd": "Emulation.setDeviceMetricsOverride", "params": metrics });
+        self.post("/goog/cdp/execute", command).await;
+    }
+
+    async fn sign_in(&self, shop: &Shop, next: &str) {
+        self.open(&shop.url(next)).await;
+        self.until("return location.pathname === '/sign-in'").await;
+        self.write("[name=token]", TOKEN).await;
+        self.click("main form button").await;
+        let path = next.split('?').next().unwrap();
+        self.until(&format!("return location.pathname === {path:?}"))
+            .await;
+    }
+
+    /// Nothing was kept from loading or running by our own policy, and no script failed.
+    async fn complains_of_nothing(&self) {
+        let log = self.post("/se/log", json!({ "type": "browser" })).await;
+        let bad: Vec<&Value> = log
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|entry| {
+                let text = entry["message"].as_str().unwrap_or_default();
+                text.contains("Content Security Policy") || text.contains("Uncaught")
+            })
+            .collect();
+        assert!(bad.is_empty(), "{bad:?}");
+    }
+
+    async fn stop(mut self) {
+        let _ = self.http.delete(&self.session).send().await;
+        let _ = self.driver.kill();
+        let _ = self.driver.wait();
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        let _ = self.driver.kill();
+        let _ = self.driver.wait();
+    }
+}
+
+const WINDOW_SEEN: &str =
+    "const f = document.querySelector('iframe'); return f && f.style.visibility === 'visible'";
+const CAN_PAY: &str = "const b = document.querySelector('#pay-button'); return b && !b.disabled";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_buyer_pays_and_the_shop_gives_a_part_back() {
+    let shop = Shop::open().await;
+    let browser = Browser::start(1280).await;
+
+    browser.open(&shop.url("/")).await;
+    browser.until_text("시험 <환경>").await;
+    browser.click("button[value=apples]").await;
+    browser.until(CAN_PAY).await;
+    browser.until_text("₩32,000").await;
+
+    // Closed without paying: it is said, and can be tried again.
+    browser.click("#pay-button").await;
+    browser.until(WINDOW_SEEN).await;
+    browser.frame(Some(0)).await;
+    browser.click("button[value=decline]").await;
+    browser.frame(None).await;
+    browser.until_text("결제가 완료되지 않았습니다").await;
+    browser.until(CAN_PAY).await;
+
+    browser.click("#pay-button").await;
+    browser.until(WINDOW_SEEN).await;
+    browser.frame(Some(0)).await;
+    browser.click("button[value=pay]").await;
+    browser.frame(None).await;
+    browser
+        .until("return location.pathname.startsWith('/payment/result/')")
+        .await;
+    browser.until_text("결제가 완료되었습니다").await;
+    let path = browser.script("return location.pathname").await;
+    let imp_uid = path
+        .as_str()
+        .unwrap()
+        .rsplit('/')
+        .next()
+        .unwrap()
+        .to_owned();
+
+    browser.sign_in(&shop, "/payment/mypage").await;
+    let row = format!("tr[data-payment='{imp_uid}']");
+    browser
+        .until_there(&format!("{row} [data-status=PAID]"))
+        .await;
+    browser.click(&format!("{row} .act a")).await;
+    browser.write("[name=amount]", "99,000").await;
+    browser.write("[name=reason]", "부분 반품").await;
+    browser.click("main form button.danger").await;
+    browser.until_text("취소 금액은 1원부터 ₩32,000").await;
+    browser.write("[name=amount]", "2,000").await;
+    browser.click("main form button.danger").await;
+    browser
+        .until_text("₩32,000 중 ₩2,000을 구매자에게 돌려주고 ₩30,000이 남습니다")
+        .await;
+    browser.click("#do-cancel").await;
+    browser.until_there("#outcome.good").await;
+    browser
+        .until_there("#live .states [data-status=PARTIAL_CANCELED]")
+        .await;
+    assert_eq!(shop.portone.payment(&imp_uid).unwrap().left(), 30_000);
+
+    // What happens elsewhere is seen in the list, and on the payment's page, as it happens.
+    browser.open(&shop.url("/payment/mypage")).await;
+    browser
+        .until("return document.querySelector('#live-state:not([hidden])') !== null")
+        .await;
+    browser.script("window.sameDocument = true").await;
+    shop.portone
+        .cancel_at_console(&imp_uid, None, "콘솔에서 취소")
+        .unwrap();
+    shop.tell(&imp_uid).await;
+    browser
+        .until_there(&format!("{row} [data-status=CANCELED]"))
+        .await;
+    let another = shop.paid("ord-later", 9_000).await;
+    browser
+        .until("return !document.querySelector('#news').hidden")
+        .await;
+    assert_eq!(browser.script("return window.sameDocument").await, true);
+
+    browser
+        .open(&shop.url(&format!("/payment/{another}")))
+        .await;
+    browser
+        .until("return document.querySelector('#live-state:not([hidden])') !== null")
+        .await;
+    browser.write("[name=reason]", "쓰던 사유").await;
+    shop.portone
+        .cancel_at_console(&another, None, "콘솔")
+        .unwrap();
+    shop.tell(&another).await;
+    browser
+        .until_there("#live .states [data-status=CANCELED]")
+        .await;
+    browser.until_text("다른 곳에서 취소됨").await;
+
+    // The other language, kept from page to page.
+    browser.click("a.tool[hreflang=en]").await;
+    browser
+        .until("return document.documentElement.lang === 'en'")
+        .await;
+    browser.until_text("Cancelled elsewhere").await;
+    browser.open(&shop.url("/payment/mypage")).await;
+    browser
+        .until("return document.querySelector('h1').textContent === 'Payments'")
+        .await;
+    browser.complains_of_nothing().await;
+    browser.stop().await;
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancel_that_fails_waits_for_a_person_and_is_replayed() {
+    let shop = Shop::open().await;
+    let imp_uid = shop.paid("ord-fails", 12_000).await;
+    let fault = Fault::new(Target::Cancel, Kind::refuse());
+    shop.portone.fault(fault);
+    let browser = Browser::start(1280).await;
+
+    browser
+        .sign_in(&shop, &format!("/payment/{imp_uid}/cancel"))
+        .await;
+    browser.write("[name=reason]", "단순 변심").await;
+    browser.click("main form button.danger").await;
+    browser.until_text("₩12,000 전액").await;
+    browser.click("#do-cancel").await;
+    browser.until_there("#outcome.bad").await;
+    browser.until_text("상계가능 정산금액 부족").await;
+
+    browser.click("#live a.primary").await;
+    browser.until_text("두 번 취소되지 않습니다").await;
+    shop.portone.clear_faults();
+    browser.click("form[action$=replay] button").await;
+    browser.until_text("먼저 포트원의 장부를 읽습니다").await;
+    browser.click("#do-it").await;
+    browser
+        .until_there("#live .states [data-status=CANCELED]")
+        .await;
+    browser.until_there("#outcome.good").await;
+    browser.open(&shop.url("/admin/dead-letters")).await;
+    browser.until_text("처리할 데드레터가 없습니다").await;
+    browser.open(&shop.url("/admin/alerts")).await;
+    browser.until_text("결제 취소 실패").await;
+    browser.complains_of_nothing().await;
+    assert_eq!(shop.portone.payment(&imp_uid).unwrap().left(), 0);
+    assert_eq!(shop.portone.cancels_of(&imp_uid).len(), 1);
+    browser.stop().await;
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_a_phone_the_window_leads_back_and_nothing_is_cut_off() {
+    let shop = Shop::open().await;
+    let browser = Browser::start(500).await;
+    browser.shrink(390).await;
+
+    browser.open(&shop.url("/payment")).await;
+    browser.click("button[value=gift]").await;
+    browser.until(CAN_PAY).await;
+    browser.click("#pay-button").await;
+    browser.click("button[value=pay]").await;
+    browser
+        .until("return location.pathname.startsWith('/payment/result/')")
+        .await;
+    browser.until_text("결제가 완료되었습니다").await;
+    let path = browser.script("return location.pathname").await;
+    let imp_uid = path
+        .as_str()
+        .unwrap()
+        .rsplit('/')
+        .next()
+        .unwrap()
+        .to_owned();
+    let order = shop
+        .portone
+        .payment(&imp_uid)
+        .unwrap()
+        .merchant_uid
+        .to_string();
+
+    browser.sign_in(&shop, "/payment/mypage").await;
+    browser.until_there("tr[data-payment]").await;
+    for lang in ["ko", "en"] {
+        browser
+            .open(&shop.url(&format!("/lang?to={lang}&next=/payment/mypage")))
+            .await;
+        for path in [
+            "/payment",
+            "/payment/mypage",
+            "/payment/mypage?q=nothing-like-it",
+            "/payment/mypage?from=never",
+            &format!("/payment/{imp_uid}"),
+            &format!("/payment/{imp_uid}/cancel"),
+            &format!("/payment/orders/{order}"),
+            &format!("/payment/result/{imp_uid}"),
+            "/payment/result/imp_unknown",
+            "/admin/dead-letters",
+            "/admin/alerts",
+            "/admin/inbox",
+            "/sign-in",
+            "/no-such-page",
+        ] {
+            browser.open(&shop.url(path)).await;
+            browser
+                .until(&format!(
+                    "return document.documentElement.lang === {lang:?}"
+                ))
+                .await;
+            let wide = browser
+                .script("return document.documentElement.scrollWidth - innerWidth")
+                .await;
+            assert!(wide.as_i64().unwrap() <= 0, "{path} is {wide} px too wide");
+            let title = browser.script("return document.title").await;
+            assert!(title.as_str().unwrap().len() > 3, "{path}: {title}");
+        }
+    }
+    browser.complains_of_nothing().await;
+    browser.stop().await;
+    shop.close().await;
+}
