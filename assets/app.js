@@ -30,6 +30,16 @@
     }
   });
 
+  // `/` leads to the search, as everywhere.
+  document.addEventListener("keydown", (event) => {
+    const search = document.querySelector("input[type=search]");
+    const typing = event.target.closest("input, textarea, select, [contenteditable]");
+    if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey || typing || !search) return;
+    event.preventDefault();
+    search.focus();
+    search.select();
+  });
+
   const feed = document.getElementById("feed");
   if (!feed) return;
 

@@ -85,6 +85,7 @@ pub fn routes(web: Web) -> Router {
         .route("/api/orders/{merchant_uid}", get(api::order))
         .merge(pages::signed_in())
         .fallback(pages::not_found)
+        .method_not_allowed_fallback(pages::not_allowed)
         .layer(axum::extract::DefaultBodyLimit::max(1 << 20))
         .layer(middleware::from_fn(safe_headers))
         .with_state(web)

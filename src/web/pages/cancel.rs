@@ -41,7 +41,7 @@ pub fn possible(payment: &PaymentRow) -> bool {
 pub fn form_part(payment: &PaymentRow, fields: &Fields, key: &str, lang: Lang) -> Markup {
     let value = |name: &str| field(fields, name).unwrap_or_default();
     let left = payment.balance;
-    let amount = field(fields, "amount").map_or_else(|| left.get().to_string(), str::to_owned);
+    let amount = field(fields, "amount").map_or_else(|| left.to_string(), str::to_owned);
     html! {
         form.stack method="post" action={ (payment_path(&payment.imp_uid)) "/cancel/confirm" } {
             input type="hidden" name="key" value=(key);

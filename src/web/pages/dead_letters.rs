@@ -97,7 +97,7 @@ fn card(letter: &DeadLetter, now: Timestamp, lang: Lang) -> Markup {
             p.bad-text { (words::told(job.last_error.as_deref().unwrap_or("–"), lang)) }
             p.soft.small {
                 @if let Some(id) = &letter.imp_uid { a href=(payment_path(id.as_str())) { (id) } " · " }
-                (lang.t(format!("{}번 시도", tries(letter)), format!("{} attempts", tries(letter))))
+                (words::attempts(tries(letter), lang))
             }
         }
     }
@@ -146,7 +146,7 @@ pub fn one_page(look: &Look, view: &OneView<'_>) -> Markup {
                             @for run in &letter.attempts {
                                 li {
                                     div.line {
-                                        strong { "#" (run.attempt) @if run.generation > 0 { (lang.t(" · 재처리 ", " · replay ")) (run.generation) } }
+                                        strong { @if run.attempt == 0 { (words::step("DIRECT", lang)) } @else { "#" (run.attempt) } @if run.generation > 0 { (lang.t(" · 재처리 ", " · replay ")) (run.generation) } }
                                         (words::outcome(&run.outcome, lang))
                                         span.grow {}
                                         (words::time(run.finished_at))

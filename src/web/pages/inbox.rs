@@ -11,7 +11,7 @@ use super::{
     words,
 };
 use crate::{
-    store::inbox::{self, Message},
+    store::inbox::{self, Message, Verdict},
     web::{Web, auth::AdminPage, error::Problem, lang::Lang},
 };
 
@@ -49,6 +49,15 @@ pub fn page(look: &Look, messages: &[Message], next: Option<i64>) -> Markup {
     layout(look, page, body)
 }
 
+/// What the verdict does not say by itself.
+fn detail(message: &Message) -> Option<&str> {
+    let known = matches!(message.verdict, Some(Verdict::Booked | Verdict::NoNews));
+    message
+        .detail
+        .as_deref()
+        .filter(|detail| !known && !detail.is_empty())
+}
+
 fn card(message: &Message, lang: Lang) -> Markup {
     let shown: String = message.body.chars().take(SHOWN).collect();
     html! {
@@ -64,7 +73,7 @@ fn card(message: &Message, lang: Lang) -> Markup {
                 @if let Some(order) = &message.merchant_uid { " · " (lang.t("주문 ", "order ")) (order) }
                 @if let Some(status) = &message.status { " · " (lang.t("주장한 상태 ", "claims ")) (status) }
             }
-            @if let Some(detail) = message.detail.as_deref().filter(|detail| !detail.is_empty()) { p.small { (words::told(detail, lang)) } }
+            @if let Some(detail) = detail(message) { p.small { (words::told(detail, lang)) } }
             details {
                 summary { (lang.t("받은 그대로", "As it came")) @if !message.content_type.is_empty() { " · " (message.content_type) } }
                 pre { (shown) @if shown.len() < message.body.len() { " …" } }
@@ -96,7 +105,6 @@ pub async fn list(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::inbox::Verdict;
 
     #[test]
     fn a_body_is_shown_as_text_and_not_without_end() {

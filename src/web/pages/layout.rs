@@ -53,11 +53,13 @@ impl Look {
         } else {
             0
         };
-        let safe = parts.method.is_safe();
-        let here = parts.uri.path_and_query().filter(|_| safe);
+        let here = match parts.uri.path_and_query() {
+            Some(here) if parts.method.is_safe() => here.to_string(),
+            _ => page_of_form(parts.uri.path()).to_owned(),
+        };
         Look {
             lang: Lang::of(&parts.headers),
-            here: here.map_or_else(|| parts.uri.path().to_owned(), ToString::to_string),
+            here,
             signed_in,
             dead,
             notice: web.site.notice.clone(),
@@ -86,6 +88,15 @@ impl Look {
                 .insert(header::RETRY_AFTER, seconds.into());
         }
         response
+    }
+}
+
+/// The page on which a form stands, from the path that the form posts to.
+fn page_of_form(path: &str) -> &str {
+    match path.rsplit_once('/') {
+        Some((page, "confirm" | "replay" | "discard" | "release" | "orders")) => page,
+        Some((_, "sign-out")) => "/sign-in",
+        _ => path,
     }
 }
 
@@ -309,6 +320,19 @@ mod tests {
             assert!(text.contains(&format!("<html lang=\"{}\">", lang.code())));
             assert!(text.contains(skip) && !text.contains("<script>"));
             assert!(text.contains("next=%2Fpayment%3Fx%3D%3C1%3E"));
+        }
+    }
+
+    #[test]
+    fn the_language_switch_leads_from_a_forms_answer_to_its_page() {
+        for (path, page) in [
+            ("/payment/imp_1/cancel/confirm", "/payment/imp_1/cancel"),
+            ("/payment/imp_1/cancel", "/payment/imp_1/cancel"),
+            ("/admin/dead-letters/7/replay", "/admin/dead-letters/7"),
+            ("/payment/orders", "/payment"),
+            ("/sign-in", "/sign-in"),
+        ] {
+            assert_eq!(page_of_form(path), page);
         }
     }
 

@@ -19,7 +19,8 @@ mod words;
 
 use axum::{
     Router,
-    extract::{FromRequestParts, Request, State},
+    extract::{Request, State},
+    http::StatusCode,
     response::{IntoResponse, Redirect, Response},
     routing::{get, post},
 };
@@ -70,13 +71,29 @@ pub fn signed_in() -> Router<Web> {
         .route("/admin/inbox", get(inbox::list))
 }
 
-/// What no route takes: a page for people, a problem for programs.
+/// What no route takes.
 pub async fn not_found(State(web): State<Web>, request: Request) -> Response {
-    let (mut parts, _) = request.into_parts();
-    let path = parts.uri.path().to_owned();
-    let problem = Problem::not_found(&path.chars().take(200).collect::<String>());
-    let Ok(look) = Look::from_request_parts(&mut parts, &web).await;
-    if path.starts_with("/api/") {
+    let path: String = request.uri().path().chars().take(200).collect();
+    refuse(&web, request, Problem::not_found(&path))
+}
+
+/// A route that is there, called by another method.
+pub async fn not_allowed(State(web): State<Web>, request: Request) -> Response {
+    let method = request.method().clone();
+    let problem = Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method-not-allowed",
+        format!("이 주소는 {method} 요청을 받지 않습니다."),
+        format!("This address does not take {method}."),
+    );
+    refuse(&web, request, problem)
+}
+
+/// A page for people, a problem for programs.
+fn refuse(web: &Web, request: Request, problem: Problem) -> Response {
+    let (parts, _) = request.into_parts();
+    let look = Look::of(&parts, web);
+    if parts.uri.path().starts_with("/api/") {
         problem.lang(look.lang).into_response()
     } else {
         look.problem(&problem)

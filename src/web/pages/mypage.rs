@@ -62,17 +62,17 @@ pub fn page(look: &Look, view: &View<'_>) -> Markup {
         (filters(view, lang))
         @if let Some(wrong) = view.wrong { p.message.bad role="alert" { (wrong) } }
         @if field(view.fields, "after").is_none() {
-            p #news hidden data-text=(lang.t("새 결제 {n}건이 있습니다. 눌러서 보기", "{n} new payments: show them")) {
+            p #news hidden data-text=(lang.t("목록에 없는 결제 {n}건에 새 소식이 있습니다. 새로 보기", "News of {n} payments that are not listed here: show")) {
                 a.button href=(address(view.fields, None)) {}
             }
         }
-        @if view.rows.is_empty() {
-            (empty(view, lang))
-        } @else {
-            div hx-ext="sse" sse-connect="/api/payment/events" sse-swap="payment,resync" hx-swap="none" #feed {
+        div hx-ext="sse" sse-connect="/api/payment/events" sse-swap="payment,resync" hx-swap="none" #feed {
+            @if view.rows.is_empty() {
+                (empty(view, lang))
+            } @else {
                 table.rows {
                     thead { tr {
-                        th scope="col" { (lang.t("일시", "Time")) }
+                        th scope="col" { (lang.t("일시", "Time")) " (KST)" }
                         th scope="col" { (lang.t("주문 · 구매자", "Order · buyer")) }
                         th scope="col" { (lang.t("결제수단", "Method")) }
                         th scope="col" { (lang.t("상태", "State")) }
@@ -84,6 +84,8 @@ pub fn page(look: &Look, view: &View<'_>) -> Markup {
                     tbody { @for payment in view.rows { (row(payment, lang)) } }
                 }
             }
+        }
+        @if !view.rows.is_empty() {
             nav.pager aria-label=(lang.t("페이지", "Pages")) {
                 @if field(view.fields, "after").is_some() {
                     a.button href=(address(view.fields, None)) { (lang.t("처음으로", "Newest")) }

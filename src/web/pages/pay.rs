@@ -185,6 +185,9 @@ fn settled(payment: &PaymentRow, lang: Lang) -> Markup {
             @if payment.status == Status::Ready {
                 h2 { (lang.t("입금을 기다리는 중입니다", "Waiting for your deposit")) }
                 p { (lang.t("이미 발급된 입금 계좌가 있습니다.", "An account was issued for it already.")) }
+            } @else if payment.status == Status::Canceled {
+                h2 { (lang.t("취소된 주문입니다", "This order was cancelled")) }
+                p { (lang.t("다시 사시려면 새로 주문해 주세요.", "To buy it after all, please order anew.")) }
             } @else {
                 h2 { (lang.t("이미 결제된 주문입니다", "This order is paid already")) }
                 p { (lang.t("다시 결제하지 않으셔도 됩니다.", "You need not pay again.")) }
@@ -428,7 +431,7 @@ fn open_order(
     Ok(response)
 }
 
-/// The payment that settles an order: one that is paid, else one that waits for its deposit.
+/// The payment that settles an order: one that is paid, else one that waits or was cancelled.
 fn settled_by(payments: Vec<payments::Kept>) -> Option<ImpUid> {
     let mut waits = None;
     for kept in payments {
@@ -437,8 +440,10 @@ fn settled_by(payments: Vec<payments::Kept>) -> Option<ImpUid> {
             | Status::CancelRequested
             | Status::PartialCanceled
             | Status::CancelFailed => return Some(kept.imp_uid),
+            // PortOne takes no second payment for an order number, even after a cancel.
+            Status::Canceled => waits = Some(kept.imp_uid),
             Status::Ready if !kept.about.virtual_account.is_empty() => waits = Some(kept.imp_uid),
-            Status::Ready | Status::Failed | Status::Canceled => {}
+            Status::Ready | Status::Failed => {}
         }
     }
     waits

@@ -97,7 +97,7 @@ pub fn live(lang: Lang, view: &View<'_>) -> Markup {
                     (amounts(payment, lang))
                     (cancellations(&view.story.cancellations, lang))
                     section.sheet aria-labelledby="history" {
-                        h2 #history { (lang.t("진행 기록", "What happened")) }
+                        h2 #history { (lang.t("진행 기록", "What happened")) " " span.by { (lang.t("한국 시간", "Korean time")) } }
                         (timeline(view.story, lang))
                     }
                 }

@@ -451,6 +451,15 @@ pub fn job(kind: &str, lang: Lang) -> &str {
     }
 }
 
+/// How often something was tried.
+pub fn attempts(count: usize, lang: Lang) -> String {
+    match (lang, count) {
+        (Lang::Ko, _) => format!("{count}번 시도"),
+        (Lang::En, 1) => "1 attempt".to_owned(),
+        (Lang::En, _) => format!("{count} attempts"),
+    }
+}
+
 /// Where an alert went.
 pub fn told_to(to: &str, lang: Lang) -> String {
     match to {
@@ -464,10 +473,9 @@ pub fn told_to(to: &str, lang: Lang) -> String {
 pub fn alert(alert: &Alert, lang: Lang) -> (&'static str, String) {
     let tried = |amount: &Won, reason: &str, attempts: &u32, error: &str| {
         let (amount, error) = (won(*amount), told(error, lang));
-        lang.t(
-            format!("{amount} · 사유: {reason} · {attempts}번 시도 · {error}"),
-            format!("{amount} · reason: {reason} · {attempts} attempts · {error}"),
-        )
+        let word = lang.t("사유", "reason");
+        let count = self::attempts(*attempts as usize, lang);
+        format!("{amount} · {word}: {reason} · {count} · {error}")
     };
     match alert {
         Alert::CancelRetrying {
@@ -505,10 +513,10 @@ pub fn alert(alert: &Alert, lang: Lang) -> (&'static str, String) {
                     "작업 실패: 수동 처리 필요",
                     "A job failed and needs a person",
                 ),
-                lang.t(
-                    format!("{kind} #{job_id} · {attempts}번 시도 · {error}"),
-                    format!("{kind} #{job_id} · {attempts} attempts · {error}"),
-                ),
+                {
+                    let count = self::attempts(*attempts as usize, lang);
+                    format!("{kind} #{job_id} · {count} · {error}")
+                },
             )
         }
         Alert::PaymentHeld {
