@@ -65,6 +65,7 @@
   const news = document.getElementById("news");
   const fresh = new Set();
   let heard = false;
+  let soon = null;
   feed.addEventListener("htmx:sseBeforeMessage", (event) => {
     const { type, data } = event.detail;
     if (event.target !== feed) return;
@@ -77,8 +78,12 @@
       if (!known) htmx.trigger(live, "changed");
       return;
     }
-    const attention = document.getElementById("attention");
-    if (attention) htmx.trigger(attention, "changed");
+    // Many changes at once are counted once.
+    soon ??= setTimeout(() => {
+      soon = null;
+      const attention = document.getElementById("attention");
+      if (attention) htmx.trigger(attention, "changed");
+    }, 400);
     if (type === "resync") {
       for (const row of feed.querySelectorAll("[data-payment]")) htmx.trigger(row, "changed");
       return;

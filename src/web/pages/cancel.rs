@@ -253,7 +253,7 @@ pub fn confirm_page(
                     @if let Some(tel) = &refund.tel { (hidden("tel", tel)) }
                 }
                 a.button href=(path) { (lang.t("그만두기", "Keep it")) }
-                button.danger.solid #do-cancel { (won(wanted.amount)) (lang.t(" 취소하기", ", cancel")) }
+                button.danger.solid #do-cancel { (lang.t(format!("{} 취소하기", won(wanted.amount)), format!("Cancel {}", won(wanted.amount)))) }
             }
         }
     };

@@ -4,10 +4,12 @@
 //! (`assets/app.js`, htmx with server-sent events) and PortOne's window (`assets/pay.js`).
 
 mod alerts;
+mod back;
 mod cancel;
 mod dead_letters;
 mod inbox;
 mod layout;
+mod masks;
 mod mypage;
 mod pay;
 mod payment;
@@ -15,6 +17,7 @@ mod result;
 mod samples;
 mod sign_in;
 mod timeline;
+mod told;
 mod words;
 
 use axum::{
@@ -35,7 +38,7 @@ pub fn open() -> Router<Web> {
         .route("/payment", get(pay::start))
         .route("/payment/orders", post(pay::create))
         .route("/payment/orders/{merchant_uid}", get(pay::order))
-        .route("/payment/return", get(pay::came_from_window))
+        .route("/payment/return", get(back::came_from_window))
         .route("/payment/result/{imp_uid}", get(result::show))
         .route("/payment/result/{imp_uid}/stand", get(result::changed))
         .route("/sign-in", get(sign_in::form).post(sign_in::sign_in))

@@ -62,7 +62,7 @@ pub fn page(look: &Look, view: &View<'_>) -> Markup {
         (filters(view, lang))
         @if let Some(wrong) = view.wrong { p.message.bad role="alert" { (wrong) } }
         @if field(view.fields, "after").is_none() {
-            p #news hidden data-text=(lang.t("목록에 없는 결제 {n}건에 새 소식이 있습니다. 새로 보기", "News of {n} payments that are not listed here: show")) {
+            p #news role="status" hidden data-text=(lang.t("목록에 없는 결제 {n}건에 새 소식이 있습니다. 새로 보기", "News of {n} payments that are not listed here: show")) {
                 a.button href=(address(view.fields, None)) {}
             }
         }
@@ -115,7 +115,7 @@ pub fn attention(of: Attention, lang: Lang) -> Markup {
         }
     };
     html! {
-        div.attention #attention hx-get="/payment/mypage/attention" hx-trigger="changed delay:300ms" hx-swap="outerHTML" {
+        div.attention #attention hx-get="/payment/mypage/attention" hx-trigger="changed" hx-swap="outerHTML" {
             @if of.dead > 0 {
                 a.message.bad href="/admin/dead-letters" {
                     span { (lang.t("사람이 처리해야 하는 데드레터", "Dead letters that need a person")) }

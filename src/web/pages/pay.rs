@@ -15,8 +15,9 @@ use maud::{Markup, html};
 use url::Url;
 
 use super::{
+    back,
     layout::{Fields, Look, Page, Part, field, layout, own_form, see_other, segment},
-    result, samples, words,
+    samples, words,
 };
 use crate::{
     config::PayPage,
@@ -27,9 +28,7 @@ use crate::{
     },
     flow::register_order::register_order,
     store::{
-        StoreError,
-        inbox::Hint,
-        orders,
+        StoreError, orders,
         payments::{self, PaymentRow},
     },
     web::{Web, assets, error::Problem, lang::Lang, webhook::Turn},
@@ -272,7 +271,7 @@ fn form(view: &OrderView<'_>, lang: Lang) -> Markup {
                 )) }
             }
             button.primary.wide.large #pay-button disabled {
-                (words::won(order.amount)) (lang.t(" 결제하기", ", pay"))
+                (lang.t(format!("{} 결제하기", words::won(order.amount)), format!("Pay {}", words::won(order.amount))))
             }
             p.soft.small.centre-text { (lang.t(
                 "결제는 포트원 결제창에서 안전하게 진행됩니다.",
@@ -320,7 +319,8 @@ pub async fn start(State(web): State<Web>, look: Look, Query(query): Query<Field
     start_page(&look, &Start { samples }).into_response()
 }
 
-fn order_path(merchant_uid: &str) -> String {
+/// The page of an order.
+pub fn order_path(merchant_uid: &str) -> String {
     format!("/payment/orders/{}", segment(merchant_uid))
 }
 
@@ -410,7 +410,7 @@ fn open_order(
         return Err(missing());
     };
     let base = web.site.public_url.as_str().trim_end_matches('/');
-    let code = query.get("error").map(|code| plain_code(code));
+    let code = query.get("error").map(|code| back::plain_code(code));
     let view = OrderView {
         order: &order,
         settled: settled.as_ref(),
@@ -447,101 +447,6 @@ fn settled_by(payments: Vec<payments::Kept>) -> Option<ImpUid> {
         }
     }
     waits
-}
-
-/// An error code out of an address, where anybody can write anything: letters and digits only.
-fn plain_code(code: &str) -> String {
-    code.chars()
-        .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))
-        .take(40)
-        .collect()
-}
-
-/// `GET /payment/return`: the way back from a window that was a page of its own.
-pub async fn came_from_window(
-    State(web): State<Web>,
-    look: Look,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    headers: HeaderMap,
-    Query(query): Query<Fields>,
-) -> Response {
-    look.answer(take_return(&web, peer, &headers, &query).await)
-}
-
-async fn take_return(
-    web: &Web,
-    peer: SocketAddr,
-    headers: &HeaderMap,
-    query: &Fields,
-) -> Result<Response, Problem> {
-    let turn = Turn::take(web, peer, headers)?;
-    let merchant_uid = field(query, "merchant_uid")
-        .map(MerchantUid::new)
-        .transpose()?;
-    let Some(imp_uid) = field(query, "imp_uid").filter(|id| *id != "null") else {
-        return without_id(web, merchant_uid, query);
-    };
-    let imp_uid = ImpUid::new(imp_uid)?;
-    let body = serde_urlencoded::to_string(
-        [
-            "imp_uid",
-            "merchant_uid",
-            "error_code",
-            "error_msg",
-            "imp_success",
-        ]
-        .into_iter()
-        .filter_map(|name| {
-            Some((
-                name,
-                field(query, name)?.chars().take(500).collect::<String>(),
-            ))
-        })
-        .collect::<Vec<_>>(),
-    )
-    .unwrap_or_default();
-    let hint = Hint {
-        imp_uid: imp_uid.clone(),
-        merchant_uid,
-        status: None,
-    };
-    turn.confirm(web, "redirect".into(), body.into_bytes(), hint)
-        .await?;
-    Ok(see_other(&result::path(imp_uid.as_str()), None))
-}
-
-/// Some windows name the order only, and one that was closed before it began names no payment.
-fn without_id(
-    web: &Web,
-    merchant_uid: Option<MerchantUid>,
-    query: &Fields,
-) -> Result<Response, Problem> {
-    let Some(id) = merchant_uid else {
-        return Err(Problem::bad_request(
-            "결제 정보(imp_uid, merchant_uid)가 없는 주소입니다.",
-            "This address names no payment: imp_uid and merchant_uid are missing.",
-        ));
-    };
-    let (known, ordered) = web.ctx.store.read(|conn| {
-        let newest = payments::of_order(conn, &id)?
-            .pop()
-            .map(|kept| kept.imp_uid);
-        Ok::<_, StoreError>((newest, orders::amount(conn, &id)?.is_some()))
-    })?;
-    let code = field(query, "error_code").map(plain_code);
-    match (known, code) {
-        (Some(imp_uid), None) => Ok(see_other(&result::path(imp_uid.as_str()), None)),
-        (_, code) if ordered => {
-            let to = format!(
-                "{}?error={}",
-                order_path(id.as_str()),
-                code.unwrap_or_default()
-            );
-            Ok(see_other(&to, None))
-        }
-        (Some(imp_uid), _) => Ok(see_other(&result::path(imp_uid.as_str()), None)),
-        (None, _) => Err(Problem::not_found(id.as_str())),
-    }
 }
 
 #[cfg(test)]
@@ -604,8 +509,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_puts_no_words_into_our_mouth() {
-        assert_eq!(plain_code("F0001 <b>call 010-1</b>"), "F0001bcall010-1b");
+    fn who_comes_back_without_paying_is_told_so() {
         let page = shown(Lang::Ko, None, Some("imp0"), Some("F0001"));
         assert!(page.contains("완료되지 않았습니다") && page.contains("F0001"));
     }

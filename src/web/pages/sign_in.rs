@@ -58,7 +58,7 @@ pub fn page(look: &Look, next: &str, refused: Option<Refused>) -> Markup {
                 }
                 button.primary.wide { (lang.t("로그인", "Sign in")) }
             }
-            p.soft.small { (lang.t("토큰을 잃어버렸다면: ", "Lost it? ")) code { "jeongsan token --reset" } }
+            p.soft.small { (lang.t("토큰을 잃어버렸다면: ", "Lost it? ")) code { "jeongsan admin-token" } }
         }
     };
     let page = Page {

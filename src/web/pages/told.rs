@@ -1,0 +1,324 @@
+//! What happened, in sentences: events, what was asked of PortOne, what it said, alerts. Pure.
+
+use serde_json::Value;
+
+use super::words::{hold, job, status, won};
+use crate::{
+    domain::{
+        alert::Alert,
+        money::Won,
+        payment::{Hold, Status},
+    },
+    web::lang::Lang,
+};
+
+/// What was asked of PortOne. The books keep it in English.
+pub fn asked(text: &str, lang: Lang) -> String {
+    if lang == Lang::En {
+        return text.to_owned();
+    }
+    let one = |part: &str| {
+        if part == "read the payment" {
+            return "결제 조회".to_owned();
+        }
+        part.strip_prefix("cancel ")
+            .and_then(|rest| rest.strip_suffix(" won"))
+            .and_then(|rest| rest.split_once(" won, expecting a balance of "))
+            .map_or_else(
+                || part.to_owned(),
+                |(amount, left)| format!("₩{amount} 취소 요청 (취소 가능 잔액 ₩{left} 확인)"),
+            )
+    };
+    text.split("; ").map(one).collect::<Vec<_>>().join(" → ")
+}
+
+/// What PortOne or a flow said. The books keep our own words in English; PortOne's stay as they are.
+pub fn told(text: &str, lang: Lang) -> String {
+    const KO: [(&str, &str); 23] = [
+        ("in PortOne's books", "포트원 장부에서 확인됨"),
+        (
+            "PortOne took it on and has not carried it out yet",
+            "포트원이 접수했고 아직 처리하지 않음",
+        ),
+        (
+            "PortOne took it on a day ago and has not carried it out",
+            "포트원이 하루 전에 접수했지만 처리하지 않음",
+        ),
+        ("PortOne carries it out later", "포트원이 나중에 처리함"),
+        (
+            "PortOne refuses our credentials: ",
+            "포트원이 인증 정보를 거절: ",
+        ),
+        (
+            "check imp_key and imp_secret",
+            "imp_key와 imp_secret을 확인하세요",
+        ),
+        (
+            "PortOne asks us to slow down (429)",
+            "포트원이 호출을 줄이라고 함 (429)",
+        ),
+        ("PortOne answered HTTP ", "포트원 응답 HTTP "),
+        ("PortOne refuses: ", "포트원 거절: "),
+        (
+            "PortOne did not answer in time",
+            "포트원이 제시간에 답하지 않음",
+        ),
+        (
+            "the connection to PortOne broke: ",
+            "포트원과 연결이 끊김: ",
+        ),
+        ("PortOne cannot be reached: ", "포트원에 연결할 수 없음: "),
+        (
+            "PortOne's answer cannot be read",
+            "포트원 응답을 읽을 수 없음",
+        ),
+        (
+            "; and the payment could not be read: ",
+            "; 결제 조회도 실패: ",
+        ),
+        (
+            "PortOne says the payment is `ready`: not paid yet",
+            "아직 결제되지 않음 (ready)",
+        ),
+        ("PortOne says the payment failed: ", "결제 실패: "),
+        ("PortOne does not know the payment ", "포트원에 없는 결제: "),
+        ("PortOne does not know ", "포트원에 없는 결제: "),
+        ("nobody registered the order", "등록되지 않은 주문"),
+        (
+            "a test payment, but live ones are expected",
+            "실결제만 받는데 테스트 결제가 들어옴",
+        ),
+        (
+            "a live payment, but test ones are expected",
+            "테스트 모드인데 실결제가 들어옴",
+        ),
+        (
+            "the order has been paid already, by ",
+            "이미 결제된 주문, 먼저 결제된 건 ",
+        ),
+        ("the cancellation is settled already", "이미 끝난 취소"),
+    ];
+    if lang == Lang::En {
+        return text.to_owned();
+    }
+    let figures = text
+        .strip_prefix("ordered ")
+        .and_then(|rest| rest.strip_suffix(" won was charged"))
+        .and_then(|rest| rest.split_once(" won, but "));
+    if let Some((ordered, charged)) = figures {
+        return format!("주문 금액 ₩{ordered}, 결제 금액 ₩{charged}");
+    }
+    KO.iter()
+        .fold(text.to_owned(), |text, (en, ko)| text.replace(en, ko))
+}
+
+/// A timeline event's title.
+pub fn event(kind: &str, to: Option<&str>, lang: Lang) -> String {
+    let text = match kind {
+        "first_heard" => {
+            let word = to.and_then(Status::parse).map_or("", |to| status(to, lang));
+            return lang.t(
+                format!("결제를 처음 확인함: {word}"),
+                format!("First heard of: {}", word.to_lowercase()),
+            );
+        }
+        "paid" => lang.t("결제 완료 확인", "Paid"),
+        "failed" => lang.t("결제 실패 확인", "Payment failed"),
+        "ready" => lang.t("결제 대기", "Waiting for payment"),
+        "cancel_requested" => lang.t("취소 요청", "Cancel asked for"),
+        "cancelled" => lang.t("취소 완료", "Cancelled"),
+        "cancelled_elsewhere" => lang.t(
+            "다른 곳에서 취소됨 (포트원 콘솔 등)",
+            "Cancelled elsewhere, e.g. in PortOne's console",
+        ),
+        "cancel_failed" => lang.t("취소 실패: 데드레터로 이동", "Cancel failed: a dead letter"),
+        "cancel_replayed" => lang.t("데드레터 재처리", "Dead letter replayed"),
+        "cancel_discarded" => lang.t("데드레터 폐기", "Dead letter given up"),
+        "released" => lang.t("보류 해제", "Hold released"),
+        "order_registered" => lang.t(
+            "주문이 등록되어 다시 대조함",
+            "Order registered, compared again",
+        ),
+        other => other,
+    };
+    text.to_owned()
+}
+
+/// An event's facts, as far as a person wants them.
+pub fn event_detail(detail: &Value, lang: Lang) -> Vec<String> {
+    let money = |name: &str| detail.get(name).and_then(Value::as_i64).map(Won::new);
+    let text = |name: &str| detail.get(name).and_then(Value::as_str);
+    let mut out = Vec::new();
+    let entries = || {
+        detail
+            .get("entries")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+    };
+    let went = entries().filter_map(|entry| entry.get("amount").and_then(Value::as_i64));
+    let went = Won::sum(went.map(Won::new)).unwrap_or_default();
+    if !went.is_zero() {
+        out.push(won(went));
+    } else if let Some(amount) = money("amount") {
+        out.push(won(amount));
+    }
+    if let Some(cancelled) = money("cancelled").filter(|gone| !gone.is_zero()) {
+        out.push(lang.t(
+            format!("누적 취소 {}", won(cancelled)),
+            format!("{} cancelled so far", won(cancelled)),
+        ));
+    }
+    for name in ["reason", "error", "note"] {
+        if let Some(words) = text(name) {
+            out.push(told(words, lang));
+        }
+    }
+    for entry in entries() {
+        if let Some(words) = entry
+            .get("reason")
+            .and_then(Value::as_str)
+            .filter(|w| !w.is_empty())
+        {
+            out.push(words.to_owned());
+        }
+    }
+    if let Some(why) = detail
+        .get("hold")
+        .and_then(|hold| serde_json::from_value::<Hold>(hold.clone()).ok())
+    {
+        out.push(hold(&why, lang).0);
+    }
+    out
+}
+
+/// How often something was tried.
+pub fn attempts(count: usize, lang: Lang) -> String {
+    match (lang, count) {
+        (Lang::Ko, _) => format!("{count}번 시도"),
+        (Lang::En, 1) => "1 attempt".to_owned(),
+        (Lang::En, _) => format!("{count} attempts"),
+    }
+}
+
+/// Where an alert went.
+pub fn told_to(to: &str, lang: Lang) -> String {
+    match to {
+        "slack" => lang.t("Slack으로 보냄", "Told to Slack").to_owned(),
+        "log" => lang.t("로그에 남김", "Written to the log").to_owned(),
+        other => lang.t(format!("{other}에 보냄"), format!("Told to {other}")),
+    }
+}
+
+/// An alert's title and what it says.
+pub fn alert(alert: &Alert, lang: Lang) -> (&'static str, String) {
+    let tried = |amount: &Won, reason: &str, attempts: &u32, error: &str| {
+        let (amount, error) = (won(*amount), told(error, lang));
+        let word = lang.t("사유", "reason");
+        let count = self::attempts(*attempts as usize, lang);
+        format!("{amount} · {word}: {reason} · {count} · {error}")
+    };
+    match alert {
+        Alert::CancelRetrying {
+            amount,
+            reason,
+            error,
+            attempts,
+            ..
+        } => (
+            lang.t("결제 취소 재시도 중", "A cancel is being retried"),
+            tried(amount, reason, attempts, error),
+        ),
+        Alert::CancelDead {
+            amount,
+            reason,
+            error,
+            attempts,
+            ..
+        } => (
+            lang.t(
+                "결제 취소 실패: 수동 처리 필요",
+                "A cancel failed and needs a person",
+            ),
+            tried(amount, reason, attempts, error),
+        ),
+        Alert::JobDead {
+            job_id,
+            kind,
+            error,
+            attempts,
+        } => {
+            let (kind, error) = (job(kind, lang), told(error, lang));
+            (
+                lang.t(
+                    "작업 실패: 수동 처리 필요",
+                    "A job failed and needs a person",
+                ),
+                {
+                    let count = self::attempts(*attempts as usize, lang);
+                    format!("{kind} #{job_id} · {count} · {error}")
+                },
+            )
+        }
+        Alert::PaymentHeld {
+            merchant_uid,
+            amount,
+            why,
+            ..
+        } => {
+            let (amount, why) = (won(*amount), told(why, lang));
+            (
+                lang.t(
+                    "확인이 필요한 결제 (보류)",
+                    "A payment does not fit and is held",
+                ),
+                lang.t(
+                    format!("주문 {merchant_uid} · {amount} · {why}"),
+                    format!("Order {merchant_uid} · {amount} · {why}"),
+                ),
+            )
+        }
+        Alert::Contradiction { why, .. } => (
+            lang.t(
+                "포트원 응답이 장부와 맞지 않음",
+                "PortOne contradicts the books",
+            ),
+            told(why, lang),
+        ),
+        Alert::GatewayHalted { error } => (
+            lang.t(
+                "포트원 호출 중단: 인증 정보 확인 필요",
+                "Calls to PortOne are stopped: check the credentials",
+            ),
+            told(error, lang),
+        ),
+        Alert::GatewayBack => (
+            lang.t("포트원 호출 재개", "PortOne takes our calls again"),
+            String::new(),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_asked_reads_in_korean_too() {
+        let kept = "read the payment; cancel 3,000 won, expecting a balance of 10,000 won";
+        assert_eq!(
+            asked(kept, Lang::Ko),
+            "결제 조회 → ₩3,000 취소 요청 (취소 가능 잔액 ₩10,000 확인)"
+        );
+        assert_eq!(asked(kept, Lang::En), kept);
+        assert_eq!(asked("cancel all", Lang::Ko), "cancel all");
+        assert_eq!(
+            told("PortOne refuses: 한도초과 (code -1)", Lang::Ko),
+            "포트원 거절: 한도초과 (code -1)"
+        );
+        assert_eq!(
+            told("ordered 12,000 won, but 9,000 won was charged", Lang::Ko),
+            "주문 금액 ₩12,000, 결제 금액 ₩9,000"
+        );
+    }
+}
