@@ -2,7 +2,7 @@
 //!
 //! Anybody can post here, so nothing of the body is believed but which payment to ask about.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use axum::{
     Json,
@@ -27,6 +27,9 @@ use crate::{
         payments::{self, PaymentRow},
     },
 };
+
+/// A sender that takes longer for its few hundred bytes holds a place for nothing.
+const SLOWEST_BODY: Duration = Duration::from_secs(10);
 
 /// What anybody may know who knows a payment's id: nothing about the buyer.
 #[derive(Clone, Debug, Serialize)]
@@ -95,8 +98,9 @@ async fn take(
     limits.admit(address).map_err(Problem::too_many)?;
     let _place = limits.place().ok_or_else(Problem::full)?;
     let most = web.site.max_body;
-    let bytes = axum::body::to_bytes(body, most)
+    let bytes = tokio::time::timeout(SLOWEST_BODY, axum::body::to_bytes(body, most))
         .await
+        .map_err(|_| Problem::too_slow())?
         .map_err(|_| Problem::too_large(most))?;
     let content_type = headers
         .get(header::CONTENT_TYPE)
