@@ -15,6 +15,7 @@ pub mod books;
 pub mod cancellations;
 pub mod clock;
 pub mod events;
+pub mod glance;
 pub mod inbox;
 pub mod jobs;
 pub mod orders;

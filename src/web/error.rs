@@ -67,6 +67,11 @@ impl Problem {
         self
     }
 
+    /// Seconds after which trying again makes sense.
+    pub fn retry_after(&self) -> Option<u64> {
+        self.retry_after
+    }
+
     /// The sentence for a person.
     pub fn sentence(&self, lang: Lang) -> &str {
         lang.t(&self.ko, &self.en)

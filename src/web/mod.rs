@@ -84,6 +84,7 @@ pub fn routes(web: Web) -> Router {
         .route("/api/orders", post(api::register))
         .route("/api/orders/{merchant_uid}", get(api::order))
         .merge(pages::signed_in())
+        .fallback(pages::not_found)
         .layer(axum::extract::DefaultBodyLimit::max(1 << 20))
         .layer(middleware::from_fn(safe_headers))
         // A bug in one handler is one 500, told in the log, and no broken connection.
