@@ -12,6 +12,7 @@ use jeongsan::{
     config::{self, Config},
     demo::{self, DemoOptions},
     flow::dead_letters::{self, Discarded},
+    healthcheck,
     store::{Clock, Store, backup, books, database_in, jobs},
     web::auth,
 };
@@ -65,6 +66,8 @@ enum Command {
     },
     /// Make a new admin token; the old one and all sessions end.
     AdminToken,
+    /// Ask the server that listens here whether it lives; exits 1 if not. For containers.
+    Healthcheck,
 }
 
 #[derive(Subcommand)]
@@ -191,6 +194,13 @@ async fn run(cli: Cli) -> ExitCode {
         },
         Command::Verify { json } => verify(&config, json),
         Command::DeadLetters { json, action } => dead_letters(&config, action, json).await,
+        Command::Healthcheck => match healthcheck::ask(config.listen) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(why) => {
+                fail(&why);
+                ExitCode::from(1) // 2 means something of its own to Docker
+            }
+        },
         Command::AdminToken => match admin_token(&config).await {
             Ok(token) => {
                 say!("{token}");
