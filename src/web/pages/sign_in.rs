@@ -106,7 +106,7 @@ async fn with_code(
     if !may_try(web, peer, headers) {
         return Ok(Err(Refused::TooOften));
     }
-    if !auth::use_code(&web.ctx.store, code.to_owned()).await? {
+    if !auth::is_code(&web.ctx.store, code)? {
         return Ok(Err(Refused::Code));
     }
     Ok(Ok(open(web).await?))
