@@ -115,6 +115,7 @@ impl App {
         if recovered > 0 {
             tracing::info!(recovered, "jobs of a run that ended abruptly go on");
         }
+        auth::forget_codes(&store).await?;
         let new_token = auth::ensure_token(&store, config.admin_token.as_ref()).await?;
 
         let broker: Arc<dyn Broker> = Arc::new(Embedded::new(
@@ -243,13 +244,13 @@ async fn tick(web: Web, stop: CancellationToken, schedules: bool) {
         if schedules && let Err(error) = run_schedules(&web.ctx).await {
             tracing::warn!(%error, "schedules could not be looked at; the next second tries again");
         }
-        if count % 5 == 0 {
+        if count.is_multiple_of(5) {
             health::probe(&web).await;
             if let Err(error) = recover_jobs(&web.ctx, false).await {
                 tracing::warn!(%error, "leases could not be looked at");
             }
         }
-        if count % 60 == 0 {
+        if count.is_multiple_of(60) {
             web.site.limits.tidy();
         }
         if let Err(error) = fill_search(&web, &stop).await {

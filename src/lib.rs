@@ -6,6 +6,7 @@ pub mod config;
 pub mod demo;
 pub mod domain;
 pub mod flow;
+pub mod healthcheck;
 pub mod jobs;
 pub mod sandbox;
 pub mod store;

@@ -12,6 +12,7 @@ use jeongsan::{
     config::{self, Config},
     demo::{self, DemoOptions},
     flow::dead_letters::{self, Discarded},
+    healthcheck,
     store::{Clock, Store, backup, books, database_in, jobs},
     web::auth,
 };
@@ -65,6 +66,8 @@ enum Command {
     },
     /// Make a new admin token; the old one and all sessions end.
     AdminToken,
+    /// Ask the server that listens here whether it lives; exits 1 if not. For containers.
+    Healthcheck,
 }
 
 #[derive(Subcommand)]
@@ -121,7 +124,16 @@ async fn run(cli: Cli) -> ExitCode {
         data_dir,
     } = cli.command
     {
-        log("text", "warn,jeongsan=info");
+        let file = std::fs::create_dir_all(&data_dir)
+            .and_then(|()| std::fs::File::create(data_dir.join("jeongsan.log")));
+        match file {
+            Ok(file) => tracing_subscriber::fmt()
+                .with_max_level(tracing::Level::INFO)
+                .with_ansi(false)
+                .with_writer(std::sync::Mutex::new(file))
+                .init(),
+            Err(why) => return fail(&format!("cannot use `{}`: {why}", data_dir.display())),
+        }
         let options = DemoOptions {
             port,
             sandbox_port,
@@ -182,6 +194,13 @@ async fn run(cli: Cli) -> ExitCode {
         },
         Command::Verify { json } => verify(&config, json),
         Command::DeadLetters { json, action } => dead_letters(&config, action, json).await,
+        Command::Healthcheck => match healthcheck::ask(config.listen) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(why) => {
+                fail(&why);
+                ExitCode::from(1) // 2 means something of its own to Docker
+            }
+        },
         Command::AdminToken => match admin_token(&config).await {
             Ok(token) => {
                 say!("{token}");

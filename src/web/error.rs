@@ -99,6 +99,15 @@ impl Problem {
         )
     }
 
+    pub fn too_slow() -> Problem {
+        Problem::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "too-slow",
+            "요청 본문이 제때 도착하지 않았습니다.",
+            "The body did not arrive in time.",
+        )
+    }
+
     pub fn too_many(seconds: u64) -> Problem {
         Problem::new(
             StatusCode::TOO_MANY_REQUESTS,

@@ -64,8 +64,7 @@ impl Limits {
             .filter_map(|value| value.to_str().ok())
             .flat_map(|line| line.split(','))
             .filter_map(|part| part.trim().parse::<IpAddr>().ok())
-            .filter(|address| !self.trusted_proxies.contains(address))
-            .next_back()
+            .rfind(|address| !self.trusted_proxies.contains(address))
             .unwrap_or(peer)
     }
 

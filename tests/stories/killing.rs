@@ -403,71 +403,55 @@ async fn a_full_disk_answers_503_loses_nothing_and_heals() {
     // A limit on the size of files, with its signal ignored, is a disk that is full for one
     // process: every write beyond it fails.
     let plain = Server::command(&sandbox, dir.path(), port, &[]);
-    let mut limited = Command::new("sh");
-    limited.args([
+    let mut ignoring = Command::new("sh");
+    ignoring.args([
         "-c",
-        "trap '' XFSZ; ulimit -S -f 760; exec \"$0\" serve",
+        "trap '' XFSZ; exec \"$0\" serve",
         env!("CARGO_BIN_EXE_jeongsan"),
     ]);
     for (key, value) in plain.get_envs() {
         if let Some(value) = value {
-            limited.env(key, value);
+            ignoring.env(key, value);
         }
     }
-    let server = Server::run(&mut limited, port).await;
+    let server = Server::run(&mut ignoring, port).await;
+    let limit = |size: &str| {
+        let pid = server.pid().to_string();
+        let status = Command::new("prlimit")
+            .args(["--pid", &pid, &format!("--fsize={size}:unlimited")])
+            .status()
+            .unwrap();
+        assert!(status.success());
+    };
     let http = reqwest::Client::builder()
         .timeout(Duration::from_secs(10))
         .build()
         .unwrap();
-    // A moved WAL makes room again and again: it is full when nothing was taken for two seconds.
-    let (mut kept, mut refused) = (Vec::new(), 0);
-    for n in 0..6_000 {
+    let tell = |n: usize| {
         let order = format!("ord-{n}");
-        let imp_uid = sandbox
-            .pay(NewPayment {
-                merchant_uid: order.clone(),
-                amount: 100,
-                ..NewPayment::default()
-            })
-            .unwrap();
-        let answer = http
+        let payment = NewPayment {
+            merchant_uid: order.clone(),
+            amount: 100,
+            ..NewPayment::default()
+        };
+        let imp_uid = sandbox.pay(payment).unwrap();
+        let sent = http
             .post(format!("{}/api/payment/portone", server.url))
             .json(&json!({ "imp_uid": imp_uid, "merchant_uid": order, "status": "paid" }))
-            .send()
-            .await
-            .unwrap();
-        match answer.status().as_u16() {
-            200 | 202 => {
-                kept.push(imp_uid);
-                refused = 0;
-            }
-            503 => {
-                assert!(answer.headers().contains_key("retry-after"));
-                refused += 1;
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-            other => panic!("{other}"),
-        }
-        if refused >= 100 {
-            break;
-        }
-    }
-    assert!(
-        refused >= 100,
-        "the disk never was full: {} kept",
-        kept.len()
-    );
-    let ready = || async {
-        http.get(format!("{}/readyz", server.url))
-            .send()
-            .await
-            .unwrap()
-            .status()
-            .as_u16()
+            .send();
+        async move { (imp_uid, sent.await.unwrap()) }
     };
-    let until = |status: u16| async move {
+    let until = async |status: u16| {
         let started = Instant::now();
-        while ready().await != status {
+        loop {
+            let answer = http
+                .get(format!("{}/readyz", server.url))
+                .send()
+                .await
+                .unwrap();
+            if answer.status().as_u16() == status {
+                return;
+            }
             assert!(
                 started.elapsed() < Duration::from_secs(20),
                 "/readyz is not {status}"
@@ -475,32 +459,33 @@ async fn a_full_disk_answers_503_loses_nothing_and_heals() {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };
-    until(503).await;
-    let healed = Command::new("prlimit")
-        .args(["--pid", &server.pid().to_string(), "--fsize=unlimited"])
-        .status()
-        .unwrap();
-    assert!(healed.success());
-    until(200).await;
-    let after = sandbox
-        .pay(NewPayment {
-            merchant_uid: "after".into(),
-            amount: 100,
-            ..NewPayment::default()
-        })
-        .unwrap();
-    let answer = http
-        .post(format!("{}/api/payment/portone", server.url))
-        .json(&json!({ "imp_uid": after, "merchant_uid": "after", "status": "paid" }))
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(answer.status(), 200, "it works again without a restart");
+    let mut kept = Vec::new();
+    for n in 0..30 {
+        let (imp_uid, answer) = tell(n).await;
+        assert_eq!(answer.status(), 200);
+        kept.push(imp_uid);
+    }
+    for round in 1..=2 {
+        limit("4096");
+        for n in 0..20 {
+            let (_, answer) = tell(round * 1_000 + n).await;
+            assert_eq!(answer.status(), 503);
+            assert!(answer.headers().contains_key("retry-after"));
+        }
+        until(503).await;
+        limit("unlimited");
+        until(200).await;
+        for n in 0..10 {
+            let (imp_uid, answer) = tell(round * 1_000 + 500 + n).await;
+            assert_eq!(answer.status(), 200, "it works again without a restart");
+            kept.push(imp_uid);
+        }
+    }
     assert_eq!(server.terminate(), Some(0));
     let conn = Connection::open(database_in(dir.path())).unwrap();
     for imp_uid in kept {
         let there: bool = conn
-            .prepare("select 1 from inbox where imp_uid = ?1")
+            .prepare("select 1 from payment where imp_uid = ?1")
             .unwrap()
             .exists([&imp_uid])
             .unwrap();
