@@ -193,7 +193,7 @@ fn held(payment: &PaymentRow, lang: Lang) -> Markup {
         Hold::UnknownOrder | Hold::TestPayment | Hold::LivePayment
     );
     html! {
-        section.sheet.tone-bad #held aria-labelledby="held-title" hx-preserve="true" {
+        section.sheet.tone-bad id={ "held-" (hold.code()) } aria-labelledby="held-title" hx-preserve="true" {
             h2 #held-title { "‖ " (lang.t("보류: 확인이 필요합니다", "Held: please look into it")) }
             p { strong { (why) } }
             p { (advice) " " (lang.t("보류된 결제는 정산에 들어가지 않습니다.", "No settlement counts it while it is held.")) }
