@@ -243,13 +243,13 @@ async fn tick(web: Web, stop: CancellationToken, schedules: bool) {
         if schedules && let Err(error) = run_schedules(&web.ctx).await {
             tracing::warn!(%error, "schedules could not be looked at; the next second tries again");
         }
-        if count % 5 == 0 {
+        if count.is_multiple_of(5) {
             health::probe(&web).await;
             if let Err(error) = recover_jobs(&web.ctx, false).await {
                 tracing::warn!(%error, "leases could not be looked at");
             }
         }
-        if count % 60 == 0 {
+        if count.is_multiple_of(60) {
             web.site.limits.tidy();
         }
         if let Err(error) = fill_search(&web, &stop).await {

@@ -137,7 +137,7 @@ pub async fn run(options: DemoOptions, until: impl Future<Output = ()>) -> Resul
   샌드박스 · Sandbox, PortOne's side: faults, webhooks, Slack
                                 {}/sandbox
 
-  Everything is kept in {dir} and nowhere else: remove it to begin anew.
+  Everything is kept in {dir} and nowhere else, the log too: remove it to begin anew.
   The command line works beside it:
       jeongsan --config {dir}/jeongsan.toml dead-letters list
 

@@ -124,7 +124,16 @@ async fn run(cli: Cli) -> ExitCode {
         data_dir,
     } = cli.command
     {
-        log("text", "warn,jeongsan=info");
+        let file = std::fs::create_dir_all(&data_dir)
+            .and_then(|()| std::fs::File::create(data_dir.join("jeongsan.log")));
+        match file {
+            Ok(file) => tracing_subscriber::fmt()
+                .with_max_level(tracing::Level::INFO)
+                .with_ansi(false)
+                .with_writer(std::sync::Mutex::new(file))
+                .init(),
+            Err(why) => return fail(&format!("cannot use `{}`: {why}", data_dir.display())),
+        }
         let options = DemoOptions {
             port,
             sandbox_port,

@@ -14,7 +14,7 @@ use crate::{
         Ctx,
         cancel_attempt::{AttemptError, OnFailure, attempt, pending_since, write_down},
     },
-    store::{StoreError, cancellations, jobs},
+    store::{cancellations, jobs},
 };
 
 /// One run of the queued retry.
@@ -23,9 +23,7 @@ pub async fn retry_cancel(
     held: &Delivery,
     id: CancellationId,
 ) -> Result<(), AttemptError> {
-    let row = ctx
-        .store
-        .read(|conn| Ok::<_, StoreError>(cancellations::get(conn, &id)?))?;
+    let row = ctx.store.read(|conn| cancellations::get(conn, &id))?;
     let Some(row) = row.filter(|row| row.state == Fate::Requested) else {
         let held = held.clone();
         return ctx

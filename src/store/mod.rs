@@ -15,6 +15,7 @@ pub mod books;
 pub mod cancellations;
 pub mod clock;
 pub mod events;
+pub mod glance;
 pub mod inbox;
 pub mod jobs;
 pub mod orders;
@@ -533,7 +534,7 @@ fn migrate(conn: &mut Connection) -> Result<(), OpenError> {
     let known = runner
         .get_migrations()
         .iter()
-        .map(|m| m.version() as i32)
+        .map(|m| m.version())
         .max()
         .unwrap_or(0);
     // A new file has no history of migrations yet, and refinery takes that for an error.
@@ -543,7 +544,7 @@ fn migrate(conn: &mut Connection) -> Result<(), OpenError> {
         .map_err(StoreError::from)?;
     let found = if has_history {
         let last = runner.get_last_applied_migration(conn).map_err(Box::new)?;
-        last.map_or(0, |migration| migration.version() as i32)
+        last.map_or(0, |migration| migration.version())
     } else {
         0
     };
@@ -662,7 +663,7 @@ impl Writer {
             tracing::error!(%error, writes = works.len(), "a commit failed; nothing of it is kept");
         }
         for work in works {
-            work.finish(committed.as_ref().map(|()| ()));
+            work.finish(committed.as_ref().copied());
         }
         if committed.is_ok() {
             if after.jobs {

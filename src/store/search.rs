@@ -70,7 +70,7 @@ pub fn clause(
     conn: &Connection,
     text: &str,
     sql: &mut String,
-    values: &mut Vec<(&str, Box<dyn ToSql>)>,
+    values: &mut Vec<(&'static str, Box<dyn ToSql>)>,
 ) -> Result<(), StoreError> {
     let Some(phrase) = phrase(text) else {
         sql.push_str("payment p where false");

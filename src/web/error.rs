@@ -67,6 +67,11 @@ impl Problem {
         self
     }
 
+    /// Seconds after which trying again makes sense.
+    pub fn retry_after(&self) -> Option<u64> {
+        self.retry_after
+    }
+
     /// The sentence for a person.
     pub fn sentence(&self, lang: Lang) -> &str {
         lang.t(&self.ko, &self.en)
@@ -91,6 +96,15 @@ impl Problem {
             "too-large",
             format!("요청 본문이 너무 큽니다. 최대 {most}바이트까지 받습니다."),
             format!("The body is too large: at most {most} bytes are taken."),
+        )
+    }
+
+    pub fn too_slow() -> Problem {
+        Problem::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "too-slow",
+            "요청 본문이 제때 도착하지 않았습니다.",
+            "The body did not arrive in time.",
         )
     }
 

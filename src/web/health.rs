@@ -98,8 +98,11 @@ pub async fn readyz(State(web): State<Web>) -> Response {
     (status, Json(body)).into_response()
 }
 
-/// `GET /metrics`: Prometheus' text format.
-pub async fn metrics(State(web): State<Web>) -> Result<Response, super::error::Problem> {
+/// `GET /metrics`: Prometheus' text format, for whoever has the admin token.
+pub async fn metrics(
+    State(web): State<Web>,
+    _: super::auth::Admin,
+) -> Result<Response, super::error::Problem> {
     let depths = web.ctx.store.read(jobs::depths)?;
     let now = web.ctx.store.now();
     for queue in crate::domain::job::Queue::ALL {

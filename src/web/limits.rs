@@ -21,6 +21,7 @@ pub struct Limits {
     messages: DefaultKeyedRateLimiter<IpAddr>,
     unknown: DefaultKeyedRateLimiter<IpAddr>,
     sign_ins: DefaultKeyedRateLimiter<IpAddr>,
+    orders: DefaultKeyedRateLimiter<IpAddr>,
     penalties: Mutex<HashMap<IpAddr, Instant>>,
     in_flight: Arc<Semaphore>,
     trusted_proxies: Vec<IpAddr>,
@@ -44,6 +45,7 @@ impl Limits {
             messages: RateLimiter::keyed(Quota::per_second(at_least_one(rate))),
             unknown: RateLimiter::keyed(Quota::per_minute(at_least_one(unknown_ids))),
             sign_ins: RateLimiter::keyed(Quota::per_minute(at_least_one(10))),
+            orders: RateLimiter::keyed(Quota::per_minute(at_least_one(20))),
             penalties: Mutex::new(HashMap::new()),
             in_flight: Arc::new(Semaphore::new(in_flight)),
             trusted_proxies,
@@ -62,8 +64,7 @@ impl Limits {
             .filter_map(|value| value.to_str().ok())
             .flat_map(|line| line.split(','))
             .filter_map(|part| part.trim().parse::<IpAddr>().ok())
-            .filter(|address| !self.trusted_proxies.contains(address))
-            .next_back()
+            .rfind(|address| !self.trusted_proxies.contains(address))
             .unwrap_or(peer)
     }
 
@@ -108,6 +109,11 @@ impl Limits {
         self.sign_ins.check_key(&address).is_ok()
     }
 
+    /// Whether the address may have another sample order written down: each stays for good.
+    pub fn may_order(&self, address: IpAddr) -> bool {
+        self.orders.check_key(&address).is_ok()
+    }
+
     /// A place among what is worked on at once, if one is free.
     pub fn place(&self) -> Option<OwnedSemaphorePermit> {
         self.in_flight.clone().try_acquire_owned().ok()
@@ -118,6 +124,7 @@ impl Limits {
         self.messages.retain_recent();
         self.unknown.retain_recent();
         self.sign_ins.retain_recent();
+        self.orders.retain_recent();
         let now = Instant::now();
         let mut penalties = self
             .penalties

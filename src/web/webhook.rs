@@ -2,7 +2,10 @@
 //!
 //! Anybody can post here, so nothing of the body is believed but which payment to ask about.
 
-use std::net::SocketAddr;
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use axum::{
     Json,
@@ -13,6 +16,7 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Web, error::Problem, lang::Lang};
 use crate::{
@@ -27,6 +31,9 @@ use crate::{
         payments::{self, PaymentRow},
     },
 };
+
+/// A sender that takes longer for its few hundred bytes holds a place for nothing.
+const SLOWEST_BODY: Duration = Duration::from_secs(10);
 
 /// What anybody may know who knows a payment's id: nothing about the buyer.
 #[derive(Clone, Debug, Serialize)]
@@ -90,13 +97,11 @@ async fn take(
     headers: &HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let limits = &web.site.limits;
-    let address = limits.client(peer.ip(), headers);
-    limits.admit(address).map_err(Problem::too_many)?;
-    let _place = limits.place().ok_or_else(Problem::full)?;
+    let turn = Turn::take(web, peer, headers)?;
     let most = web.site.max_body;
-    let bytes = axum::body::to_bytes(body, most)
+    let bytes = tokio::time::timeout(SLOWEST_BODY, axum::body::to_bytes(body, most))
         .await
+        .map_err(|_| Problem::too_slow())?
         .map_err(|_| Problem::too_large(most))?;
     let content_type = headers
         .get(header::CONTENT_TYPE)
@@ -106,11 +111,43 @@ async fn take(
         .take(100)
         .collect::<String>();
     let hint = read(&content_type, &bytes)?;
-    let answer = confirm(web, address.to_string(), content_type, bytes.into(), hint).await?;
-    if answer.verdict == Some(Verdict::UnknownPayment) {
-        limits.unknown_id(address);
+    turn.confirm(web, content_type, bytes.into(), hint)
+        .await?
+        .respond()
+}
+
+/// An address's turn at the open door: admitted, and with a place among what is worked on at once.
+pub struct Turn {
+    address: IpAddr,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Turn {
+    pub fn take(web: &Web, peer: SocketAddr, headers: &HeaderMap) -> Result<Turn, Problem> {
+        let limits = &web.site.limits;
+        let address = limits.client(peer.ip(), headers);
+        limits.admit(address).map_err(Problem::too_many)?;
+        let place = limits.place().ok_or_else(Problem::full)?;
+        Ok(Turn {
+            address,
+            _place: place,
+        })
     }
-    answer.respond()
+
+    /// [`confirm`], counting ids that PortOne does not know.
+    pub async fn confirm(
+        self,
+        web: &Web,
+        content_type: String,
+        body: Vec<u8>,
+        hint: Hint,
+    ) -> Result<Answer, Problem> {
+        let answer = confirm(web, self.address.to_string(), content_type, body, hint).await?;
+        if answer.verdict == Some(Verdict::UnknownPayment) {
+            web.site.limits.unknown_id(self.address);
+        }
+        Ok(answer)
+    }
 }
 
 /// Reads the hint. JSON or form, by the header; where the header says neither, by the first byte.

@@ -444,6 +444,7 @@ async fn nobody_without_the_token_sees_or_changes_anything() {
     let app = TestApp::start().await;
     let imp_uid = app.paid("ord-1", 12_000).await;
     for (method, path) in [
+        ("GET", "/metrics".to_owned()),
         ("GET", "/api/payment/list".to_owned()),
         ("GET", format!("/api/payment/{imp_uid}")),
         ("GET", format!("/api/payment/{imp_uid}/status")),

@@ -1,5 +1,12 @@
 //! Stories of payments, told through HTTP to the real server on a real file.
 
 mod cancelling;
+mod chaos;
+mod command_line;
 mod intake;
+mod killing;
+mod listing;
+mod queue;
+mod storage;
 mod support;
+mod sweeping;

@@ -229,13 +229,45 @@ impl TestApp {
         );
     }
 
+    /// Waits until the payment is in the books.
+    pub async fn until_known(&self, imp_uid: &str) {
+        for _ in 0..400 {
+            if self
+                .get(&format!("/api/payment/{imp_uid}/status"))
+                .await
+                .status()
+                == 200
+            {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        panic!("{imp_uid} never came into the books");
+    }
+
+    /// Waits until the workers have nothing left to do.
+    pub async fn settled(&self) {
+        for _ in 0..800 {
+            let open: i64 = self.sql(
+                "select count(*) from job where state in ('ready', 'running') and kind not in ('sweep', 'prune')",
+            );
+            if open == 0 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        panic!("the jobs do not come to an end");
+    }
+
     /// Every queued job, here and now, until none is left; also those that wait out a back-off.
     pub async fn drain(&self) {
         let ctx = &self.app().web.ctx;
         for _ in 0..200 {
             jobs::drain(ctx).await.unwrap();
-            let waiting: i64 = self
-                .sql("select count(*) from job where state = 'ready' and run_at < (unixepoch() + 2) * 1000");
+            let soon = self.clock.now().as_millisecond() + 2_000;
+            let waiting: i64 = self.sql(&format!(
+                "select count(*) from job where state = 'ready' and run_at < {soon}"
+            ));
             if waiting == 0 {
                 return;
             }

@@ -1,15 +1,160 @@
-//! Pages: they take values and show them, and only read.
+//! Pages: they take values and show them, and only read. What a form asks for is one flow's call.
+//!
+//! Every page works without scripts: forms post and lead on. Scripts add what changes by itself
+//! (`assets/app.js`, htmx with server-sent events) and PortOne's window (`assets/pay.js`).
 
-use axum::Router;
+mod alerts;
+mod cancel;
+mod dead_letters;
+mod inbox;
+mod layout;
+mod mypage;
+mod pay;
+mod payment;
+mod result;
+mod samples;
+mod sign_in;
+mod timeline;
+mod words;
 
-use super::Web;
+use axum::{
+    Router,
+    extract::{FromRequestParts, Request, State},
+    response::{IntoResponse, Redirect, Response},
+    routing::{get, post},
+};
+
+use super::{Web, error::Problem};
+use layout::Look;
 
 /// Pages that anybody may see: the pay page, its result, the sign-in form.
 pub fn open() -> Router<Web> {
     Router::new()
+        .route("/", get(home))
+        .route("/payment", get(pay::start))
+        .route("/payment/orders", post(pay::create))
+        .route("/payment/orders/{merchant_uid}", get(pay::order))
+        .route("/payment/return", get(pay::came_from_window))
+        .route("/payment/result/{imp_uid}", get(result::show))
+        .route("/payment/result/{imp_uid}/stand", get(result::changed))
+        .route("/sign-in", get(sign_in::form).post(sign_in::sign_in))
+        .route("/sign-out", post(sign_in::sign_out))
+        .route("/lang", get(sign_in::lang_link).post(sign_in::lang_form))
 }
 
 /// Pages for who is signed in.
 pub fn signed_in() -> Router<Web> {
     Router::new()
+        .route("/payment/mypage", get(mypage::show))
+        .route("/payment/mypage/attention", get(mypage::attention_changed))
+        .route("/payment/mypage/rows/{imp_uid}", get(mypage::row_changed))
+        .route("/payment/{imp_uid}", get(payment::show))
+        .route("/payment/{imp_uid}/live", get(payment::changed))
+        .route("/payment/{imp_uid}/release", post(payment::release))
+        .route(
+            "/payment/{imp_uid}/cancel",
+            get(cancel::form).post(cancel::carry_out),
+        )
+        .route("/payment/{imp_uid}/cancel/confirm", post(cancel::confirm))
+        .route("/admin/dead-letters", get(dead_letters::list))
+        .route("/admin/dead-letters/{id}", get(dead_letters::show))
+        .route(
+            "/admin/dead-letters/{id}/replay",
+            post(dead_letters::replay),
+        )
+        .route(
+            "/admin/dead-letters/{id}/discard",
+            post(dead_letters::discard),
+        )
+        .route("/admin/alerts", get(alerts::list))
+        .route("/admin/inbox", get(inbox::list))
+}
+
+/// What no route takes: a page for people, a problem for programs.
+pub async fn not_found(State(web): State<Web>, request: Request) -> Response {
+    let (mut parts, _) = request.into_parts();
+    let path = parts.uri.path().to_owned();
+    let problem = Problem::not_found(&path.chars().take(200).collect::<String>());
+    let Ok(look) = Look::from_request_parts(&mut parts, &web).await;
+    if path.starts_with("/api/") {
+        problem.lang(look.lang).into_response()
+    } else {
+        look.problem(&problem)
+    }
+}
+
+/// `GET /`
+async fn home(look: Look) -> Redirect {
+    Redirect::to(if look.signed_in {
+        "/payment/mypage"
+    } else {
+        "/payment"
+    })
+}
+
+#[cfg(test)]
+mod test_values {
+    //! Values that page tests start from.
+
+    use crate::{
+        domain::{
+            ids::{MerchantUid, PartnerId},
+            money::Won,
+            order::{Order, OrderLine},
+            payment::Status,
+            seen::About,
+        },
+        store::payments::PaymentRow,
+    };
+
+    pub fn order(name: &str, amount: i64) -> Order {
+        let line = OrderLine {
+            partner: PartnerId::new("farm-<b>").unwrap(),
+            name: name.into(),
+            quantity: 1,
+            unit_price: Won::new(amount),
+            discount: Won::ZERO,
+        };
+        Order {
+            merchant_uid: MerchantUid::new("ord-<1>").unwrap(),
+            name: name.into(),
+            amount: Won::new(amount),
+            tax_free: Won::ZERO,
+            lines: vec![line],
+        }
+    }
+
+    pub fn payment(status: Status) -> PaymentRow {
+        let at = "2026-08-06T01:00:00Z".parse().unwrap();
+        let cancelled = match status {
+            Status::Canceled => 12_000,
+            Status::PartialCanceled => 3_000,
+            _ => 0,
+        };
+        let paid = !matches!(status, Status::Ready | Status::Failed);
+        PaymentRow {
+            row: 1,
+            imp_uid: "imp_<1>".into(),
+            merchant_uid: "ord-<1>".into(),
+            status,
+            amount: Won::new(12_000),
+            cancelled_amount: Won::new(cancelled),
+            balance: Won::new(if paid { 12_000 - cancelled } else { 0 }),
+            cancellation: None,
+            hold: None,
+            test: true,
+            about: About {
+                name: "햇사과 5kg".into(),
+                method: "card".into(),
+                buyer_name: "홍길동".into(),
+                buyer_email: "hong@example.com".into(),
+                buyer_tel: "010-1234-5678".into(),
+                ..About::default()
+            },
+            fail_reason: None,
+            at,
+            paid_at: paid.then_some(at),
+            updated_at: at,
+        }
+    }
 }

@@ -1,0 +1,138 @@
+//! `/admin/alerts`: what a person was told without asking, and whether it arrived.
+
+use axum::{
+    extract::{Query, State},
+    response::{IntoResponse, Response},
+};
+use maud::{Markup, html};
+
+use super::{
+    layout::{Fields, Look, Page, Part, field, layout, payment_path},
+    words,
+};
+use crate::{
+    domain::alert::Alert,
+    store::alerts::{self, AlertRow},
+    web::{Web, auth::AdminPage, error::Problem, lang::Lang},
+};
+
+const PAGE: usize = 30;
+
+pub fn page(look: &Look, rows: &[AlertRow], next: Option<i64>) -> Markup {
+    let lang = look.lang;
+    let title = lang.t("알림", "Alerts");
+    let body = html! {
+        div.head {
+            h1 { (title) }
+            p.soft { (lang.t(
+                "Slack이나 로그로 보낸 알림입니다. 보내지 못해도 여기에는 남습니다.",
+                "What was sent to Slack or the log. It stays here even if it could not be sent.",
+            )) }
+        }
+        @if rows.is_empty() {
+            section.sheet.centre.empty { p { (lang.t("아직 알림이 없습니다.", "There are no alerts yet.")) } }
+        } @else {
+            ul.cards { @for row in rows { (card(row, lang)) } }
+            @if let Some(next) = next {
+                nav.pager aria-label=(lang.t("페이지", "Pages")) {
+                    a.button rel="next" href=(format!("/admin/alerts?before={next}")) { (lang.t("다음", "Next")) " →" }
+                }
+            }
+        }
+    };
+    let page = Page {
+        title,
+        part: Part::Alerts,
+        ..Page::default()
+    };
+    layout(look, page, body)
+}
+
+fn card(row: &AlertRow, lang: Lang) -> Markup {
+    let (title, text) = words::alert(&row.alert, lang);
+    let dead_letter = match &row.alert {
+        Alert::CancelDead { job_id, .. } | Alert::JobDead { job_id, .. } => Some(*job_id),
+        _ => None,
+    };
+    html! {
+        li.sheet #{ "a" (row.id) } {
+            div.line {
+                @if row.severity == "urgent" {
+                    (words::tag("bad", "!", lang.t("긴급", "Urgent"), "urgent"))
+                } @else {
+                    (words::tag("plain", "·", lang.t("참고", "Notice"), "notice"))
+                }
+                strong { (title) }
+                span.grow {}
+                (words::time(row.at))
+            }
+            @if !text.is_empty() { p { (text) } }
+            p.soft.small {
+                @if let Some(id) = row.alert.imp_uid() { a href=(payment_path(id.as_str())) { (id) } " · " }
+                @if let Some(id) = dead_letter {
+                    a href=(format!("/admin/dead-letters/{id}")) { (lang.t("데드레터", "Dead letter")) " #" (id) } " · "
+                }
+                @match (&row.delivered_to, row.delivered_at) {
+                    (Some(to), Some(at)) => { "✓ " (words::told_to(to, lang)) " " (words::short_time(at)) },
+                    _ => { "◷ " (lang.t("전송 대기 중", "Waiting to be told")) },
+                }
+                @if row.resolved_at.is_some() { " · " (lang.t("해결됨", "resolved")) }
+            }
+        }
+    }
+}
+
+/// `GET /admin/alerts`
+pub async fn list(
+    State(web): State<Web>,
+    _: AdminPage,
+    look: Look,
+    Query(query): Query<Fields>,
+) -> Response {
+    let before = field(&query, "before").and_then(|id| id.parse().ok());
+    let rows = web
+        .ctx
+        .store
+        .read(|conn| alerts::newest(conn, before, PAGE + 1));
+    look.answer(rows.map_err(Problem::from).map(|mut rows| {
+        let more = rows.len() > PAGE;
+        rows.truncate(PAGE);
+        let next = rows.last().filter(|_| more).map(|row| row.id);
+        page(&look, &rows, next).into_response()
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{ids::ImpUid, money::Won};
+
+    #[test]
+    fn an_alert_is_escaped_and_says_whether_it_was_told() {
+        let row = AlertRow {
+            id: 3,
+            at: "2026-08-06T01:00:00Z".parse().unwrap(),
+            severity: "urgent".into(),
+            alert: Alert::PaymentHeld {
+                imp_uid: ImpUid::new("imp_1").unwrap(),
+                merchant_uid: "<img>".into(),
+                amount: Won::new(9_000),
+                why: "<script>".into(),
+            },
+            resolved_at: None,
+            delivered_at: None,
+            delivered_to: None,
+        };
+        for (lang, words) in [(Lang::Ko, "전송 대기 중"), (Lang::En, "Waiting to be told")] {
+            let look = Look {
+                lang,
+                ..Look::default()
+            };
+            let text = page(&look, std::slice::from_ref(&row), None).into_string();
+            assert!(text.contains(words) && text.contains("₩9,000"));
+            assert!(!text.contains("<img>") && !text.contains("<script> "));
+        }
+        let none = page(&Look::default(), &[], None).into_string();
+        assert!(none.contains("아직 알림이 없습니다"));
+    }
+}

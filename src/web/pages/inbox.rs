@@ -1,0 +1,130 @@
+//! `/admin/inbox`: messages as they came in, each with its verdict.
+
+use axum::{
+    extract::{Query, State},
+    response::{IntoResponse, Response},
+};
+use maud::{Markup, html};
+
+use super::{
+    layout::{Fields, Look, Page, Part, field, layout, payment_path},
+    words,
+};
+use crate::{
+    store::inbox::{self, Message},
+    web::{Web, auth::AdminPage, error::Problem, lang::Lang},
+};
+
+const PAGE: usize = 30;
+/// As much of a body as anybody reads here.
+const SHOWN: usize = 4_000;
+
+pub fn page(look: &Look, messages: &[Message], next: Option<i64>) -> Markup {
+    let lang = look.lang;
+    let title = lang.t("수신함", "Inbox");
+    let body = html! {
+        div.head {
+            h1 { (title) }
+            p.soft { (lang.t(
+                "웹훅과 결제창이 보낸 메시지입니다. 내용은 믿지 않고, 어느 결제를 포트원에 물을지만 읽습니다.",
+                "What webhooks and payment windows sent. Nothing of it is believed but which payment to ask PortOne about.",
+            )) }
+        }
+        @if messages.is_empty() {
+            section.sheet.centre.empty { p { (lang.t("아직 받은 메시지가 없습니다.", "Nothing has come in yet.")) } }
+        } @else {
+            ul.cards { @for message in messages { (card(message, lang)) } }
+            @if let Some(next) = next {
+                nav.pager aria-label=(lang.t("페이지", "Pages")) {
+                    a.button rel="next" href=(format!("/admin/inbox?before={next}")) { (lang.t("다음", "Next")) " →" }
+                }
+            }
+        }
+    };
+    let page = Page {
+        title,
+        part: Part::Inbox,
+        ..Page::default()
+    };
+    layout(look, page, body)
+}
+
+fn card(message: &Message, lang: Lang) -> Markup {
+    let shown: String = message.body.chars().take(SHOWN).collect();
+    html! {
+        li.sheet {
+            div.line {
+                (words::verdict(message.verdict, lang))
+                a.main href=(payment_path(&message.imp_uid)) { code { (message.imp_uid) } }
+                span.grow {}
+                (words::time(message.received_at))
+            }
+            p.soft.small {
+                "#" (message.id) " · " (message.source)
+                @if let Some(order) = &message.merchant_uid { " · " (lang.t("주문 ", "order ")) (order) }
+                @if let Some(status) = &message.status { " · " (lang.t("주장한 상태 ", "claims ")) (status) }
+            }
+            @if let Some(detail) = message.detail.as_deref().filter(|detail| !detail.is_empty()) { p.small { (words::told(detail, lang)) } }
+            details {
+                summary { (lang.t("받은 그대로", "As it came")) @if !message.content_type.is_empty() { " · " (message.content_type) } }
+                pre { (shown) @if shown.len() < message.body.len() { " …" } }
+            }
+        }
+    }
+}
+
+/// `GET /admin/inbox`
+pub async fn list(
+    State(web): State<Web>,
+    _: AdminPage,
+    look: Look,
+    Query(query): Query<Fields>,
+) -> Response {
+    let before = field(&query, "before").and_then(|id| id.parse().ok());
+    let rows = web
+        .ctx
+        .store
+        .read(|conn| inbox::newest(conn, before, PAGE + 1));
+    look.answer(rows.map_err(Problem::from).map(|mut rows| {
+        let more = rows.len() > PAGE;
+        rows.truncate(PAGE);
+        let next = rows.last().filter(|_| more).map(|row| row.id);
+        page(&look, &rows, next).into_response()
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::inbox::Verdict;
+
+    #[test]
+    fn a_body_is_shown_as_text_and_not_without_end() {
+        let message = Message {
+            id: 1,
+            received_at: "2026-08-06T01:00:00Z".parse().unwrap(),
+            source: "1.2.3.4".into(),
+            content_type: "text/html".into(),
+            body: format!("<script>alert(1)</script>{}", "가".repeat(10_000)),
+            imp_uid: "../x".into(),
+            merchant_uid: Some("<b>".into()),
+            status: Some("<i>".into()),
+            verdict: Some(Verdict::Held),
+            detail: None,
+            verdict_at: None,
+        };
+        let text = page(&Look::default(), &[message], Some(1)).into_string();
+        assert!(!text.contains("<script>alert") && !text.contains("<b>") && !text.contains("<i>"));
+        assert!(text.contains("/payment/..%2Fx") && text.len() < 40_000);
+        let none = page(
+            &Look {
+                lang: Lang::En,
+                ..Look::default()
+            },
+            &[],
+            None,
+        )
+        .into_string();
+        assert!(none.contains("Nothing has come in yet"));
+    }
+}

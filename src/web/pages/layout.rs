@@ -1,0 +1,339 @@
+//! What all pages are set in: head, navigation, language switch, notice.
+
+use axum::{
+    extract::FromRequestParts,
+    http::{HeaderMap, StatusCode, header, request::Parts},
+    response::{IntoResponse, Response},
+};
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use url::{Url, form_urlencoded};
+
+use crate::{
+    store::{admin, glance},
+    web::{
+        Web, assets, auth,
+        error::Problem,
+        lang::{Lang, cookie},
+    },
+};
+
+/// Who looks, in which language, from where.
+#[derive(Clone, Debug, Default)]
+pub struct Look {
+    pub lang: Lang,
+    /// Path and query of this page: where the language switch leads back to.
+    pub here: String,
+    pub signed_in: bool,
+    /// Dead letters that wait, for the navigation.
+    pub dead: i64,
+    pub notice: Option<(String, Option<Url>)>,
+}
+
+impl FromRequestParts<Web> for Look {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Look, Self::Rejection> {
+        Ok(Look::of(parts, web))
+    }
+}
+
+impl Look {
+    pub fn of(parts: &Parts, web: &Web) -> Look {
+        let store = &web.ctx.store;
+        let now = store.now().as_millisecond();
+        let session = cookie(&parts.headers, auth::COOKIE);
+        // A page about a broken store must not need the store: what cannot be read is left out.
+        let signed_in = session.is_some_and(|secret| {
+            store
+                .read(|conn| admin::session_open(conn, secret, now))
+                .unwrap_or(false)
+        });
+        let dead = if signed_in {
+            store.read(glance::dead_letters).unwrap_or(0)
+        } else {
+            0
+        };
+        let safe = parts.method.is_safe();
+        let here = parts.uri.path_and_query().filter(|_| safe);
+        Look {
+            lang: Lang::of(&parts.headers),
+            here: here.map_or_else(|| parts.uri.path().to_owned(), ToString::to_string),
+            signed_in,
+            dead,
+            notice: web.site.notice.clone(),
+        }
+    }
+
+    /// A page, or the page that says what was wrong.
+    pub fn answer(&self, result: Result<Response, Problem>) -> Response {
+        result.unwrap_or_else(|problem| self.problem(&problem))
+    }
+
+    /// A problem as a page.
+    pub fn problem(&self, problem: &Problem) -> Response {
+        let page = Page {
+            title: &problem.status.as_u16().to_string(),
+            ..Page::default()
+        };
+        let mut response = (
+            problem.status,
+            layout(self, page, problem_body(self, problem)),
+        )
+            .into_response();
+        if let Some(seconds) = problem.retry_after() {
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, seconds.into());
+        }
+        response
+    }
+}
+
+fn problem_body(look: &Look, problem: &Problem) -> Markup {
+    let lang = look.lang;
+    let title = match problem.status {
+        StatusCode::NOT_FOUND => lang.t("찾을 수 없습니다", "Not found"),
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
+            lang.t("잠시 후 다시 시도해 주세요", "Please try again in a moment")
+        }
+        StatusCode::FORBIDDEN => lang.t("거부되었습니다", "Refused"),
+        status if status.is_server_error() => lang.t("문제가 생겼습니다", "Something went wrong"),
+        _ => lang.t("처리할 수 없습니다", "This cannot be done"),
+    };
+    html! {
+        section.sheet.centre {
+            p.big-sign.bad aria-hidden="true" { "!" }
+            h1 { (title) }
+            p { (problem.sentence(lang)) }
+            p.soft.small { "HTTP " (problem.status.as_u16()) " · " code { (problem.kind) } }
+            p.acts {
+                @if look.signed_in {
+                    a.button href="/payment/mypage" { (lang.t("결제 내역으로", "To the payments")) }
+                } @else {
+                    a.button href="/payment" { (lang.t("처음으로", "To the start")) }
+                }
+            }
+        }
+    }
+}
+
+/// What one page is beside its body.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Page<'a> {
+    pub title: &'a str,
+    /// Which entry of the navigation it belongs to.
+    pub part: Part,
+    /// Whether it changes by itself (htmx and server-sent events).
+    pub live: bool,
+    /// Seconds until it is loaded again where scripts do not run.
+    pub reload: Option<u32>,
+    /// Scripts of its own, after the shared one.
+    pub scripts: &'a [&'a str],
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Part {
+    #[default]
+    None,
+    Payments,
+    DeadLetters,
+    Alerts,
+    Inbox,
+    Pay,
+}
+
+/// htmx without inline styles, without `eval`, and to ourselves only.
+const HTMX: &str = r#"{"includeIndicatorStyles":false,"allowEval":false,"selfRequestsOnly":true,"historyEnabled":false}"#;
+
+/// A whole page.
+pub fn layout(look: &Look, page: Page<'_>, body: Markup) -> Markup {
+    let lang = look.lang;
+    html! {
+        (DOCTYPE)
+        html lang=(lang.code()) {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { (page.title) " · " (lang.t("정산", "jeongsan")) }
+                link rel="icon" type="image/svg+xml" href=(assets::url("icon.svg"));
+                link rel="stylesheet" href=(assets::url("app.css"));
+                @if page.live {
+                    meta name="htmx-config" content=(HTMX);
+                    script src=(assets::url("vendor/htmx.min.js")) defer {}
+                    script src=(assets::url("vendor/htmx-sse.min.js")) defer {}
+                }
+                script src=(assets::url("app.js")) defer {}
+                @for script in page.scripts { script src=(script) defer {} }
+                @if let Some(seconds) = page.reload {
+                    noscript { meta http-equiv="refresh" content=(seconds); }
+                }
+            }
+            body {
+                a.skip href="#main" { (lang.t("본문으로 건너뛰기", "Skip to the content")) }
+                @if let Some((words, link)) = &look.notice {
+                    p.notice role="note" {
+                        (words)
+                        @if let Some(link) = link { " " a href=(link) { (lang.t("자세히", "More")) } }
+                    }
+                }
+                (header(look, page.part))
+                main #main tabindex="-1" { (body) }
+            }
+        }
+    }
+}
+
+fn header(look: &Look, part: Part) -> Markup {
+    let lang = look.lang;
+    let home = if look.signed_in {
+        "/payment/mypage"
+    } else {
+        "/payment"
+    };
+    let entry = |href: &str, of: Part, text: &str, count: i64| {
+        html! {
+            a href=(href) aria-current=[(of == part).then_some("page")] {
+                (text)
+                @if count > 0 { " " span.count { (count) } }
+            }
+        }
+    };
+    html! {
+        header.top {
+            div.bar {
+                a.name href=(home) { span.mark aria-hidden="true" { "₩" } "정산" small { "jeongsan" } }
+                div.tools {
+                    a.tool hreflang=(lang.other().code()) lang=(lang.other().code()) href=(lang_link(look)) {
+                        (lang.t("English", "한국어"))
+                    }
+                    @if look.signed_in {
+                        form method="post" action="/sign-out" {
+                            button.tool { (lang.t("로그아웃", "Sign out")) }
+                        }
+                    }
+                }
+            }
+            @if look.signed_in {
+                nav.parts aria-label=(lang.t("주 메뉴", "Main")) {
+                    (entry("/payment/mypage", Part::Payments, lang.t("결제 내역", "Payments"), 0))
+                    (entry("/admin/dead-letters", Part::DeadLetters, lang.t("데드레터", "Dead letters"), look.dead))
+                    (entry("/admin/alerts", Part::Alerts, lang.t("알림", "Alerts"), 0))
+                    (entry("/admin/inbox", Part::Inbox, lang.t("수신함", "Inbox"), 0))
+                    (entry("/payment", Part::Pay, lang.t("결제창", "Pay page"), 0))
+                }
+            }
+        }
+    }
+}
+
+fn lang_link(look: &Look) -> String {
+    let query: String = form_urlencoded::Serializer::new(String::new())
+        .append_pair("to", look.lang.other().code())
+        .append_pair("next", &look.here)
+        .finish();
+    format!("/lang?{query}")
+}
+
+/// A part of a path, so that nothing in it leads elsewhere.
+pub fn segment(text: &str) -> String {
+    // `+` is a space in forms only: in a path it would stay.
+    form_urlencoded::byte_serialize(text.as_bytes())
+        .collect::<String>()
+        .replace('+', "%20")
+}
+
+/// The page of a payment.
+pub fn payment_path(imp_uid: &str) -> String {
+    format!("/payment/{}", segment(imp_uid))
+}
+
+/// A form's or an address's fields. The last of a name counts; nothing of it makes a request fail.
+pub type Fields = std::collections::HashMap<String, String>;
+
+/// A field without the spaces around it, if there is anything in it.
+pub fn field<'a>(fields: &'a Fields, name: &str) -> Option<&'a str> {
+    fields
+        .get(name)
+        .map(|text| text.trim())
+        .filter(|text| !text.is_empty())
+}
+
+/// Nothing: for a part of a page that is left out.
+pub fn nothing() -> Markup {
+    PreEscaped(String::new())
+}
+
+/// A redirect that a form's answer leads to, with a cookie.
+pub fn see_other(to: &str, cookie: Option<String>) -> Response {
+    let mut response = axum::response::Redirect::to(to).into_response();
+    if let Some(value) = cookie.and_then(|cookie| cookie.parse().ok()) {
+        response.headers_mut().append(header::SET_COOKIE, value);
+    }
+    response
+}
+
+/// Whether a request was sent by a page of ours, as far as the browser says.
+pub fn own_form(web: &Web, headers: &HeaderMap) -> Result<(), Problem> {
+    if auth::same_site(headers, web.site.public_url.origin()) {
+        Ok(())
+    } else {
+        Err(Problem::cross_site())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_leads_nowhere_else() {
+        assert_eq!(payment_path("imp_1"), "/payment/imp_1");
+        assert_eq!(payment_path("../x?y#z"), "/payment/..%2Fx%3Fy%23z");
+        assert_eq!(payment_path("a+b가"), "/payment/a%2Bb%EA%B0%80");
+    }
+
+    #[test]
+    fn a_page_says_its_language_and_escapes_its_title() {
+        for (lang, skip) in [(Lang::Ko, "본문으로"), (Lang::En, "Skip to")] {
+            let look = Look {
+                lang,
+                here: "/payment?x=<1>".into(),
+                ..Look::default()
+            };
+            let page = Page {
+                title: "<script>",
+                ..Page::default()
+            };
+            let text = layout(&look, page, html! { "x" }).into_string();
+            assert!(text.contains(&format!("<html lang=\"{}\">", lang.code())));
+            assert!(text.contains(skip) && !text.contains("<script>"));
+            assert!(text.contains("next=%2Fpayment%3Fx%3D%3C1%3E"));
+        }
+    }
+
+    #[test]
+    fn a_notice_stands_on_every_page() {
+        let look = Look {
+            notice: Some((
+                "시연용 <환경>".into(),
+                Url::parse("https://example.com/a").ok(),
+            )),
+            ..Look::default()
+        };
+        let text = layout(&look, Page::default(), html! {}).into_string();
+        assert!(text.contains("시연용 &lt;환경&gt;") && text.contains("https://example.com/a"));
+    }
+
+    #[test]
+    fn a_problem_is_a_page_in_both_languages() {
+        for (lang, words) in [(Lang::Ko, "찾을 수 없습니다"), (Lang::En, "Not found")] {
+            let look = Look {
+                lang,
+                ..Look::default()
+            };
+            let text = problem_body(&look, &Problem::not_found("<b>")).into_string();
+            assert!(text.contains(words) && !text.contains("<b>"));
+        }
+    }
+}

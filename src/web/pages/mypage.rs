@@ -1,0 +1,438 @@
+//! `/payment/mypage`: the payments, as the shop looks at them.
+
+use axum::{
+    extract::{Path, Query, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use maud::{Markup, html};
+use url::form_urlencoded;
+
+use super::{
+    layout::{Fields, Look, Page, Part, field, layout, payment_path, segment},
+    words,
+};
+use crate::{
+    domain::{calendar::KstDay, payment::Status},
+    store::{
+        StoreError, glance, orders,
+        payments::{self, Cursor, PaymentRow},
+    },
+    web::{Web, api::ListQuery, auth::AdminPage, error::Problem, lang::Lang},
+};
+
+/// What may stand in the address, in the order of the form.
+const FILTERS: [&str; 7] = ["q", "status", "from", "to", "partner", "method", "held"];
+
+/// How much waits for a person.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Attention {
+    pub dead: i64,
+    pub held: i64,
+}
+
+pub struct View<'a> {
+    pub fields: &'a Fields,
+    pub rows: &'a [PaymentRow],
+    pub next: Option<&'a str>,
+    pub partners: &'a [(String, String)],
+    pub methods: &'a [String],
+    pub attention: Attention,
+    pub today: KstDay,
+    /// A filter that cannot be read.
+    pub wrong: Option<&'a str>,
+}
+
+impl View<'_> {
+    fn filtered(&self) -> bool {
+        FILTERS
+            .iter()
+            .any(|name| field(self.fields, name).is_some())
+    }
+}
+
+pub fn page(look: &Look, view: &View<'_>) -> Markup {
+    let lang = look.lang;
+    let body = html! {
+        div.head {
+            h1 { (lang.t("결제 내역", "Payments")) }
+            p.live #live-state data-on=(lang.t("실시간", "Live")) data-off=(lang.t("연결이 끊겨 다시 연결하는 중", "Connection lost, trying again")) hidden {}
+        }
+        (attention(view.attention, lang))
+        (filters(view, lang))
+        @if let Some(wrong) = view.wrong { p.message.bad role="alert" { (wrong) } }
+        @if field(view.fields, "after").is_none() {
+            p #news hidden data-text=(lang.t("새 결제 {n}건이 있습니다. 눌러서 보기", "{n} new payments: show them")) {
+                a.button href=(address(view.fields, None)) {}
+            }
+        }
+        @if view.rows.is_empty() {
+            (empty(view, lang))
+        } @else {
+            div hx-ext="sse" sse-connect="/api/payment/events" sse-swap="payment,resync" hx-swap="none" #feed {
+                table.rows {
+                    thead { tr {
+                        th scope="col" { (lang.t("일시", "Time")) }
+                        th scope="col" { (lang.t("주문 · 구매자", "Order · buyer")) }
+                        th scope="col" { (lang.t("결제수단", "Method")) }
+                        th scope="col" { (lang.t("상태", "State")) }
+                        th.num scope="col" { (lang.t("결제 금액", "Amount")) }
+                        th.num scope="col" { (lang.t("취소", "Cancelled")) }
+                        th.num scope="col" { (lang.t("잔액", "Left")) }
+                        th scope="col" { span.hidden { (lang.t("할 일", "Actions")) } }
+                    } }
+                    tbody { @for payment in view.rows { (row(payment, lang)) } }
+                }
+            }
+            nav.pager aria-label=(lang.t("페이지", "Pages")) {
+                @if field(view.fields, "after").is_some() {
+                    a.button href=(address(view.fields, None)) { (lang.t("처음으로", "Newest")) }
+                }
+                @if let Some(next) = view.next {
+                    a.button rel="next" href=(address(view.fields, Some(next))) { (lang.t("다음", "Next")) " →" }
+                }
+            }
+        }
+    };
+    let page = Page {
+        title: lang.t("결제 내역", "Payments"),
+        part: Part::Payments,
+        live: true,
+        ..Page::default()
+    };
+    layout(look, page, body)
+}
+
+/// What waits for a person, on top.
+pub fn attention(of: Attention, lang: Lang) -> Markup {
+    let many = |count: i64| {
+        if count >= glance::MOST {
+            format!("{}+", glance::MOST - 1)
+        } else {
+            count.to_string()
+        }
+    };
+    html! {
+        div.attention #attention hx-get="/payment/mypage/attention" hx-trigger="changed delay:300ms" hx-swap="outerHTML" {
+            @if of.dead > 0 {
+                a.message.bad href="/admin/dead-letters" {
+                    span { (lang.t("사람이 처리해야 하는 데드레터", "Dead letters that need a person")) }
+                    strong { (many(of.dead)) (lang.t("건", "")) }
+                }
+            }
+            @if of.held > 0 {
+                a.message.wait href="/payment/mypage?held=1" {
+                    span { (lang.t("확인이 필요한 보류 결제", "Held payments to look into")) }
+                    strong { (many(of.held)) (lang.t("건", "")) }
+                }
+            }
+        }
+    }
+}
+
+fn filters(view: &View<'_>, lang: Lang) -> Markup {
+    let value = |name: &str| field(view.fields, name).unwrap_or_default();
+    let option = |name: &str, code: &str, text: &str| {
+        html! { option value=(code) selected[value(name) == code] { (text) } }
+    };
+    let more = ["status", "from", "to", "partner", "method", "held"]
+        .iter()
+        .any(|name| field(view.fields, name).is_some());
+    html! {
+        form.filters method="get" action="/payment/mypage" role="search" {
+            div.inline {
+                label.field.grow {
+                    span.hidden { (lang.t("검색", "Search")) }
+                    input type="search" name="q" value=(value("q")) maxlength="100"
+                        placeholder=(lang.t("주문, 구매자, 전화번호, 결제번호로 검색", "Search order, buyer, phone, payment id"));
+                }
+                button.primary { (lang.t("검색", "Search")) }
+            }
+            details open[more] {
+                summary { (lang.t("조건", "Filters")) }
+                div.fields {
+                    label.field {
+                        span { (lang.t("상태", "State")) }
+                        select name="status" {
+                            (option("status", "", lang.t("전체", "All")))
+                            @for status in Status::ALL { (option("status", status.as_str(), words::status(status, lang))) }
+                        }
+                    }
+                    label.field { span { (lang.t("시작일", "From")) } input type="date" name="from" value=(value("from")); }
+                    label.field { span { (lang.t("종료일", "To")) } input type="date" name="to" value=(value("to")); }
+                    label.field {
+                        span { (lang.t("파트너사", "Partner")) }
+                        select name="partner" {
+                            (option("partner", "", lang.t("전체", "All")))
+                            @for (id, name) in view.partners { (option("partner", id, name)) }
+                        }
+                    }
+                    label.field {
+                        span { (lang.t("결제수단", "Method")) }
+                        select name="method" {
+                            (option("method", "", lang.t("전체", "All")))
+                            @for code in view.methods { (option("method", code, words::method(code, lang))) }
+                        }
+                    }
+                    label.check {
+                        input type="checkbox" name="held" value="1" checked[!value("held").is_empty()];
+                        span { (lang.t("보류만", "Held only")) }
+                    }
+                }
+            }
+            div.chips {
+                a href=(format!("/payment/mypage?from={0}&to={0}", view.today)) { (lang.t("오늘", "Today")) }
+                a href="/payment/mypage?status=CANCEL_FAILED" { (words::status(Status::CancelFailed, lang)) }
+                a href="/payment/mypage?status=CANCEL_REQUESTED" { (words::status(Status::CancelRequested, lang)) }
+                @if view.filtered() { a.clear href="/payment/mypage" { "✕ " (lang.t("조건 지우기", "Clear")) } }
+            }
+        }
+    }
+}
+
+fn empty(view: &View<'_>, lang: Lang) -> Markup {
+    html! {
+        section.sheet.centre.empty {
+            @if view.wrong.is_some() {
+                p { (lang.t("조건을 고쳐서 다시 검색해 주세요.", "Correct the filter and search again.")) }
+            } @else if view.filtered() || field(view.fields, "after").is_some() {
+                p { (lang.t("조건에 맞는 결제가 없습니다.", "No payment fits.")) }
+                p { a.button href="/payment/mypage" { (lang.t("전체 보기", "Show all")) } }
+            } @else {
+                p.big-sign.plain aria-hidden="true" { "₩" }
+                p { (lang.t("아직 결제가 없습니다.", "There are no payments yet.")) }
+                p { a.button.primary href="/payment" { (lang.t("첫 결제 해 보기", "Make the first one")) } }
+            }
+        }
+    }
+}
+
+/// One payment of the list; it is fetched anew whenever its state changes.
+pub fn row(payment: &PaymentRow, lang: Lang) -> Markup {
+    let path = payment_path(&payment.imp_uid);
+    let buyer = words::masked_name(&payment.about.buyer_name);
+    let open = matches!(payment.status, Status::Ready | Status::CancelRequested);
+    let cancellable = matches!(payment.status, Status::Paid | Status::PartialCanceled);
+    let name = match payment.about.name.trim() {
+        "" => &payment.merchant_uid,
+        name => name,
+    };
+    html! {
+        tr data-payment=(payment.imp_uid) data-open[open]
+            hx-get={ "/payment/mypage/rows/" (segment(&payment.imp_uid)) } hx-trigger="changed delay:100ms" hx-swap="outerHTML"
+        {
+            td.when data-label=(lang.t("일시", "Time")) { (words::short_time(payment.at)) }
+            td.what {
+                a.main href=(path) { (name) }
+                div.soft.small {
+                    code { (payment.merchant_uid) }
+                    @if !buyer.is_empty() { " · " (buyer) }
+                }
+            }
+            td.method data-label=(lang.t("결제수단", "Method")) {
+                (words::method(&payment.about.method, lang))
+            }
+            td.state {
+                (words::badge(payment.status, lang))
+                @if payment.hold.is_some() { " " (words::held_badge(lang)) }
+            }
+            td.num data-label=(lang.t("결제 금액", "Amount")) { strong { (payment.amount) } }
+            td.num data-label=(lang.t("취소", "Cancelled")) {
+                @if payment.cancelled_amount.is_zero() { span.soft { "–" } } @else { (payment.cancelled_amount) }
+            }
+            td.num data-label=(lang.t("잔액", "Left")) {
+                @if payment.balance.is_zero() { span.soft { "–" } } @else { (payment.balance) }
+            }
+            td.act {
+                @if cancellable {
+                    a.button.small href={ (path) "/cancel" } {
+                        (lang.t("취소", "Cancel")) span.hidden { " " (name) }
+                    }
+                } @else {
+                    a.button.small href=(path) { (lang.t("보기", "Open")) span.hidden { " " (name) } }
+                }
+            }
+        }
+    }
+}
+
+/// The address of this list, on another page.
+fn address(fields: &Fields, after: Option<&str>) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    for name in FILTERS {
+        if let Some(value) = field(fields, name) {
+            query.append_pair(name, value);
+        }
+    }
+    if let Some(after) = after {
+        query.append_pair("after", after);
+    }
+    let query = query.finish();
+    if query.is_empty() {
+        "/payment/mypage".to_owned()
+    } else {
+        format!("/payment/mypage?{query}")
+    }
+}
+
+fn list_query(fields: &Fields) -> ListQuery {
+    let set = |name: &str| field(fields, name).map(str::to_owned);
+    ListQuery {
+        status: set("status"),
+        held: set("held"),
+        from: set("from"),
+        to: set("to"),
+        partner: set("partner"),
+        method: set("method"),
+        q: set("q"),
+        after: set("after"),
+        limit: set("limit"),
+    }
+}
+
+fn count(conn: &rusqlite::Connection) -> Result<Attention, StoreError> {
+    Ok(Attention {
+        dead: glance::dead_letters(conn)?,
+        held: glance::held(conn)?,
+    })
+}
+
+/// `GET /payment/mypage`
+pub async fn show(
+    State(web): State<Web>,
+    _: AdminPage,
+    look: Look,
+    Query(fields): Query<Fields>,
+) -> Response {
+    look.answer(list(&web, &look, &fields).await)
+}
+
+async fn list(web: &Web, look: &Look, fields: &Fields) -> Result<Response, Problem> {
+    let store = &web.ctx.store;
+    let (mut rows, limit, wrong) = match list_query(fields).read() {
+        Ok((filter, after, limit)) => {
+            let searches = filter.text.is_some();
+            let find =
+                move |conn: &rusqlite::Connection| payments::list(conn, &filter, after, limit + 1);
+            let rows = if searches {
+                store.read_long(find).await?
+            } else {
+                store.read(find)?
+            };
+            (rows, limit, None)
+        }
+        Err(problem) => (Vec::new(), 0, Some(problem)),
+    };
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    let next = rows
+        .last()
+        .filter(|_| more)
+        .map(|row| Cursor::of(row).to_string());
+    let (partners, methods, attention) = store.read(|conn| {
+        Ok::<_, StoreError>((
+            orders::partners(conn)?,
+            payments::methods(conn)?,
+            count(conn)?,
+        ))
+    })?;
+    let view = View {
+        fields,
+        rows: &rows,
+        next: next.as_deref(),
+        partners: &partners,
+        methods: &methods,
+        attention,
+        today: KstDay::of(store.now()),
+        wrong: wrong.as_ref().map(|problem| problem.sentence(look.lang)),
+    };
+    let status = wrong
+        .as_ref()
+        .map_or(StatusCode::OK, |problem| problem.status);
+    Ok((status, page(look, &view)).into_response())
+}
+
+/// `GET /payment/mypage/rows/{imp_uid}`: one row, after its payment changed.
+pub async fn row_changed(
+    State(web): State<Web>,
+    _: AdminPage,
+    lang: Lang,
+    Path(imp_uid): Path<String>,
+) -> Response {
+    match web.ctx.store.read(|conn| payments::show(conn, &imp_uid)) {
+        Ok(Some(payment)) => row(&payment, lang).into_response(),
+        Ok(None) => Problem::not_found(&imp_uid).lang(lang).into_response(),
+        Err(error) => Problem::from(error).lang(lang).into_response(),
+    }
+}
+
+/// `GET /payment/mypage/attention`
+pub async fn attention_changed(State(web): State<Web>, _: AdminPage, lang: Lang) -> Response {
+    match web.ctx.store.read(count) {
+        Ok(counts) => attention(counts, lang).into_response(),
+        Err(error) => Problem::from(error).lang(lang).into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::web::pages::test_values::payment;
+
+    fn shown(lang: Lang, fields: &Fields, rows: &[PaymentRow], next: Option<&str>) -> String {
+        let view = View {
+            fields,
+            rows,
+            next,
+            partners: &[("farm".into(), "<b>농장".into())],
+            methods: &["card".into()],
+            attention: Attention {
+                dead: 2,
+                held: 1_000,
+            },
+            today: "2026-08-06".parse().unwrap(),
+            wrong: None,
+        };
+        let look = Look {
+            lang,
+            ..Look::default()
+        };
+        page(&look, &view).into_string()
+    }
+
+    #[test]
+    fn an_empty_list_says_why() {
+        let none = shown(Lang::Ko, &Fields::new(), &[], None);
+        assert!(none.contains("아직 결제가 없습니다"));
+        let filter = Fields::from([("q".into(), "\"><script>".into())]);
+        let filtered = shown(Lang::En, &filter, &[], None);
+        assert!(filtered.contains("No payment fits") && !filtered.contains("<script>\""));
+        assert!(!filtered.contains("\"><script>"));
+    }
+
+    #[test]
+    fn every_state_is_a_row_with_masked_buyer_and_escaped_names() {
+        for status in Status::ALL {
+            let mut payment = payment(status);
+            payment.about.name = "<img src=x>".into();
+            for lang in [Lang::Ko, Lang::En] {
+                let text = row(&payment, lang).into_string();
+                assert!(text.contains("홍*동") && !text.contains("홍길동"));
+                assert!(!text.contains("<img") && text.contains("&lt;img"));
+                assert!(text.contains(status.as_str()) && text.contains("₩12,000"));
+                assert!(text.contains("/payment/imp_%3C1%3E"));
+            }
+        }
+    }
+
+    #[test]
+    fn the_next_page_keeps_the_filter() {
+        let filter = Fields::from([
+            ("q".into(), "사과 & 배".into()),
+            ("after".into(), "a-1".into()),
+        ]);
+        let text = shown(Lang::Ko, &filter, &[payment(Status::Paid)], Some("b-2"));
+        assert!(text.contains("q=%EC%82%AC%EA%B3%BC+%26+%EB%B0%B0&amp;after=b-2"));
+        assert!(text.contains("999+") && !text.contains("<b>농장"));
+    }
+}
