@@ -115,6 +115,7 @@ impl App {
         if recovered > 0 {
             tracing::info!(recovered, "jobs of a run that ended abruptly go on");
         }
+        auth::forget_codes(&store).await?;
         let new_token = auth::ensure_token(&store, config.admin_token.as_ref()).await?;
 
         let broker: Arc<dyn Broker> = Arc::new(Embedded::new(

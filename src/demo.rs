@@ -110,6 +110,7 @@ pub async fn run(options: DemoOptions, until: impl Future<Output = ()>) -> Resul
         bind: SocketAddr::from((Ipv4Addr::LOCALHOST, sandbox_port)),
         webhook_url: Some(format!("http://{addr}/api/payment/portone")),
         ledger: Some(ledger),
+        test_channel: true,
         ..SandboxConfig::default()
     })
     .await?;
@@ -166,10 +167,10 @@ fn settings(sandbox: &Sandbox, addr: SocketAddr, dir: &Path) -> Vec<(&'static st
         ("data.dir", dir.display().to_string()),
         (
             "pages.notice",
-            "체험판 — 실제 돈은 오가지 않습니다 · Demo, no money moves. 샌드박스 · Sandbox".into(),
+            "체험판: 실제 돈은 오가지 않습니다 · Demo: no money moves".into(),
         ),
         ("pages.notice_url", format!("{}/sandbox", sandbox.url())),
-        ("portone.mode", "live".into()),
+        ("portone.mode", "test".into()),
         ("portone.imp_key", "imp_apikey".into()),
         ("portone.imp_secret", "imp_secret".into()),
         ("portone.merchant_code", "imp00000000".into()),
@@ -284,6 +285,7 @@ async fn seed(app: &App, sandbox: &Sandbox, days: i64) -> Result<(), DemoError> 
                     ..Buyer::default()
                 },
                 paid_at: Some(at),
+                sandbox: true,
                 ..NewPayment::default()
             })?;
             tell(sandbox, &imp_uid).await?;
@@ -379,6 +381,7 @@ async fn what_went_wrong(
                 ..Buyer::default()
             },
             paid_at: Some(at),
+            sandbox: true,
             ..NewPayment::default()
         })?;
         tell(sandbox, &imp_uid).await?;

@@ -19,7 +19,7 @@ use crate::store::{Store, StoreError, admin};
 
 /// Where the token's hash is kept.
 const TOKEN: &str = "admin_token_hash";
-/// Where the hash of a sign-in link's code is kept: good for one use.
+/// Where the hash of a sign-in link's code is kept: good until the next start makes another.
 const LINK: &str = "sign_in_link_hash";
 pub const COOKIE: &str = "jeongsan_session";
 
@@ -68,7 +68,8 @@ pub async fn reset_token(store: &Store) -> Result<SecretString, StoreError> {
     Ok(token)
 }
 
-/// Makes the code of a sign-in link, good for one use.
+/// Makes the code of a sign-in link, for whoever reads the terminal: the demo's visitor. It opens
+/// as often as it is needed, on the phone too, until the next start makes another. `serve` has none.
 pub async fn new_sign_in_code(store: &Store) -> Result<SecretString, StoreError> {
     let code = new_secret("");
     let hash = admin::hash(code.expose_secret());
@@ -86,17 +87,15 @@ pub fn is_token(store: &Store, secret: &str) -> Result<bool, StoreError> {
     Ok(known.is_some_and(|hash| same(secret, &hash)))
 }
 
-/// Uses the code of a sign-in link up.
-pub async fn use_code(store: &Store, code: String) -> Result<bool, StoreError> {
-    store
-        .write(move |tx| {
-            let known = admin::setting(tx.conn(), LINK)?;
-            if known.is_some_and(|hash| same(&code, &hash)) {
-                return admin::unset(tx, LINK);
-            }
-            Ok(false)
-        })
-        .await
+/// Whether `code` is the one of the sign-in link.
+pub fn is_code(store: &Store, code: &str) -> Result<bool, StoreError> {
+    let known = store.read(|conn| admin::setting(conn, LINK))?;
+    Ok(known.is_some_and(|hash| same(code, &hash)))
+}
+
+/// Makes every sign-in link worthless: at each start but the demo's.
+pub async fn forget_codes(store: &Store) -> Result<(), StoreError> {
+    store.write(|tx| admin::unset(tx, LINK).map(|_| ())).await
 }
 
 /// Opens a session; gives the cookie that carries it.

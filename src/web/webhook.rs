@@ -312,8 +312,6 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_refused_with_what_was_expected() {
-        let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
-        let nested = format!(r#"{{"imp_uid":"i","a":{deep}}}"#);
         for body in [
             "",
             "{",
@@ -323,7 +321,6 @@ mod tests {
             r#"{"imp_uid":7}"#,
             r#"{"imp_uid":""}"#,
             r#"{"imp_uid":"a b"}"#,
-            &nested,
         ] {
             let problem = read("application/json", body.as_bytes()).unwrap_err();
             assert_eq!(problem.status, StatusCode::BAD_REQUEST, "{body}");

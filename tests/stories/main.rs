@@ -3,6 +3,7 @@
 mod cancelling;
 mod chaos;
 mod command_line;
+mod guarding;
 mod intake;
 mod killing;
 mod listing;

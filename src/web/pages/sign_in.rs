@@ -31,8 +31,8 @@ pub fn page(look: &Look, next: &str, refused: Option<Refused>) -> Markup {
     let why = refused.map(|why| match why {
         Refused::Token => lang.t("토큰이 맞지 않습니다.", "This is not the token."),
         Refused::Code => lang.t(
-            "이 로그인 링크는 이미 쓰였거나 유효하지 않습니다. 토큰으로 로그인하세요.",
-            "This sign-in link was used already, or is not valid. Sign in with the token.",
+            "이 로그인 링크는 더 이상 유효하지 않습니다. 토큰으로 로그인하세요.",
+            "This sign-in link is no longer valid. Sign in with the token.",
         ),
         Refused::TooOften => lang.t(
             "시도가 너무 많습니다. 1분 뒤에 다시 시도하세요.",
@@ -106,7 +106,7 @@ async fn with_code(
     if !may_try(web, peer, headers) {
         return Ok(Err(Refused::TooOften));
     }
-    if !auth::use_code(&web.ctx.store, code.to_owned()).await? {
+    if !auth::is_code(&web.ctx.store, code)? {
         return Ok(Err(Refused::Code));
     }
     Ok(Ok(open(web).await?))
