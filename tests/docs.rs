@@ -172,7 +172,10 @@ fn kinds() -> BTreeSet<String> {
                 continue;
             }
             let source = std::fs::read_to_string(&path).unwrap();
-            let source = source.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+            let source = source
+                .split("#[cfg(test)]\nmod tests")
+                .next()
+                .unwrap_or_default();
             let of_webhook = path.ends_with("webhook.rs").then_some("refused(");
             for maker in ["Problem::new("].into_iter().chain(of_webhook) {
                 for call in source.split(maker).skip(1) {
