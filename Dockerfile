@@ -6,10 +6,8 @@
 
 FROM rust:1.95-slim-bookworm AS build
 WORKDIR /build
-COPY Cargo.toml Cargo.lock ./
-COPY src ./src
-COPY migrations ./migrations
-COPY assets ./assets
+# .dockerignore says what comes along.
+COPY . .
 # SQLite comes with its crate and is compiled here; nothing of the system is linked but libc and libgcc.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/build/target \

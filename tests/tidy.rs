@@ -128,22 +128,22 @@ struct Source {
     code: String,
     /// Where each string stands in `code`, and what is in it.
     strings: Vec<(usize, String)>,
-    /// Where the tests of the file begin.
-    tests_from: usize,
+    /// `code` with everything under `#[cfg(test)]` blanked, too.
+    shipped: String,
 }
 
 impl Source {
     fn read(path: &Path, root: &Path) -> Source {
         let text = std::fs::read_to_string(path).unwrap();
         let (code, strings) = take_apart(&text);
-        let tests_from = code.find("#[cfg(test)]").unwrap_or(code.len());
+        let shipped = without_tests(&code);
         let path = path.strip_prefix(root).unwrap().display().to_string();
         Source {
             path,
             text,
             code,
             strings,
-            tests_from,
+            shipped,
         }
     }
 
@@ -161,9 +161,13 @@ impl Source {
         inner.split('/').filter(|part| *part != "mod").collect()
     }
 
-    /// Every use of `word` as a word of its own in the code before the tests.
+    fn in_tests(&self, at: usize) -> bool {
+        self.shipped.as_bytes()[at] != self.code.as_bytes()[at]
+    }
+
+    /// Every use of `word` as a word of its own outside of tests.
     fn words(&self, word: &str) -> Vec<usize> {
-        let code = &self.code[..self.tests_from];
+        let code = &self.shipped;
         code.match_indices(word)
             .map(|(at, _)| at)
             .filter(|at| !code[..*at].ends_with(|c: char| c.is_alphanumeric() || c == '_'))
@@ -237,6 +241,33 @@ fn take_apart(text: &str) -> (String, Vec<(usize, String)>) {
         }
     }
     (String::from_utf8(code).unwrap(), strings)
+}
+
+/// Blanks the item behind each `#[cfg(test)]`.
+fn without_tests(code: &str) -> String {
+    let mut shipped = code.as_bytes().to_vec();
+    for (from, mark) in code.match_indices("#[cfg(test)]") {
+        let item = &code[from + mark.len()..];
+        let mut depth = 0;
+        let mut end = item.len();
+        for (at, c) in item.char_indices() {
+            match c {
+                '{' => depth += 1,
+                '}' => depth -= 1,
+                _ => {}
+            }
+            if depth == 0 && (c == '}' || c == ';') {
+                end = at + 1;
+                break;
+            }
+        }
+        for byte in &mut shipped[from..from + mark.len() + end] {
+            if *byte != b'\n' {
+                *byte = b' ';
+            }
+        }
+    }
+    String::from_utf8(shipped).unwrap()
 }
 
 fn word_before(bytes: &[u8], at: usize) -> bool {
@@ -352,7 +383,7 @@ fn imports(source: &Source) -> Vec<(usize, String)> {
         let chain = (1..=chain)
             .take_while(|n| code[at..].starts_with(&"super::".repeat(*n)))
             .count();
-        let in_tests = usize::from(at > source.tests_from);
+        let in_tests = usize::from(source.in_tests(at));
         if chain.saturating_sub(in_tests) >= depth {
             let named = paths(&code[at + chain * "super::".len()..]);
             found.extend(named.into_iter().map(|path| (at, path)));
@@ -456,7 +487,7 @@ fn nothing_panics_by_choice_while_money_is_in_flight() {
         .collect();
     for source in sources(&["src"]) {
         for mark in [".unwrap()", ".expect(", "panic!(", "unreachable!("] {
-            let code = &source.code[..source.tests_from];
+            let code = &source.shipped;
             for (at, _) in code.match_indices(mark) {
                 let line = source
                     .text
@@ -522,14 +553,14 @@ fn sql_stands_in_the_store() {
             continue;
         }
         for call in calls {
-            let code = &source.code[..source.tests_from];
+            let code = &source.shipped;
             wrong.extend(
                 code.match_indices(call)
                     .map(|(at, _)| format!("{}: {call}", source.at(at))),
             );
         }
         for (at, text) in &source.strings {
-            if *at < source.tests_from && is_sql(text) {
+            if !source.in_tests(*at - 1) && is_sql(text) {
                 wrong.push(format!(
                     "{}: \"{}…\"",
                     source.at(*at),
@@ -633,6 +664,14 @@ fn the_reader_of_rust_is_not_fooled() {
     assert!(
         !code.contains("comment") && !code.contains("no string") && !code.contains("unwrap"),
         "{code}"
+    );
+    let tests =
+        "fn a() {} #[cfg(test)] mod tests { fn b() { c } } fn d() {} #[cfg(test)] mod e; fn f() {}";
+    let shipped = without_tests(tests);
+    assert_eq!(shipped.len(), tests.len());
+    assert_eq!(
+        shipped.split_whitespace().collect::<Vec<_>>().join(" "),
+        "fn a() {} fn d() {} fn f() {}"
     );
     let found: Vec<&str> = strings.iter().map(|(_, text)| text.as_str()).collect();
     assert_eq!(found, ["// no \\\" comment", "raw \" {x}"]);
