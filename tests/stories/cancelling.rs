@@ -474,4 +474,5 @@ async fn the_workers_do_it_by_themselves() {
         tokio::time::sleep(Duration::from_millis(25)).await;
     }
     assert!(app.slack().contains("수동 처리 필요"), "{}", app.slack());
+    app.settled().await;
 }
