@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use serde_json::json;
+use tokio::sync::oneshot;
 
 use crate::{
     domain::{
@@ -82,17 +83,28 @@ pub async fn cancel_payment(
     asked: Asked,
 ) -> Result<CancelAnswer, CancelError> {
     check(&asked)?;
-    let cancellation = match take_on(ctx, imp_uid, asked).await? {
-        Taken::Same(cancellation) => cancellation,
-        Taken::New(cancellation, held) => {
-            // In a task of its own: a caller that hangs up does not stop it half way.
-            let run = tokio::spawn(direct(ctx.clone(), cancellation.clone(), held));
-            if let Ok(Err(died)) = tokio::time::timeout(ctx.policy.cancel_budget, run).await {
-                tracing::error!(%died, id = %cancellation.id, "the direct attempts broke off");
+    // In a task of its own from the first write on: a caller that hangs up, even while it waits for
+    // that write, does not stop it half way.
+    let (tell, taken) = oneshot::channel();
+    let run = tokio::spawn({
+        let ctx = ctx.clone();
+        async move {
+            match take_on(&ctx, imp_uid, asked).await {
+                Ok(Taken::New(cancellation, held)) => {
+                    let _ = tell.send(Ok(cancellation.clone()));
+                    direct(ctx, cancellation, held).await;
+                }
+                Ok(Taken::Same(cancellation)) => _ = tell.send(Ok(cancellation)),
+                Err(error) => _ = tell.send(Err(error)),
             }
-            cancellation
         }
-    };
+    });
+    let cancellation = taken
+        .await
+        .map_err(|died| StoreError::Panicked(died.to_string()))??;
+    if let Ok(Err(died)) = tokio::time::timeout(ctx.policy.cancel_budget, run).await {
+        tracing::error!(%died, id = %cancellation.id, "the direct attempts broke off");
+    }
     ctx.store.read(|conn| {
         let missing = |what: &str| StoreError::Unreadable {
             table: "cancellation",

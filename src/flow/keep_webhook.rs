@@ -30,6 +30,16 @@ pub enum Kept {
 
 /// Keeps the message; from then on it is ours to lose.
 pub async fn keep_webhook(ctx: &Ctx, message: NewMessage) -> Result<Kept, StoreError> {
+    // A sender that hangs up, even while it waits for the first write, must not leave the job held
+    // until its lease ends.
+    let ctx = ctx.clone();
+    match tokio::spawn(async move { keep(&ctx, message).await }).await {
+        Ok(kept) => kept,
+        Err(died) => Err(StoreError::Panicked(died.to_string())),
+    }
+}
+
+async fn keep(ctx: &Ctx, message: NewMessage) -> Result<Kept, StoreError> {
     let hint = message.hint.clone();
     let boot = ctx.boot.clone();
     let attempts = ctx.policy.job_attempts;
@@ -43,7 +53,7 @@ pub async fn keep_webhook(ctx: &Ctx, message: NewMessage) -> Result<Kept, StoreE
             Ok::<_, StoreError>((id, held))
         })
         .await?;
-    // A sender that hangs up must not leave the job held until its lease ends.
+    // Kept is kept, whatever becomes of the asking.
     let ctx = ctx.clone();
     let confirm = async move { confirm_within_budget(&ctx, held, inbox_id, hint).await };
     match tokio::spawn(confirm).await {

@@ -423,6 +423,35 @@ async fn a_caller_that_hangs_up_does_not_stop_the_cancel() {
     assert_eq!(app.portone.cancels_of(&imp_uid).len(), 1);
 }
 
+/// However early it hangs up: while the first write is on its way, too.
+#[tokio::test]
+async fn a_caller_that_hangs_up_at_any_moment_leaves_no_cancel_waiting() {
+    let app = TestApp::start().await;
+    let mut payments = Vec::new();
+    for n in 0..60 {
+        payments.push(app.paid(&format!("ord-{n}"), 9_000).await);
+    }
+    for (n, imp_uid) in (0..).zip(&payments) {
+        let url = app.url(&format!("/api/payment/{imp_uid}/cancel"));
+        let request = app
+            .http
+            .post(url)
+            .bearer_auth(crate::support::TOKEN)
+            .json(&json!({ "reason": "끊김" }));
+        let _ = request
+            .timeout(Duration::from_micros(300 + 100 * n))
+            .send()
+            .await;
+    }
+    // The last of them may still be on its way in.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    for imp_uid in &payments {
+        if app.status(imp_uid).await != "PAID" {
+            app.until(imp_uid, "CANCELED").await;
+        }
+    }
+}
+
 #[tokio::test]
 async fn slack_down_fails_no_cancel_and_loses_no_alert() {
     let app = TestApp::start().await;
