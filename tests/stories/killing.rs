@@ -31,6 +31,10 @@ pub struct Server {
 impl Server {
     pub fn command(sandbox: &Sandbox, dir: &Path, port: u16, set: &[(&str, &str)]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_jeongsan"));
+        // Settings of these tests are none of the server's, which refuses what it does not know.
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("JEONGSAN_")) {
+            command.env_remove(name);
+        }
         for (key, value) in settings(sandbox, dir) {
             command.env(jeongsan::config::variable(key), value);
         }
