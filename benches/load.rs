@@ -33,6 +33,8 @@ use tokio::{
     task::LocalSet,
 };
 
+/// Counts up when what [`filled`] makes changes.
+const FILLED: u32 = 1;
 const TOKEN: &str = "load-token-0123456789abcdef0123456789";
 const STARTS: usize = 10;
 
@@ -515,7 +517,7 @@ fn swept(conn: &Connection) {
 /// Books with many payments of one year, made by SQL; those of a run before are used again.
 fn filled(options: &Options, home: &Path) -> PathBuf {
     let many = options.payments;
-    let dir = home.join(format!("filled-{many}"));
+    let dir = home.join(format!("filled-{FILLED}-{many}"));
     let complete = dir.join("complete");
     if complete.exists() && migrate(&dir) {
         let conn = Connection::open(database_in(&dir)).expect("the books");
@@ -575,7 +577,6 @@ fn filled(options: &Options, home: &Path) -> PathBuf {
         -- The search index stays empty, and is taken for filled: nothing here searches.
         insert or replace into setting (key, value) values ('search_filled', {many});
         commit;
-        analyze;
         pragma wal_checkpoint(truncate);
         "#
     ))

@@ -508,8 +508,8 @@ pub fn list(
         }
         values.push((":row", Box::new(cursor.row)));
     }
-    sql.push_str(&format!(" order by {order} limit :limit"));
-    values.push((":limit", Box::new(limit as i64)));
+    // Not bound: SQLite prepares a statement anew whenever the value of its limit is bound.
+    sql.push_str(&format!(" order by {order} limit {limit}"));
     let mut query = conn.prepare_cached(&sql)?;
     let params: Vec<(&str, &dyn ToSql)> = values
         .iter()
