@@ -136,7 +136,7 @@ create table cancel_attempt (
 
 -- Everything that happened to a payment. Rows are only added.
 create table event (
-    id         integer primary key autoincrement,
+    id         integer primary key,   -- rows are never removed, so no number comes twice
     payment_id integer not null references payment,
     at         integer not null,
     kind       text not null,
@@ -174,7 +174,6 @@ create table inbox (
 ) strict;
 
 create index inbox_by_payment on inbox (imp_uid);
-create index inbox_without_verdict on inbox (id) where verdict is null;
 
 -- Queue, outbox and ledger at once: a row is written in the transaction of the state it follows from.
 create table job (

@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use axum::serve::ListenerExt;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use secrecy::SecretString;
 use tokio::{net::TcpListener, task::JoinHandle};
@@ -207,6 +208,10 @@ fn metrics_handle() -> PrometheusHandle {
 }
 
 async fn serve(listener: TcpListener, web: Web, stop: CancellationToken) {
+    // The last part of an answer must not wait until the part before it is acknowledged.
+    let listener = listener.tap_io(|stream| {
+        let _ = stream.set_nodelay(true);
+    });
     let service = web::routes(web).into_make_service_with_connect_info::<SocketAddr>();
     let ended = axum::serve(listener, service)
         .with_graceful_shutdown(async move { stop.cancelled().await })

@@ -59,8 +59,9 @@ const WAITING: usize = 4_096;
 /// A checkpoint is due when the WAL has grown by this much.
 const CHECKPOINT_BYTES: u64 = 8 << 20;
 
-/// Above this the WAL is made to start anew, which holds the writer for a moment.
-const LARGEST_WAL: u64 = 256 << 20;
+/// With more pages than this, 256 MB, the WAL is made to start anew, which holds the writer for a
+/// moment.
+const LARGEST_WAL_PAGES: i64 = 65_536;
 
 /// Readers that are kept open.
 const READERS: usize = 8;
@@ -725,7 +726,9 @@ fn checkpoints(
     closing: &AtomicBool,
 ) {
     let (lock, signal) = (&due.0, &due.1);
-    let mut last_frames = 0i64;
+    // A new start that must wait for a long reader is given up, and tried again: it holds the writer
+    // while it waits.
+    let _ = conn.busy_timeout(Duration::from_millis(100));
     while !closing.load(Ordering::SeqCst) {
         {
             let guard = lock.lock().unwrap_or_else(PoisonError::into_inner);
@@ -736,18 +739,22 @@ fn checkpoints(
         }
         let size = std::fs::metadata(wal_path).map_or(0, |meta| meta.len());
         wal.store(size, Ordering::Relaxed);
-        let mode = if size > LARGEST_WAL {
-            "restart"
-        } else {
-            "passive"
+        let run = |mode: &str| {
+            conn.query_row(&format!("pragma wal_checkpoint({mode})"), [], |row| {
+                row.get::<_, i64>(1)
+            })
         };
-        let ran = conn.query_row(&format!("pragma wal_checkpoint({mode})"), [], |row| {
-            Ok((row.get::<_, i64>(1)?, row.get::<_, i64>(2)?))
+        // What can be moved beside the writer is moved first: a new start holds it for the rest
+        // alone. The file's length does not tell whether one is due: it stays what it was.
+        let ran = run("passive").and_then(|pages| {
+            if pages > LARGEST_WAL_PAGES {
+                run("restart")
+            } else {
+                Ok(pages)
+            }
         });
-        match ran {
-            Ok((frames, _)) if frames != last_frames => last_frames = frames,
-            Ok(_) => {}
-            Err(error) => tracing::warn!(%error, "a checkpoint did not run; the next will"),
+        if let Err(error) = ran {
+            tracing::warn!(%error, "a checkpoint did not run; the next will");
         }
         // A breath between two, so that a busy disk serves commits first.
         std::thread::sleep(Duration::from_millis(50));

@@ -544,8 +544,8 @@ fn list_sql(
         }
         values.push((":row", Box::new(cursor.row)));
     }
-    sql.push_str(&format!(" order by {order} limit :limit"));
-    values.push((":limit", Box::new(limit as i64)));
+    // Not bound: SQLite prepares a statement anew whenever the value of its limit is bound.
+    sql.push_str(&format!(" order by {order} limit {limit}"));
     Ok((sql, values))
 }
 
