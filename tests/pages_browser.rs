@@ -1,12 +1,12 @@
 //! The pages in a real browser: a buyer pays, the shop gives money back, and what changes is seen
 //! without reloading.
 //!
-//! Needs `chromedriver` and Chromium; fails without them. It speaks WebDriver by hand.
+//! Needs `chromedriver` and Chromium; fails without them.
 
-use std::{
-    process::{Child, Command, Stdio},
-    time::{Duration, Instant},
-};
+#[path = "support/browser.rs"]
+mod browser;
+
+use browser::{Browser, WINDOW_SEEN};
 
 use jeongsan::{
     app::{App, Parts},
@@ -14,7 +14,7 @@ use jeongsan::{
     sandbox::{Fault, Kind, NewPayment, Sandbox, SandboxConfig, Target},
 };
 use reqwest::Client;
-use serde_json::{Value, json};
+use serde_json::json;
 
 const TOKEN: &str = "test-token-0123456789abcdef0123456789";
 
@@ -103,185 +103,20 @@ impl Shop {
     }
 }
 
-/// A browser of our own, which ends with the test.
-struct Browser {
-    driver: Child,
-    http: Client,
-    session: String,
-}
-
-impl Browser {
-    async fn start(width: u32) -> Browser {
-        let port = std::net::TcpListener::bind("127.0.0.1:0")
-            .and_then(|free| free.local_addr())
-            .unwrap()
-            .port();
-        let driver = Command::new("chromedriver")
-            .arg(format!("--port={port}"))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("chromedriver is installed");
-        let http = Client::builder().no_proxy().build().unwrap();
-        let base = format!("http://127.0.0.1:{port}");
-        let mut browser = Browser {
-            driver,
-            http,
-            session: base.clone(),
-        };
-        let start = Instant::now();
-        let url = format!("{base}/status");
-        while browser.http.get(&url).send().await.is_err() {
-            assert!(start.elapsed() < Duration::from_secs(20), "chromedriver");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        let size = format!("--window-size={width},900");
-        let args = json!([
-            "--headless=new",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--lang=ko-KR",
-            size
-        ]);
-        let wanted = json!({"capabilities": {"alwaysMatch": {
-            "goog:chromeOptions": {"args": args, "prefs": {"intl.accept_languages": "ko-KR,ko"}},
-            "goog:loggingPrefs": {"browser": "ALL"},
-        }}});
-        let made = browser.post("/session", wanted).await;
-        browser.session = format!("{base}/session/{}", made["sessionId"].as_str().unwrap());
-        browser
-    }
-
-    async fn post(&self, path: &str, body: Value) -> Value {
-        let url = format!("{}{path}", self.session);
-        let answer = self.http.post(url).json(&body).send().await.unwrap();
-        let answer: Value = answer.json().await.unwrap();
-        assert!(answer["value"]["error"].is_null(), "{path}: {answer}");
-        answer["value"].clone()
-    }
-
-    async fn open(&self, url: &str) {
-        self.post("/url", json!({ "url": url })).await;
-    }
-
-    async fn script(&self, script: &str) -> Value {
-        self.post("/execute/sync", json!({"script": script, "args": []}))
-            .await
-    }
-
-    /// Waits until a script gives something.
-    async fn until(&self, script: &str) -> Value {
-        let start = Instant::now();
-        loop {
-            let value = self.script(script).await;
-            if !matches!(value, Value::Null | Value::Bool(false)) && value != "" {
-                return value;
-            }
-            if start.elapsed() > Duration::from_secs(20) {
-                let page = self.script("return document.body.innerText").await;
-                panic!("never: {script}\n{}", page.as_str().unwrap_or_default());
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    }
-
-    async fn until_there(&self, css: &str) {
-        self.until(&format!("return document.querySelector({css:?}) !== null"))
-            .await;
-    }
-
-    async fn until_text(&self, text: &str) {
-        self.until(&format!(
-            "return document.body.innerText.includes({text:?})"
-        ))
+/// Signs in by the form, from the page that wanted it.
+async fn sign_in(browser: &Browser, shop: &Shop, next: &str) {
+    browser.open(&shop.url(next)).await;
+    browser
+        .until("return location.pathname === '/sign-in'")
         .await;
-    }
-
-    async fn element(&self, css: &str) -> String {
-        self.until_there(css).await;
-        let found = json!({"using": "css selector", "value": css});
-        let element = self.post("/element", found).await;
-        let id = element.as_object().unwrap().values().next().unwrap();
-        format!("/element/{}", id.as_str().unwrap())
-    }
-
-    async fn click(&self, css: &str) {
-        // What changes by itself may be another element by the time it is clicked.
-        for _ in 0..5 {
-            let element = self.element(css).await;
-            let url = format!("{}{element}/click", self.session);
-            let answer = self.http.post(url).json(&json!({})).send().await.unwrap();
-            let answer: Value = answer.json().await.unwrap();
-            match answer["value"]["error"].as_str() {
-                None => return,
-                Some("stale element reference" | "element click intercepted") => {}
-                Some(_) => panic!("{css}: {answer}"),
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        panic!("{css} never stood still");
-    }
-
-    async fn write(&self, css: &str, text: &str) {
-        let element = self.element(css).await;
-        self.post(&format!("{element}/clear"), json!({})).await;
-        self.post(&format!("{element}/value"), json!({ "text": text }))
-            .await;
-    }
-
-    async fn frame(&self, number: Option<u32>) {
-        self.post("/frame", json!({ "id": number })).await;
-    }
-
-    /// A phone's screen, narrower than any window of a desktop's.
-    async fn shrink(&self, width: u32) {
-        let metrics =
-            json!({ "width": width, "height": 844, "deviceScaleFactor": 2, "mobile": true });
-        let command = json!({ "cmd": "Emulation.setDeviceMetricsOverride", "params": metrics });
-        self.post("/goog/cdp/execute", command).await;
-    }
-
-    async fn sign_in(&self, shop: &Shop, next: &str) {
-        self.open(&shop.url(next)).await;
-        self.until("return location.pathname === '/sign-in'").await;
-        self.write("[name=token]", TOKEN).await;
-        self.click("main form button").await;
-        let path = next.split('?').next().unwrap();
-        self.until(&format!("return location.pathname === {path:?}"))
-            .await;
-    }
-
-    /// Nothing was kept from loading or running by our own policy, and no script failed.
-    async fn complains_of_nothing(&self) {
-        let log = self.post("/se/log", json!({ "type": "browser" })).await;
-        let bad: Vec<&Value> = log
-            .as_array()
-            .unwrap()
-            .iter()
-            .filter(|entry| {
-                let text = entry["message"].as_str().unwrap_or_default();
-                text.contains("Content Security Policy") || text.contains("Uncaught")
-            })
-            .collect();
-        assert!(bad.is_empty(), "{bad:?}");
-    }
-
-    async fn stop(mut self) {
-        let _ = self.http.delete(&self.session).send().await;
-        let _ = self.driver.kill();
-        let _ = self.driver.wait();
-    }
+    browser.write("[name=token]", TOKEN).await;
+    browser.click("main form button").await;
+    let path = next.split('?').next().unwrap();
+    browser
+        .until(&format!("return location.pathname === {path:?}"))
+        .await;
 }
 
-impl Drop for Browser {
-    fn drop(&mut self) {
-        let _ = self.driver.kill();
-        let _ = self.driver.wait();
-    }
-}
-
-const WINDOW_SEEN: &str =
-    "const f = document.querySelector('iframe'); return f && f.style.visibility === 'visible'";
 const CAN_PAY: &str = "const b = document.querySelector('#pay-button'); return b && !b.disabled";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -322,7 +157,7 @@ async fn a_buyer_pays_and_the_shop_gives_a_part_back() {
         .unwrap()
         .to_owned();
 
-    browser.sign_in(&shop, "/payment/mypage").await;
+    sign_in(&browser, &shop, "/payment/mypage").await;
     let row = format!("tr[data-payment='{imp_uid}']");
     browser
         .until_there(&format!("{row} [data-status=PAID]"))
@@ -402,9 +237,7 @@ async fn a_cancel_that_fails_waits_for_a_person_and_is_replayed() {
     shop.portone.fault(fault);
     let browser = Browser::start(1280).await;
 
-    browser
-        .sign_in(&shop, &format!("/payment/{imp_uid}/cancel"))
-        .await;
+    sign_in(&browser, &shop, &format!("/payment/{imp_uid}/cancel")).await;
     browser.write("[name=reason]", "단순 변심").await;
     browser.click("main form button.danger").await;
     browser.until_text("₩12,000 전액").await;
@@ -463,7 +296,7 @@ async fn on_a_phone_the_window_leads_back_and_nothing_is_cut_off() {
         .merchant_uid
         .to_string();
 
-    browser.sign_in(&shop, "/payment/mypage").await;
+    sign_in(&browser, &shop, "/payment/mypage").await;
     browser.until_there("tr[data-payment]").await;
     for lang in ["ko", "en"] {
         browser

@@ -1,17 +1,16 @@
 //! The payment window in a real browser, opened by a shop whose policy forbids everything inline.
 //!
-//! Needs `chromedriver` and Chromium; fails without them. It speaks WebDriver by hand: six calls.
+//! Needs `chromedriver` and Chromium; fails without them.
 
-use std::{
-    net::SocketAddr,
-    process::{Child, Command, Stdio},
-    time::{Duration, Instant},
-};
+#[path = "support/browser.rs"]
+mod browser;
+
+use std::net::SocketAddr;
 
 use axum::{Router, http::header, response::Html, routing::get};
+use browser::{Browser, WINDOW_SEEN};
 use jeongsan::sandbox::{Sandbox, SandboxConfig, Status};
-use reqwest::Client;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// A shop with one button.
 async fn shop(sandbox: &str) -> String {
@@ -48,115 +47,20 @@ async fn shop(sandbox: &str) -> String {
     url
 }
 
-/// A browser of our own, which ends with the test.
-struct Browser {
-    driver: Child,
-    http: Client,
-    session: String,
+/// Clicks "buy" and waits for the window to be seen.
+async fn buy(browser: &Browser) {
+    browser.click("button").await;
+    browser.until(WINDOW_SEEN).await;
 }
 
-impl Browser {
-    async fn start(width: u32) -> Browser {
-        let port = std::net::TcpListener::bind("127.0.0.1:0")
-            .and_then(|free| free.local_addr())
-            .unwrap()
-            .port();
-        let driver = Command::new("chromedriver")
-            .arg(format!("--port={port}"))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("chromedriver is installed");
-        let http = Client::builder().no_proxy().build().unwrap();
-        let base = format!("http://127.0.0.1:{port}");
-        let mut browser = Browser {
-            driver,
-            http,
-            session: base.clone(),
-        };
-        let start = Instant::now();
-        let url = format!("{base}/status");
-        while browser.http.get(&url).send().await.is_err() {
-            assert!(start.elapsed() < Duration::from_secs(10), "chromedriver");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        let size = format!("--window-size={width},900");
-        let args = json!(["--headless=new", "--no-sandbox", "--disable-gpu", size]);
-        let wanted =
-            json!({"capabilities": {"alwaysMatch": {"goog:chromeOptions": {"args": args}}}});
-        let made = browser.post("/session", wanted).await;
-        browser.session = format!("{base}/session/{}", made["sessionId"].as_str().unwrap());
-        browser
-    }
-
-    async fn post(&self, path: &str, body: Value) -> Value {
-        let url = format!("{}{path}", self.session);
-        let answer = self.http.post(url).json(&body).send().await.unwrap();
-        let answer: Value = answer.json().await.unwrap();
-        assert!(answer["value"]["error"].is_null(), "{path}: {answer}");
-        answer["value"].clone()
-    }
-
-    async fn open(&self, url: &str) {
-        self.post("/url", json!({ "url": url })).await;
-    }
-
-    async fn script(&self, script: &str) -> Value {
-        self.post("/execute/sync", json!({"script": script, "args": []}))
-            .await
-    }
-
-    async fn until(&self, script: &str) -> Value {
-        let start = Instant::now();
-        loop {
-            let value = self.script(script).await;
-            if !matches!(value, Value::Null | Value::Bool(false)) && value != "" {
-                return value;
-            }
-            assert!(start.elapsed() < Duration::from_secs(10), "never: {script}");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    }
-
-    async fn click(&self, css: &str) {
-        let found = json!({"using": "css selector", "value": css});
-        let element = self.post("/element", found).await;
-        let id = element.as_object().unwrap().values().next().unwrap();
-        let path = format!("/element/{}/click", id.as_str().unwrap());
-        self.post(&path, json!({})).await;
-    }
-
-    async fn frame(&self, number: Option<u32>) {
-        self.post("/frame", json!({ "id": number })).await;
-    }
-
-    /// Clicks "buy" and waits for the window to be seen.
-    async fn buy(&self) {
-        self.click("button").await;
-        self.until("const f = document.querySelector('iframe'); return f && f.style.visibility === 'visible'")
-            .await;
-    }
-
-    async fn told(&self) -> Value {
-        let text = self
-            .until("return document.querySelector('pre').textContent")
-            .await;
-        let text = text.as_str().unwrap();
-        assert!(!text.contains("VIOLATION"), "{text}");
-        serde_json::from_str(text.lines().last().unwrap()).unwrap()
-    }
-
-    async fn stop(mut self) {
-        let _ = self.http.delete(&self.session).send().await;
-        let _ = self.driver.kill();
-        let _ = self.driver.wait();
-    }
-}
-
-impl Drop for Browser {
-    fn drop(&mut self) {
-        let _ = self.driver.kill();
-    }
+/// What the window told the shop last; nothing was kept from happening by the shop's policy.
+async fn told(browser: &Browser) -> Value {
+    let text = browser
+        .until("return document.querySelector('pre').textContent")
+        .await;
+    let text = text.as_str().unwrap();
+    assert!(!text.contains("VIOLATION"), "{text}");
+    serde_json::from_str(text.lines().last().unwrap()).unwrap()
 }
 
 #[tokio::test]
@@ -166,11 +70,11 @@ async fn the_window_opens_over_a_strict_page_and_reports_to_it() {
     let browser = Browser::start(1200).await;
 
     browser.open(&shop).await;
-    browser.buy().await;
+    buy(&browser).await;
     browser.frame(Some(0)).await;
     browser.click("button[value=pay]").await;
     browser.frame(None).await;
-    let rsp = browser.told().await;
+    let rsp = told(&browser).await;
     assert_eq!(rsp["success"], true);
     assert_eq!(rsp["error_code"], Value::Null);
     let payment = sandbox.payment(rsp["imp_uid"].as_str().unwrap()).unwrap();
@@ -183,16 +87,16 @@ async fn the_window_opens_over_a_strict_page_and_reports_to_it() {
     assert_eq!(browser.script(gone).await, true);
 
     browser.open(&shop).await;
-    browser.buy().await;
+    buy(&browser).await;
     browser.frame(Some(0)).await;
     browser.click("button[value=decline]").await;
     browser.frame(None).await;
-    let rsp = browser.told().await;
+    let rsp = told(&browser).await;
     assert_eq!(rsp["success"], false);
     assert!(rsp["error_msg"].as_str().unwrap().contains("한도초과"));
 
     browser.open(&shop).await;
-    browser.buy().await;
+    buy(&browser).await;
     browser.frame(Some(0)).await;
     browser
         .script("document.querySelector('[value=vbank]').click()")
@@ -204,7 +108,7 @@ async fn the_window_opens_over_a_strict_page_and_reports_to_it() {
     browser.click("[data-done]").await;
     browser.frame(None).await;
     assert!(
-        !browser.told().await["vbank_num"]
+        !told(&browser).await["vbank_num"]
             .as_str()
             .unwrap()
             .is_empty()
