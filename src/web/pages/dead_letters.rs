@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 
 use super::{
-    layout::{Fields, Look, Page, Part, field, layout, nothing, payment_path, see_other},
+    layout::{Fields, Look, Page, Part, field, layout, nothing, older, payment_path, see_other},
     payment::attempt_list,
     words,
 };
@@ -57,11 +57,7 @@ pub fn list_page(look: &Look, view: &ListView<'_>) -> Markup {
             }
         } @else {
             ul.cards { @for letter in view.letters { (card(letter, view.now, lang)) } }
-            @if let Some(next) = view.next {
-                nav.pager aria-label=(lang.t("페이지", "Pages")) {
-                    a.button rel="next" href=(format!("/admin/dead-letters?before={next}")) { (lang.t("다음", "Next")) " →" }
-                }
-            }
+            (older(lang, "/admin/dead-letters", view.next))
         }
     };
     layout(look, self_page(lang), body)

@@ -7,7 +7,7 @@ use axum::{
 use maud::{Markup, html};
 
 use super::{
-    layout::{Fields, Look, Page, Part, field, layout, payment_path},
+    layout::{Fields, Look, Page, Part, cut, field, layout, older, payment_path},
     words,
 };
 use crate::{
@@ -34,11 +34,7 @@ pub fn page(look: &Look, messages: &[Message], next: Option<i64>) -> Markup {
             section.sheet.centre.empty { p { (lang.t("아직 받은 메시지가 없습니다.", "Nothing has come in yet.")) } }
         } @else {
             ul.cards { @for message in messages { (card(message, lang)) } }
-            @if let Some(next) = next {
-                nav.pager aria-label=(lang.t("페이지", "Pages")) {
-                    a.button rel="next" href=(format!("/admin/inbox?before={next}")) { (lang.t("다음", "Next")) " →" }
-                }
-            }
+            (older(lang, "/admin/inbox", next))
         }
     };
     let page = Page {
@@ -95,9 +91,7 @@ pub async fn list(
         .store
         .read(|conn| inbox::newest(conn, before, PAGE + 1));
     look.answer(rows.map_err(Problem::from).map(|mut rows| {
-        let more = rows.len() > PAGE;
-        rows.truncate(PAGE);
-        let next = rows.last().filter(|_| more).map(|row| row.id);
+        let next = cut(&mut rows, PAGE, |row| row.id);
         page(&look, &rows, next).into_response()
     }))
 }

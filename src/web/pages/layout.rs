@@ -293,6 +293,24 @@ pub fn own_form(web: &Web, headers: &HeaderMap) -> Result<(), Problem> {
     }
 }
 
+/// Leads to the rows below the last one shown.
+pub fn older(lang: Lang, path: &str, next: Option<i64>) -> Markup {
+    html! {
+        @if let Some(next) = next {
+            nav.pager aria-label=(lang.t("페이지", "Pages")) {
+                a.button rel="next" href=(format!("{path}?before={next}")) { (lang.t("다음", "Next")) " →" }
+            }
+        }
+    }
+}
+
+/// Cuts rows, of which one more than a page was read, to a page. Gives where the next begins.
+pub fn cut<T>(rows: &mut Vec<T>, page: usize, id: impl Fn(&T) -> i64) -> Option<i64> {
+    let more = rows.len() > page;
+    rows.truncate(page);
+    rows.last().filter(|_| more).map(id)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
