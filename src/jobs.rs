@@ -201,35 +201,35 @@ async fn settle(ctx: &Ctx, held: &Delivery, failed: Failed) -> Result<(), Settle
         .wait(held.attempt, crate::flow::dice());
     let after = retry_after.unwrap_or_default().max(wait);
     let held = held.clone();
-    ctx.store
-        .write(move |tx| {
-            let ended = match class {
-                Class::Halt => {
-                    let alert = crate::domain::alert::Alert::GatewayHalted {
-                        error: what.clone(),
-                    };
-                    crate::flow::raise_alert::raise(tx, &alert, None)?;
-                    jobs::settle(
-                        tx,
-                        &held,
-                        &Outcome::Snooze {
-                            after: HALTED,
-                            why: what,
-                        },
-                    )
-                }
-                Class::Permanent => bury(tx, &held, &what),
-                Class::Transient | Class::Unknown if !held.may_retry() => bury(tx, &held, &what),
-                Class::Transient | Class::Unknown => {
-                    jobs::settle(tx, &held, &Outcome::Retry { after, error: what })
-                }
-            };
-            match ended {
-                Err(SettleError::Stale(_)) => Ok(()),
-                other => other,
+    let ended = ctx
+        .store
+        .write(move |tx| match class {
+            Class::Halt => {
+                let alert = crate::domain::alert::Alert::GatewayHalted {
+                    error: what.clone(),
+                };
+                crate::flow::raise_alert::raise(tx, &alert, None)?;
+                jobs::settle(
+                    tx,
+                    &held,
+                    &Outcome::Snooze {
+                        after: HALTED,
+                        why: what,
+                    },
+                )
+            }
+            Class::Permanent => bury(tx, &held, &what),
+            Class::Transient | Class::Unknown if !held.may_retry() => bury(tx, &held, &what),
+            Class::Transient | Class::Unknown => {
+                jobs::settle(tx, &held, &Outcome::Retry { after, error: what })
             }
         })
-        .await
+        .await;
+    // The job is in other hands. What the closure wrote before it knew is rolled back.
+    match ended {
+        Err(SettleError::Stale(_)) => Ok(()),
+        other => other,
+    }
 }
 
 /// What a worker needs beside the job.

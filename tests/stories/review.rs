@@ -1,0 +1,253 @@
+//! Rare orders of events, each of which would have cost money, a message or a person's night.
+
+use std::time::Duration;
+
+use jeongsan::{
+    domain::{
+        ids::{ImpUid, MerchantUid},
+        job::{Job, Outcome, Queue},
+        money::Won,
+        seen::{Seen, SeenCancel, SeenStatus},
+    },
+    flow::{
+        confirm_payment::{Booked, book},
+        recover_jobs::recover_jobs,
+        release_hold::release_hold,
+        run_schedules::run_schedules,
+    },
+    sandbox::{Fault, Kind, Target},
+    store::{
+        StoreError,
+        jobs::{self, SettleError, Terms},
+    },
+};
+use serde_json::json;
+
+use crate::support::{TestApp, read};
+
+const DOWN: Kind = Kind::Status {
+    status: 503,
+    retry_after: None,
+};
+
+/// PortOne took the cancel on and shows nothing of it yet; then a look at it fails.
+#[tokio::test]
+async fn what_portone_took_on_is_not_sent_again_after_a_look_that_failed() {
+    for look in [
+        DOWN,
+        Kind::Status {
+            status: 403,
+            retry_after: None,
+        },
+    ] {
+        let app = TestApp::with(&[("cancel.queued_attempts", "3")], false).await;
+        let imp_uid = app.paid("ord-1", 10_000).await;
+        app.portone
+            .fault(Fault::new(Target::Cancel, Kind::Async { ms: 4_000 }).times(1));
+        let (code, body) = read(app.cancel(&imp_uid, Some(3_000)).await).await;
+        assert_eq!(code, 202, "{body}");
+        app.portone.fault(Fault::new(Target::Get, look).times(1));
+        let ctx = &app.app().web.ctx;
+        for _ in 0..3 {
+            app.clock.advance(Duration::from_secs(60));
+            jobs_now(&app).await;
+        }
+        assert_eq!(app.portone.calls("cancel"), 1, "it was sent again");
+        assert_eq!(app.dead(), [] as [i64; 0], "one failed look is no end");
+        assert_eq!(app.status(&imp_uid).await, "CANCEL_REQUESTED");
+        tokio::time::sleep(Duration::from_millis(4_100)).await;
+        // PortOne refused our credentials for a moment: a new client asks at once.
+        if ctx.gateway.halted().is_some() {
+            let mut app = app;
+            app.shut_down().await;
+            app.boot().await;
+            finish_pending(&app, &imp_uid).await;
+        } else {
+            finish_pending(&app, &imp_uid).await;
+        }
+    }
+}
+
+async fn finish_pending(app: &TestApp, imp_uid: &str) {
+    for _ in 0..3 {
+        app.clock.advance(Duration::from_secs(60));
+        jobs_now(app).await;
+    }
+    assert_eq!(app.status(imp_uid).await, "PARTIAL_CANCELED");
+    assert_eq!(app.portone.cancels_of(imp_uid).len(), 1);
+}
+
+async fn jobs_now(app: &TestApp) {
+    jeongsan::jobs::drain(&app.app().web.ctx).await.unwrap();
+}
+
+/// A cancellation whose direct attempts failed, and whose queued retry is ready.
+async fn waiting_cancel(app: &TestApp) -> String {
+    let imp_uid = app.paid("ord-1", 10_000).await;
+    app.portone.fault(Fault::new(Target::Cancel, DOWN).times(2));
+    assert_eq!(app.cancel(&imp_uid, Some(3_000)).await.status(), 202);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    imp_uid
+}
+
+async fn claim_cancel(app: &TestApp) -> jeongsan::domain::job::Delivery {
+    let ctx = &app.app().web.ctx;
+    let boot = ctx.boot.clone();
+    ctx.store
+        .write(move |tx| jobs::claim(tx, Queue::Cancel, 1, &boot, Duration::from_secs(60)))
+        .await
+        .unwrap()
+        .remove(0)
+}
+
+/// With one queued attempt an orphan's count begins anew: its old run must not pass for the new.
+#[tokio::test]
+async fn two_runs_of_one_process_are_told_apart() {
+    let app = TestApp::start().await;
+    let imp_uid = waiting_cancel(&app).await;
+    let slow = claim_cancel(&app).await;
+    app.clock.advance(Duration::from_secs(3_600));
+    recover_jobs(&app.app().web.ctx, false).await.unwrap();
+    let second = claim_cancel(&app).await;
+    assert_eq!(slow.id, second.id);
+    let store = &app.app().web.ctx.store;
+    let late = store
+        .write(move |tx| jobs::settle(tx, &slow, &Outcome::Done))
+        .await;
+    assert!(matches!(late, Err(SettleError::Stale(_))), "{late:?}");
+    jeongsan::jobs::run(&app.app().web.ctx, second).await;
+    assert_eq!(app.status(&imp_uid).await, "PARTIAL_CANCELED");
+    app.drain().await;
+}
+
+/// A run that lost its lease and then breaks off buries nothing: another run has the job.
+#[tokio::test]
+async fn a_run_that_lost_its_lease_buries_nothing() {
+    let app = TestApp::start().await;
+    let imp_uid = waiting_cancel(&app).await;
+    let mut slow = claim_cancel(&app).await;
+    app.clock.advance(Duration::from_secs(3_600));
+    recover_jobs(&app.app().web.ctx, false).await.unwrap();
+    // Whatever ends it for good outside of its flow: here, that it cannot be read.
+    slow.payload = "{}".into();
+    jeongsan::jobs::run(&app.app().web.ctx, slow).await;
+    assert_eq!(app.status(&imp_uid).await, "CANCEL_REQUESTED");
+    app.drain().await;
+    assert_eq!(app.status(&imp_uid).await, "PARTIAL_CANCELED");
+}
+
+fn seen(imp_uid: &str, order: &str, status: SeenStatus, cancels: &[(&str, i64)]) -> Seen {
+    Seen {
+        imp_uid: ImpUid::new(imp_uid).unwrap(),
+        merchant_uid: MerchantUid::new(order).unwrap(),
+        status,
+        amount: Won::new(10_000),
+        currency: "KRW".into(),
+        test: false,
+        cancels: cancels
+            .iter()
+            .map(|(key, won)| SeenCancel {
+                key: (*key).into(),
+                amount: Won::new(*won),
+                at: None,
+                reason: String::new(),
+                receipt_url: String::new(),
+            })
+            .collect(),
+        started_at: None,
+        paid_at: None,
+        failed_at: None,
+        fail_reason: None,
+        about: Default::default(),
+    }
+}
+
+async fn book_now(app: &TestApp, seen: Seen) -> Result<Booked, StoreError> {
+    let ctx = &app.app().web.ctx;
+    let policy = ctx.policy.clone();
+    ctx.store
+        .write(move |tx| book(tx, &policy, &seen, "test"))
+        .await
+}
+
+async fn sweep(app: &TestApp) {
+    app.clock.advance(Duration::from_secs(10));
+    let ctx = &app.app().web.ctx;
+    let until = ctx.store.now();
+    let terms = Terms {
+        max_attempts: 2,
+        run_at: None,
+    };
+    ctx.store
+        .write(move |tx| {
+            jobs::publish(tx, &Job::Sweep { until }, terms)?;
+            Ok::<_, StoreError>(())
+        })
+        .await
+        .unwrap();
+    app.drain().await;
+}
+
+async fn prune(app: &TestApp) {
+    let ctx = &app.app().web.ctx;
+    let until = ctx.store.now();
+    let terms = Terms {
+        max_attempts: 1,
+        run_at: None,
+    };
+    ctx.store
+        .write(move |tx| jobs::publish(tx, &Job::Prune { until }, terms))
+        .await
+        .unwrap();
+    app.drain().await;
+}
+
+/// While PortOne refuses our credentials, looks that find the same leave no rows behind.
+#[tokio::test]
+async fn a_long_halt_does_not_fill_the_disk() {
+    let app = TestApp::start().await;
+    let imp_uid = app.paid("ord-1", 10_000).await;
+    let refused = Kind::Status {
+        status: 403,
+        retry_after: None,
+    };
+    app.portone
+        .fault(Fault::new(Target::Cancel, refused).times(1));
+    app.cancel(&imp_uid, None).await;
+    for _ in 0..10 {
+        app.clock.advance(Duration::from_secs(31));
+        jobs_now(&app).await;
+    }
+    assert!(app.sql::<i64>("select count(*) from job_attempt") <= 3);
+    assert!(app.sql::<i64>("select count(*) from cancel_attempt") <= 3);
+    let mut app = app;
+    app.shut_down().await;
+    app.boot().await;
+    app.clock.advance(Duration::from_secs(31));
+    jobs_now(&app).await;
+    assert_eq!(app.status(&imp_uid).await, "CANCELED");
+    app.drain().await;
+}
+
+/// The writer serves everybody: what it asks for by key must not read the whole table.
+#[tokio::test]
+async fn a_job_is_found_by_its_key_without_a_scan() {
+    let app = TestApp::start().await;
+    let conn = rusqlite::Connection::open(app.database()).unwrap();
+    for sql in [jobs::FINISH_LIVE, jobs::DEAD_WITH_KEY] {
+        let mut plan = conn.prepare(&format!("explain query plan {sql}")).unwrap();
+        let steps: Vec<String> = plan
+            .query_map(
+                rusqlite::params_from_iter((0..plan.parameter_count()).map(|_| "x")),
+                |row| row.get(3),
+            )
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+        assert!(
+            steps.iter().all(|step| step.contains("USING INDEX")
+                && (step.contains("job_unique_key_live") || step.contains("job_dead"))),
+            "{sql}: {steps:?}"
+        );
+    }
+}
