@@ -136,6 +136,70 @@ async fn a_run_that_lost_its_lease_buries_nothing() {
     assert_eq!(app.status(&imp_uid).await, "PARTIAL_CANCELED");
 }
 
+/// PortOne lists no history, only a sum that grows; later it lists each entry.
+#[tokio::test]
+async fn money_that_portone_lists_late_or_under_another_name_is_booked_once() {
+    let mut app = TestApp::start().await;
+    let imp_uid = app.paid("ord-1", 10_000).await;
+    app.unlike.push(imp_uid.clone());
+    for (cancels, gone) in [
+        (vec![("unlisted-3000", 3_000)], 3_000),
+        (vec![("unlisted-5000", 5_000)], 5_000),
+        (vec![("c1", 3_000), ("unlisted-6000", 3_000)], 6_000),
+        (
+            vec![("c1", 3_000), ("c2", 2_000), ("c3", 1_000), ("c4", 500)],
+            6_500,
+        ),
+    ] {
+        let seen = seen(&imp_uid, "ord-1", SeenStatus::Cancelled, &cancels);
+        book_now(&app, seen).await.unwrap();
+        let sum = "select coalesce(sum(amount), 0) from cancellation where state = 'DONE'";
+        assert_eq!(app.sql::<i64>(sum), gone, "{cancels:?}");
+        assert_eq!(app.sql::<i64>("select cancelled from payment"), gone);
+    }
+}
+
+/// Not paid, and yet money went back: no payment is like that, and none is made of it.
+#[tokio::test]
+async fn an_unpaid_payment_that_gave_money_back_is_a_contradiction() {
+    let app = TestApp::start().await;
+    for status in [SeenStatus::Failed, SeenStatus::Ready] {
+        let booked = book_now(&app, seen("imp_1", "ord-1", status, &[("c1", 1_000)])).await;
+        assert!(matches!(booked, Ok(Booked::Contradiction(_))), "{booked:?}");
+    }
+    app.drain().await;
+    assert!(app.slack().contains("imp_1"), "{}", app.slack());
+}
+
+/// The order is part of what is compared, at every reading.
+#[tokio::test]
+async fn a_payment_that_changes_its_order_is_a_contradiction() {
+    let mut app = TestApp::start().await;
+    let order = |id: &str, won: i64| {
+        json!({ "merchant_uid": id, "lines":
+            [{ "partner": "farm", "name": "사과", "quantity": 1, "unit_price": won }] })
+    };
+    assert_eq!(
+        app.post("/api/orders", &order("ord-1", 9_000))
+            .await
+            .status(),
+        201
+    );
+    assert_eq!(
+        app.post("/api/orders", &order("ord-2", 10_000))
+            .await
+            .status(),
+        201
+    );
+    app.unlike.push("imp_1".into());
+    book_now(&app, seen("imp_1", "ord-1", SeenStatus::Ready, &[]))
+        .await
+        .unwrap();
+    let booked = book_now(&app, seen("imp_1", "ord-2", SeenStatus::Paid, &[])).await;
+    assert!(matches!(booked, Ok(Booked::Contradiction(_))), "{booked:?}");
+    app.drain().await;
+}
+
 fn seen(imp_uid: &str, order: &str, status: SeenStatus, cancels: &[(&str, i64)]) -> Seen {
     Seen {
         imp_uid: ImpUid::new(imp_uid).unwrap(),
