@@ -234,6 +234,30 @@ async fn book_now(app: &TestApp, seen: Seen) -> Result<Booked, StoreError> {
         .await
 }
 
+/// One payment that the books refuse must not keep the others out, sweep after sweep.
+#[tokio::test]
+async fn a_payment_that_cannot_be_booked_holds_up_no_sweep() {
+    let mut app = TestApp::start().await;
+    let bad = app.charge("ord-bad", 1_000);
+    let good = app.charge("ord-good", 2_000);
+    let conn = rusqlite::Connection::open(app.database()).unwrap();
+    conn.busy_timeout(Duration::from_secs(5)).unwrap();
+    conn.execute_batch(
+        "create trigger no_such_payment before insert on payment when new.merchant_uid = 'ord-bad'
+         begin select raise(abort, 'CHECK constraint failed: no_such_payment'); end;",
+    )
+    .unwrap();
+    sweep(&app).await;
+    assert_eq!(app.status(&good).await, "PAID");
+    assert_eq!(app.sql::<i64>("select count(*) from sweep"), 1);
+    assert!(app.slack().contains(&bad), "{}", app.slack());
+    assert_eq!(app.dead(), [] as [i64; 0]);
+    conn.execute_batch("drop trigger no_such_payment").unwrap();
+    sweep(&app).await;
+    assert_eq!(app.status(&bad).await, "PAID");
+    app.unlike.clear();
+}
+
 async fn sweep(app: &TestApp) {
     app.clock.advance(Duration::from_secs(10));
     let ctx = &app.app().web.ctx;
@@ -250,6 +274,26 @@ async fn sweep(app: &TestApp) {
         .await
         .unwrap();
     app.drain().await;
+}
+
+/// The clock was a year ahead for a moment: what comes after is found all the same.
+#[tokio::test]
+async fn a_clock_that_was_ahead_and_is_set_back_stops_neither_schedule_nor_sweep() {
+    let app = TestApp::with(&[("sweep.cron", "*/10 * * * *")], false).await;
+    let ctx = &app.app().web.ctx;
+    let year = Duration::from_secs(365 * 86_400);
+    run_schedules(ctx).await.unwrap();
+    app.drain().await;
+    app.clock.advance(year);
+    run_schedules(ctx).await.unwrap();
+    app.drain().await;
+    app.clock.set_back(year);
+    let imp_uid = app.charge("ord-1", 12_000);
+    run_schedules(ctx).await.unwrap();
+    app.clock.advance(Duration::from_secs(601));
+    assert_eq!(run_schedules(ctx).await.unwrap(), 1);
+    app.drain().await;
+    assert_eq!(app.status(&imp_uid).await, "PAID");
 }
 
 async fn prune(app: &TestApp) {
