@@ -3,7 +3,7 @@
 use crate::{
     domain::{ids::MerchantUid, job::Job, order::Order, payment::Hold, retry::Class},
     flow::{Ctx, GatewayError},
-    store::{StoreError, Tx, events, jobs, orders, payments},
+    store::{StoreError, Tx, alerts, events, jobs, orders, payments},
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -113,6 +113,9 @@ fn judge_again(tx: &mut Tx<'_>, order: &Order) -> Result<(), StoreError> {
         payments::owe_anew(tx, kept.row, &partners)?;
         if hold != kept.hold {
             payments::set_hold(tx, &kept, hold.as_ref())?;
+            if hold.is_none() {
+                alerts::resolve(tx, &format!("held:{}", kept.imp_uid))?;
+            }
             events::add(
                 tx,
                 &events::Happened {

@@ -296,6 +296,77 @@ async fn a_clock_that_was_ahead_and_is_set_back_stops_neither_schedule_nor_sweep
     assert_eq!(app.status(&imp_uid).await, "PAID");
 }
 
+/// What made a test payment wait is not all that may be wrong with it.
+#[tokio::test]
+async fn releasing_a_test_payment_lets_nothing_else_pass() {
+    let mut app = TestApp::start().await;
+    let order = json!({ "merchant_uid": "ord-1", "lines":
+        [{ "partner": "farm", "name": "사과", "quantity": 1, "unit_price": 12_000 }] });
+    assert_eq!(app.post("/api/orders", &order).await.status(), 201);
+    let mut test = seen("imp_test", "ord-1", SeenStatus::Paid, &[]);
+    test.test = true;
+    app.unlike.push("imp_test".into());
+    book_now(&app, test).await.unwrap();
+    let ctx = &app.app().web.ctx;
+    let id = ImpUid::new("imp_test").unwrap();
+    release_hold(ctx, id, "시험 결제".into(), "api")
+        .await
+        .unwrap();
+    // 10,000 won for an order of 12,000: still held, for that.
+    assert_eq!(
+        app.sql::<Option<String>>("select hold_code from payment"),
+        Some("AMOUNT_DIFFERS".into())
+    );
+    app.drain().await;
+}
+
+/// The second payment for an order waits for the first; when that was given back, it need not.
+#[tokio::test]
+async fn a_second_payment_can_be_released_once_the_first_was_given_back() {
+    let app = TestApp::start().await;
+    let order = json!({ "merchant_uid": "ord-1", "lines":
+        [{ "partner": "farm", "name": "사과", "quantity": 1, "unit_price": 12_000 }] });
+    assert_eq!(app.post("/api/orders", &order).await.status(), 201);
+    let first = app.paid("ord-1", 12_000).await;
+    let second = app.charge("ord-1", 12_000);
+    assert_eq!(app.webhook(&second, "ord-1", "paid").await.status(), 422);
+    let ctx = &app.app().web.ctx;
+    let id = ImpUid::new(second.clone()).unwrap();
+    let release = || release_hold(ctx, id.clone(), "첫 결제를 취소함".into(), "api");
+    assert!(release().await.is_err(), "the first one pays it");
+    assert_eq!(app.cancel(&first, None).await.status(), 200);
+    release().await.unwrap();
+    assert_eq!(
+        app.sql::<i64>("select count(*) from payment where hold is not null"),
+        0
+    );
+    app.drain().await;
+}
+
+/// A dead letter needs its message, however old; and what it leads to is what the message says.
+#[tokio::test]
+async fn the_message_of_a_dead_letter_is_kept_until_somebody_decides() {
+    let app = TestApp::with(&[("jobs.attempts", "1")], false).await;
+    let imp_uid = app.charge("ord-1", 12_000);
+    app.portone.fault(Fault::new(Target::Get, DOWN));
+    assert_eq!(app.webhook(&imp_uid, "ord-1", "paid").await.status(), 202);
+    app.drain().await;
+    let dead = app.dead();
+    assert_eq!(dead.len(), 1);
+    app.portone.clear_faults();
+    app.clock.advance(Duration::from_secs(200 * 86_400));
+    prune(&app).await;
+    jeongsan::flow::dead_letters::replay(&app.app().web.ctx, dead[0], "api")
+        .await
+        .unwrap();
+    app.drain().await;
+    assert_eq!(app.status(&imp_uid).await, "PAID");
+    assert_eq!(app.sql::<String>("select verdict from inbox"), "BOOKED");
+    app.clock.advance(Duration::from_secs(200 * 86_400));
+    prune(&app).await;
+    assert_eq!(app.sql::<i64>("select count(*) from inbox"), 0);
+}
+
 async fn prune(app: &TestApp) {
     let ctx = &app.app().web.ctx;
     let until = ctx.store.now();
