@@ -381,6 +381,45 @@ async fn prune(app: &TestApp) {
     app.drain().await;
 }
 
+/// Anybody can name a payment `..`: PortOne has none of that name, and nobody is woken by it.
+#[tokio::test]
+async fn an_id_that_is_a_path_makes_no_dead_letter() {
+    let app = TestApp::with(&[("jobs.attempts", "1")], false).await;
+    for id in ["..", "."] {
+        let answer = app.webhook(id, "ord-1", "paid").await;
+        assert_eq!(answer.status(), 400, "{id}");
+    }
+    app.drain().await;
+    assert_eq!(app.dead(), [] as [i64; 0]);
+}
+
+/// A link in a mail, opened by a browser that says nothing of where it came from.
+#[tokio::test]
+async fn a_signed_in_browser_cancels_by_get_from_our_own_pages_only() {
+    let app = TestApp::start().await;
+    let imp_uid = app.paid("ord-1", 10_000).await;
+    let web = &app.app().web;
+    let cookie = jeongsan::web::auth::sign_in(&web.ctx.store, Duration::from_secs(60), false)
+        .await
+        .unwrap();
+    let cookie = cookie.split(';').next().unwrap().to_owned();
+    let get = |site: Option<&'static str>| {
+        let mut request = app
+            .http
+            .get(app.url(&format!("/api/payment/cancel/{imp_uid}")))
+            .header("cookie", cookie.clone());
+        if let Some(site) = site {
+            request = request.header("sec-fetch-site", site);
+        }
+        request.send()
+    };
+    for site in [None, Some("none"), Some("cross-site"), Some("same-site")] {
+        assert_eq!(get(site).await.unwrap().status(), 403, "{site:?}");
+    }
+    assert_eq!(app.status(&imp_uid).await, "PAID");
+    assert_eq!(get(Some("same-origin")).await.unwrap().status(), 200);
+}
+
 /// While PortOne refuses our credentials, looks that find the same leave no rows behind.
 #[tokio::test]
 async fn a_long_halt_does_not_fill_the_disk() {
