@@ -11,6 +11,7 @@ use jeongsan::{
     },
     flow::{
         confirm_payment::{Booked, book},
+        dead_letters::{DeadLetterError, discard, replay},
         recover_jobs::recover_jobs,
         release_hold::release_hold,
         run_schedules::run_schedules,
@@ -356,9 +357,7 @@ async fn the_message_of_a_dead_letter_is_kept_until_somebody_decides() {
     app.portone.clear_faults();
     app.clock.advance(Duration::from_secs(200 * 86_400));
     prune(&app).await;
-    jeongsan::flow::dead_letters::replay(&app.app().web.ctx, dead[0], "api")
-        .await
-        .unwrap();
+    replay(&app.app().web.ctx, dead[0], "api").await.unwrap();
     app.drain().await;
     assert_eq!(app.status(&imp_uid).await, "PAID");
     assert_eq!(app.sql::<String>("select verdict from inbox"), "BOOKED");
@@ -468,4 +467,35 @@ async fn a_job_is_found_by_its_key_without_a_scan() {
             "{sql}: {steps:?}"
         );
     }
+}
+
+/// Whoever never ends its request holds a connection, and a stop, for some seconds and no longer.
+#[tokio::test]
+async fn a_request_whose_head_never_ends_is_cut_off() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut app = TestApp::with(&[("jobs.shutdown", "20s")], false).await;
+    let addr = app.app().addr;
+    let slow = async || {
+        let mut line = tokio::net::TcpStream::connect(addr).await.unwrap();
+        line.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Slow: ")
+            .await
+            .unwrap();
+        line
+    };
+    let mut line = slow().await;
+    let mut answer = Vec::new();
+    tokio::time::timeout(Duration::from_secs(20), line.read_to_end(&mut answer))
+        .await
+        .expect("it is cut off")
+        .unwrap();
+    let _line = slow().await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let started = std::time::Instant::now();
+    app.shut_down().await;
+    assert!(
+        started.elapsed() < Duration::from_secs(12),
+        "{:?}",
+        started.elapsed()
+    );
+    app.boot().await;
 }
