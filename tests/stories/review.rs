@@ -499,3 +499,46 @@ async fn a_request_whose_head_never_ends_is_cut_off() {
     );
     app.boot().await;
 }
+
+/// A payment was fine until its order came and said another sum: somebody has to know.
+#[tokio::test]
+async fn an_order_that_contradicts_its_payment_is_told() {
+    let app = TestApp::start().await;
+    let imp_uid = app.paid("ord-1", 10_000).await;
+    let order = json!({ "merchant_uid": "ord-1", "lines":
+        [{ "partner": "farm", "name": "사과", "quantity": 1, "unit_price": 12_000 }] });
+    assert_eq!(app.post("/api/orders", &order).await.status(), 201);
+    app.drain().await;
+    assert!(app.slack().contains(&imp_uid), "{}", app.slack());
+    assert_eq!(
+        app.sql::<Option<String>>("select hold_code from payment"),
+        Some("AMOUNT_DIFFERS".into())
+    );
+}
+
+/// Two people at once: one replays what the other gives up while PortOne is asked.
+#[tokio::test]
+async fn a_dead_letter_that_was_replayed_meanwhile_is_not_said_to_be_done() {
+    let app = TestApp::start().await;
+    let imp_uid = app.paid("ord-1", 10_000).await;
+    app.portone
+        .fault(Fault::new(Target::Cancel, Kind::refuse()).times(1));
+    assert_eq!(app.cancel(&imp_uid, None).await.status(), 409);
+    let id = app.dead()[0];
+    app.portone
+        .fault(Fault::new(Target::Get, Kind::Slow { ms: 300 }).times(1));
+    let ctx = app.app().web.ctx.clone();
+    let giving_up = {
+        let ctx = ctx.clone();
+        tokio::spawn(async move { discard(&ctx, id, "그만".into(), "api").await })
+    };
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    replay(&ctx, id, "api").await.unwrap();
+    let given_up = giving_up.await.unwrap();
+    assert!(
+        matches!(given_up, Err(DeadLetterError::Live)),
+        "{given_up:?}"
+    );
+    app.drain().await;
+    assert_eq!(app.status(&imp_uid).await, "CANCELED");
+}
