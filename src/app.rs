@@ -1,12 +1,18 @@
 //! The one place that knows everyone: puts the parts together, starts and stops them.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
-use axum::serve::ListenerExt;
+use axum::{Router, extract::ConnectInfo, http::Request};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use secrecy::SecretString;
-use tokio::{net::TcpListener, task::JoinHandle};
-use tokio_util::sync::CancellationToken;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    task::JoinHandle,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower_service::Service;
 
 use crate::{
     adapters::{broker::embedded::Embedded, log::LogNotifier, portone::Portone, slack::Slack},
@@ -18,6 +24,10 @@ use crate::{
     store::{Clock, OpenError, Store, StoreError, orders, search},
     web::{self, Site, Web, auth, health, limits::Limits},
 };
+
+/// A request's head is a few hundred bytes. Who takes longer, or keeps a connection and asks
+/// nothing, holds it for nothing.
+const SLOWEST_HEAD: Duration = Duration::from_secs(10);
 
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -207,17 +217,56 @@ fn metrics_handle() -> PrometheusHandle {
         .clone()
 }
 
+/// Takes connections until the end, then answers what was begun on each.
 async fn serve(listener: TcpListener, web: Web, stop: CancellationToken) {
-    // The last part of an answer must not wait until the part before it is acknowledged.
-    let listener = listener.tap_io(|stream| {
-        let _ = stream.set_nodelay(true);
+    let routes = web::routes(web);
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(SLOWEST_HEAD);
+    let open = TaskTracker::new();
+    loop {
+        let accepted = tokio::select! {
+            () = stop.cancelled() => break,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((line, peer)) => {
+                // The last part of an answer must not wait until the part before it is acknowledged.
+                let _ = line.set_nodelay(true);
+                open.spawn(connection(&http, line, peer, routes.clone(), stop.clone()));
+            }
+            Err(error) => {
+                // Too many files are open, or the peer was gone already: neither is an end.
+                tracing::warn!(%error, "a connection could not be taken");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+    drop(listener);
+    open.close();
+    open.wait().await;
+}
+
+/// One connection, to its end. What breaks off is the peer's affair.
+fn connection(
+    http: &http1::Builder,
+    line: TcpStream,
+    peer: SocketAddr,
+    routes: Router,
+    stop: CancellationToken,
+) -> impl Future<Output = ()> + use<> {
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(ConnectInfo(peer));
+        routes.clone().call(request)
     });
-    let service = web::routes(web).into_make_service_with_connect_info::<SocketAddr>();
-    let ended = axum::serve(listener, service)
-        .with_graceful_shutdown(async move { stop.cancelled().await })
-        .await;
-    if let Err(error) = ended {
-        tracing::error!(%error, "the server ended");
+    let connection = http.serve_connection(TokioIo::new(line), service);
+    async move {
+        let mut connection = pin!(connection);
+        tokio::select! {
+            _ = connection.as_mut() => return,
+            () = stop.cancelled() => connection.as_mut().graceful_shutdown(),
+        }
+        let _ = connection.await;
     }
 }
 

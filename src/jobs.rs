@@ -36,6 +36,9 @@ struct Failed {
     class: Class,
     what: String,
     retry_after: Option<Duration>,
+    /// Our own books could not be written: no attempt is used up, for PortOne may have done its
+    /// part, and a dead letter of what was done would tell a person the contrary.
+    ours: bool,
 }
 
 impl Failed {
@@ -46,9 +49,27 @@ impl Failed {
             Class::Permanent
         };
         Failed {
+            ours: class == Class::Transient,
             class,
             what: error.to_string(),
             retry_after: None,
+        }
+    }
+
+    /// How the run ends, unless it is for good.
+    fn outcome(self, after: Duration) -> Outcome {
+        match self {
+            Failed {
+                class: Class::Halt,
+                what: why,
+                ..
+            } => Outcome::Snooze { after: HALTED, why },
+            Failed {
+                ours: true,
+                what: why,
+                ..
+            } => Outcome::Snooze { after, why },
+            Failed { what: error, .. } => Outcome::Retry { after, error },
         }
     }
 }
@@ -67,6 +88,7 @@ fn of_confirm(error: ConfirmError) -> Option<Failed> {
             class: error.class,
             what: error.what,
             retry_after: error.retry_after,
+            ours: false,
         }),
         ConfirmError::Store(error) => Some(Failed::of_store(&error)),
         ConfirmError::Settle(error) => of_settle(&error),
@@ -81,6 +103,7 @@ fn of_attempt(error: AttemptError) -> Option<Failed> {
             class: Class::Permanent,
             what: error.to_string(),
             retry_after: None,
+            ours: false,
         }),
     }
 }
@@ -91,6 +114,7 @@ fn of_send(error: SendError) -> Option<Failed> {
             class: error.class,
             what: error.what,
             retry_after: error.retry_after,
+            ours: false,
         }),
         SendError::Store(error) => Some(Failed::of_store(&error)),
         SendError::Settle(error) => of_settle(&error),
@@ -106,6 +130,7 @@ pub async fn run(ctx: &Ctx, held: Delivery) {
             class: Class::Permanent,
             what: format!("this version cannot read the job: {error}"),
             retry_after: None,
+            ours: false,
         }),
         Ok(job) => attempt(ctx, &held, job).await,
     };
@@ -140,6 +165,7 @@ async fn attempt(ctx: &Ctx, held: &Delivery, job: Job) -> Option<Failed> {
             class: Class::Unknown,
             what: format!("the run broke off: {died}"),
             retry_after: None,
+            ours: false,
         }),
         Err(_) => {
             task.abort();
@@ -147,6 +173,7 @@ async fn attempt(ctx: &Ctx, held: &Delivery, job: Job) -> Option<Failed> {
                 class: Class::Unknown,
                 what: format!("the run took longer than {limit:?}"),
                 retry_after: None,
+                ours: false,
             })
         }
     }
@@ -184,11 +211,7 @@ async fn flow(ctx: &Ctx, held: &Delivery, job: Job) -> Option<Failed> {
 
 /// Ends a run that its flow did not end: by the error's class and the attempts that are left.
 async fn settle(ctx: &Ctx, held: &Delivery, failed: Failed) -> Result<(), SettleError> {
-    let Failed {
-        class,
-        what,
-        retry_after,
-    } = failed;
+    let (class, ours, what) = (failed.class, failed.ours, failed.what.clone());
     let (job, kind, attempt) = (held.id, &held.kind, held.attempt);
     if class == Class::Permanent {
         tracing::error!(job, kind, attempt, error = %what, "a job failed for good");
@@ -199,37 +222,31 @@ async fn settle(ctx: &Ctx, held: &Delivery, failed: Failed) -> Result<(), Settle
         .policy
         .job_backoff
         .wait(held.attempt, crate::flow::dice());
-    let after = retry_after.unwrap_or_default().max(wait);
+    let outcome = {
+        let after = failed.retry_after.unwrap_or_default().max(wait);
+        failed.outcome(after)
+    };
     let held = held.clone();
-    ctx.store
-        .write(move |tx| {
-            let ended = match class {
-                Class::Halt => {
-                    let alert = crate::domain::alert::Alert::GatewayHalted {
-                        error: what.clone(),
-                    };
-                    crate::flow::raise_alert::raise(tx, &alert, None)?;
-                    jobs::settle(
-                        tx,
-                        &held,
-                        &Outcome::Snooze {
-                            after: HALTED,
-                            why: what,
-                        },
-                    )
-                }
-                Class::Permanent => bury(tx, &held, &what),
-                Class::Transient | Class::Unknown if !held.may_retry() => bury(tx, &held, &what),
-                Class::Transient | Class::Unknown => {
-                    jobs::settle(tx, &held, &Outcome::Retry { after, error: what })
-                }
-            };
-            match ended {
-                Err(SettleError::Stale(_)) => Ok(()),
-                other => other,
+    let ended = ctx
+        .store
+        .write(move |tx| match class {
+            Class::Halt => {
+                let alert = crate::domain::alert::Alert::GatewayHalted { error: what };
+                crate::flow::raise_alert::raise(tx, &alert, None)?;
+                jobs::settle(tx, &held, &outcome)
             }
+            Class::Permanent => bury(tx, &held, &what),
+            Class::Transient | Class::Unknown if !ours && !held.may_retry() => {
+                bury(tx, &held, &what)
+            }
+            Class::Transient | Class::Unknown => jobs::settle(tx, &held, &outcome),
         })
-        .await
+        .await;
+    // The job is in other hands. What the closure wrote before it knew is rolled back.
+    match ended {
+        Err(SettleError::Stale(_)) => Ok(()),
+        other => other,
+    }
 }
 
 /// What a worker needs beside the job.
@@ -294,5 +311,34 @@ pub async fn drain(ctx: &Ctx) -> Result<usize, StoreError> {
             ran += 1;
             run(ctx, held).await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trouble_with_our_own_disk_uses_no_attempt_up() {
+        let after = Duration::from_secs(1);
+        for error in [
+            StoreError::Busy,
+            StoreError::Closed,
+            StoreError::Unavailable("full".into()),
+        ] {
+            let failed = Failed::of_store(&error);
+            assert!(failed.ours, "{error}");
+            assert!(matches!(failed.outcome(after), Outcome::Snooze { .. }));
+        }
+        let broken = Failed::of_store(&StoreError::Rule("r".into()));
+        assert!(!broken.ours && broken.class == Class::Permanent);
+        let failed = of_confirm(ConfirmError::Gateway(crate::flow::GatewayError::new(
+            Class::Transient,
+            "503",
+        )));
+        assert!(matches!(
+            failed.unwrap().outcome(after),
+            Outcome::Retry { .. }
+        ));
     }
 }

@@ -82,6 +82,8 @@ pub struct Booked {
     pub id: CancellationId,
     /// The entry of PortOne's books that it was found as.
     pub key: Option<String>,
+    /// What went back, once it was found.
+    pub amount: Won,
 }
 
 /// An entry of PortOne's books that ours did not have yet.
@@ -100,30 +102,52 @@ pub enum Found {
 ///
 /// Two entries with one mark are one cancellation of ours and one made elsewhere: the second is
 /// money that went back all the same, and must be in the books.
+///
+/// An entry may come under another name than before: a sum that the history did not list is listed
+/// later, or grows. Money that is booked under a name which PortOne no longer uses covers as much
+/// of what is new, so that what is found is always what went back since, and no more.
 pub fn find_new(booked: &[Booked], seen: &[SeenCancel]) -> Vec<Found> {
+    let known = |key: &str| booked.iter().any(|b| b.key.as_deref() == Some(key));
+    let listed = |key: &str| seen.iter().any(|entry| entry.key == key);
     let mut taken: Vec<CancellationId> = Vec::new();
     let mut found = Vec::new();
-    for entry in seen {
-        if booked
-            .iter()
-            .any(|b| b.key.as_deref() == Some(entry.key.as_str()))
-        {
-            continue;
-        }
+    for entry in seen.iter().filter(|entry| !known(&entry.key)) {
+        let entry = entry.clone();
         let ours = mark_in(&entry.reason).filter(|id| {
             !taken.contains(id) && booked.iter().any(|b| b.id == *id && b.key.is_none())
         });
         found.push(match ours {
             Some(id) => {
                 taken.push(id.clone());
-                Found::Ours {
-                    id,
-                    entry: entry.clone(),
-                }
+                Found::Ours { id, entry }
             }
-            None => Found::Elsewhere {
-                entry: entry.clone(),
-            },
+            None => Found::Elsewhere { entry },
+        });
+    }
+    let mut renamed = 0i64;
+    for old in booked {
+        if old.key.as_deref().is_none_or(listed) {
+            continue;
+        }
+        let same =
+            |f: &Found| matches!(f, Found::Elsewhere { entry } if entry.amount == old.amount);
+        match found.iter().position(same) {
+            Some(place) => drop(found.remove(place)),
+            None => renamed = renamed.saturating_add(old.amount.get()),
+        }
+    }
+    // What was made elsewhere gives way first.
+    for ours in [false, true] {
+        found.retain_mut(|f| {
+            let entry = match f {
+                Found::Ours { entry, .. } if ours => entry,
+                Found::Elsewhere { entry } if !ours => entry,
+                _ => return true,
+            };
+            let covered = renamed.clamp(0, entry.amount.get().max(0));
+            renamed -= covered;
+            entry.amount = Won::new(entry.amount.get() - covered);
+            covered == 0 || entry.amount.is_positive()
         });
     }
     found
@@ -251,10 +275,12 @@ mod tests {
             Booked {
                 id: id(0),
                 key: Some("k0".into()),
+                amount: Won::new(1_000),
             },
             Booked {
                 id: id(1),
                 key: None,
+                amount: Won::new(1_000),
             },
         ];
         let ours = entry("k1", &marked_reason(&id(1), "둘째"));

@@ -6,7 +6,10 @@ use serde::{Deserialize, Serialize};
 
 /// Why a text cannot be an id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{what} must have 1 to {most} characters and no control characters or spaces")]
+#[error(
+    "{what} must have 1 to {most} characters and no control characters or spaces, \
+     and be neither `.` nor `..`"
+)]
 pub struct NotAnId {
     what: &'static str,
     most: usize,
@@ -26,7 +29,8 @@ macro_rules! id {
 
             pub fn new(text: impl Into<String>) -> Result<Self, NotAnId> {
                 let text = text.into();
-                let fits = !text.is_empty()
+                // Dots alone would be a step in a path, not a name in it.
+                let fits = !matches!(text.as_str(), "" | "." | "..")
                     && text.len() <= Self::MOST
                     && !text.chars().any(|c| c.is_control() || c.is_whitespace());
                 if fits {

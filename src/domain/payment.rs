@@ -135,6 +135,13 @@ pub enum Contradiction {
     CancelledTooMuch { amount: Won, cancelled: Won },
     #[error("PortOne says the amount is {0} won")]
     Amount(Won),
+    #[error("PortOne says {cancelled} won went back of a payment that was not paid")]
+    CancelledUnpaid { cancelled: Won },
+    #[error("PortOne now says order {seen} for a payment that it said was for {known}")]
+    AnotherOrder {
+        known: MerchantUid,
+        seen: MerchantUid,
+    },
     #[error(transparent)]
     OutOfRange(#[from] OutOfRange),
 }
@@ -182,6 +189,11 @@ impl Payment {
             SeenStatus::Paid => false,
         };
         let before = self.clone();
+        let never_paid = matches!(self, Payment::Ready { .. } | Payment::Failed { .. });
+        if unpaid && never_paid && !reading.cancelled.is_zero() {
+            let cancelled = reading.cancelled;
+            return Err(Contradiction::CancelledUnpaid { cancelled });
+        }
         let next = match (self, unpaid) {
             (Payment::Ready { .. }, true) if reading.status == SeenStatus::Ready => {
                 Payment::Ready {

@@ -286,8 +286,21 @@ pub async fn write_down(
     ctx.store
         .write(move |tx| {
             let pending_since = pending_since(tx.conn(), &id)?;
-            // Looking again after a pending one is not another attempt.
-            if !(pending_since.is_some() && matches!(tried.came, Came::Pending { .. })) {
+            // Looking again after a pending one is not another attempt, nor is being stopped again.
+            let again = match &tried.came {
+                Came::Pending { .. } => pending_since.is_some(),
+                Came::Failed { error, .. } => {
+                    error.class == Class::Halt
+                        && cancellations::attempts(tx.conn(), id.as_str())?
+                            .last()
+                            .is_some_and(|last| {
+                                last.outcome == AttemptOutcome::Halt.as_str()
+                                    && last.answer == tried.attempt.answer
+                            })
+                }
+                Came::Done { .. } => false,
+            };
+            if !again {
                 cancellations::add_attempt(tx, &id, &tried.attempt)?;
             }
             let seen = match &tried.came {
@@ -312,21 +325,14 @@ pub async fn write_down(
                     Ok(Next::Over)
                 }
                 Came::Pending { .. } => {
-                    let waited = pending_since
-                        .and_then(|since| Duration::try_from(tx.now.duration_since(since)).ok())
-                        .unwrap_or_default();
-                    if waited > PENDING_MOST {
-                        bury(
-                            tx,
-                            &held,
-                            "PortOne took it on a day ago and has not carried it out",
-                        )?;
-                    } else {
-                        let why = "PortOne carries it out later".to_owned();
-                        let after = PENDING_LOOK.max(waited / 20);
-                        jobs::settle(tx, &held, &Outcome::Snooze { after, why })?;
-                    }
-                    Ok(Next::Over)
+                    look_again(tx, &held, pending_since, "PortOne carries it out later")
+                }
+                // A look that failed tells nothing of what PortOne took on.
+                Came::Failed { error, .. }
+                    if pending_since.is_some()
+                        && matches!(error.class, Class::Transient | Class::Unknown) =>
+                {
+                    look_again(tx, &held, pending_since, &error.what)
                 }
                 Came::Failed { error, seen } => {
                     if let Some(left) = seen
@@ -341,6 +347,27 @@ pub async fn write_down(
             }
         })
         .await
+}
+
+/// PortOne took it on: it is looked after until it is carried out, or a person has to.
+fn look_again(
+    tx: &mut Tx<'_>,
+    held: &Delivery,
+    pending_since: Option<Timestamp>,
+    why: &str,
+) -> Result<Next, AttemptError> {
+    let waited = pending_since
+        .and_then(|since| Duration::try_from(tx.now.duration_since(since)).ok())
+        .unwrap_or_default();
+    if waited > PENDING_MOST {
+        let error = "PortOne took it on a day ago and has not carried it out";
+        bury(tx, held, error)?;
+    } else {
+        let why = why.to_owned();
+        let after = PENDING_LOOK.max(waited / 20);
+        jobs::settle(tx, held, &Outcome::Snooze { after, why })?;
+    }
+    Ok(Next::Over)
 }
 
 fn failed(
@@ -411,15 +438,18 @@ fn tell_retrying(tx: &mut Tx<'_>, row: &CancellationRow, error: &str) -> Result<
 }
 
 /// Since when PortOne has had the cancellation without carrying it out, if that is how it stands.
+///
+/// What PortOne has once taken on is never sent again, whatever became of a later look: its balance
+/// does not show yet what it is about to give back, so no guard would refuse the second call.
 pub fn pending_since(
     conn: &rusqlite::Connection,
     id: &CancellationId,
 ) -> Result<Option<Timestamp>, StoreError> {
     let attempts = cancellations::attempts(conn, id.as_str())?;
     Ok(attempts
-        .last()
-        .filter(|last| last.outcome == AttemptOutcome::Pending.as_str())
-        .map(|last| last.finished_at))
+        .iter()
+        .find(|attempt| attempt.outcome == AttemptOutcome::Pending.as_str())
+        .map(|taken_on| taken_on.finished_at))
 }
 
 fn actor(step: Step) -> &'static str {

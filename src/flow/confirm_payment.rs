@@ -317,6 +317,12 @@ fn heard_again(
     seen: &Seen,
     actor: &str,
 ) -> Result<News, StoreError> {
+    if kept.merchant_uid != seen.merchant_uid {
+        return Ok(Err(Contradiction::AnotherOrder {
+            known: kept.merchant_uid,
+            seen: seen.merchant_uid.clone(),
+        }));
+    }
     let found = find_new(&cancellations::booked(tx.conn(), kept.row)?, &seen.cancels);
     let wish = kept.payment.wish().cloned();
     let wish_done = found

@@ -236,8 +236,11 @@ pub async fn discard(
             let Some(row) = jobs::get(tx.conn(), id)? else {
                 return Err(DeadLetterError::NotFound(id));
             };
-            if row.state != JobState::Dead.as_str() {
-                return Ok(Discarded::WasDone); // the reading settled it
+            match JobState::parse(&row.state) {
+                Some(JobState::Dead) => {}
+                // Somebody replayed it while PortOne was asked.
+                Some(JobState::Ready | JobState::Running) => return Err(DeadLetterError::Live),
+                _ => return Ok(Discarded::WasDone), // the reading settled it
             }
             if let Some(Job::RetryCancel { cancellation }) = job {
                 let given_up = of(tx, &cancellation)?.and_then(|kept| {

@@ -86,7 +86,15 @@ pub struct Page {
     pub payments: Vec<Seen>,
     pub more: bool,
     /// Entries that could not be read, with the reason: told, never dropped in silence.
-    pub unreadable: Vec<String>,
+    pub unreadable: Vec<Unreadable>,
+}
+
+/// An entry that could not be read.
+#[derive(Clone, Debug)]
+pub struct Unreadable {
+    /// Whose it is, if at least that can be read.
+    pub imp_uid: Option<ImpUid>,
+    pub why: String,
 }
 
 /// What went wrong with a call to PortOne.

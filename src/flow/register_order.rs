@@ -1,9 +1,9 @@
 //! Registers what is to be paid, and has PortOne refuse any other sum for it.
 
 use crate::{
-    domain::{ids::MerchantUid, job::Job, order::Order, payment::Hold, retry::Class},
-    flow::{Ctx, GatewayError},
-    store::{StoreError, Tx, events, jobs, orders, payments},
+    domain::{alert::Alert, ids::MerchantUid, job::Job, order::Order, payment::Hold, retry::Class},
+    flow::{Ctx, GatewayError, confirm_payment::held_because, raise_alert::raise},
+    store::{StoreError, Tx, alerts, events, jobs, orders, payments},
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -113,6 +113,22 @@ fn judge_again(tx: &mut Tx<'_>, order: &Order) -> Result<(), StoreError> {
         payments::owe_anew(tx, kept.row, &partners)?;
         if hold != kept.hold {
             payments::set_hold(tx, &kept, hold.as_ref())?;
+            match &hold {
+                None => {
+                    alerts::resolve(tx, &format!("held:{}", kept.imp_uid))?;
+                }
+                // An unpaid attempt at the wrong amount is nobody's money yet.
+                Some(_) if kept.payment.left().is_zero() => {}
+                Some(hold) => {
+                    let alert = Alert::PaymentHeld {
+                        imp_uid: kept.imp_uid.clone(),
+                        merchant_uid: kept.merchant_uid.to_string(),
+                        amount: charged,
+                        why: held_because(hold),
+                    };
+                    raise(tx, &alert, Some(kept.row))?;
+                }
+            }
             events::add(
                 tx,
                 &events::Happened {

@@ -3,9 +3,9 @@
 use serde_json::json;
 
 use crate::{
-    domain::ids::ImpUid,
+    domain::{ids::ImpUid, payment::Hold},
     flow::Ctx,
-    store::{StoreError, alerts, events, payments},
+    store::{StoreError, Tx, alerts, events, orders, payments},
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -26,14 +26,14 @@ pub enum ReleaseError {
 
 /// Lifts what holds a payment, with a note that stays in its timeline.
 ///
-/// A payment that differs from its registered order stays held: the books would not tie.
+/// A payment that differs from its registered order stays held: the books would not tie. So one
+/// that was held for its channel may come out held for another reason.
 pub async fn release_hold(
     ctx: &Ctx,
     imp_uid: ImpUid,
     note: String,
     by: &'static str,
 ) -> Result<(), ReleaseError> {
-    use crate::domain::payment::Hold;
     let note = note.trim().to_owned();
     if note.is_empty() || note.chars().count() > 500 {
         return Err(ReleaseError::Note);
@@ -42,14 +42,15 @@ pub async fn release_hold(
         .write(move |tx| {
             let kept = payments::get(tx.conn(), &imp_uid)?
                 .ok_or_else(|| ReleaseError::NotFound(imp_uid.clone()))?;
-            match &kept.hold {
-                None => return Err(ReleaseError::NotHeld(imp_uid)),
-                Some(Hold::AmountDiffers { .. } | Hold::AlreadyPaid { .. }) => {
-                    return Err(ReleaseError::Order);
-                }
-                Some(Hold::UnknownOrder | Hold::TestPayment | Hold::LivePayment) => {}
+            let Some(was) = &kept.hold else {
+                return Err(ReleaseError::NotHeld(imp_uid));
+            };
+            let left = against_order(tx, &kept)?;
+            let was_of_order = matches!(was, Hold::AmountDiffers { .. } | Hold::AlreadyPaid { .. });
+            if was_of_order && left.is_some() {
+                return Err(ReleaseError::Order);
             }
-            payments::set_hold(tx, &kept, None)?;
+            payments::set_hold(tx, &kept, left.as_ref())?;
             alerts::resolve(tx, &format!("held:{imp_uid}"))?;
             events::add(
                 tx,
@@ -59,10 +60,24 @@ pub async fn release_hold(
                     actor: by,
                     from: None,
                     to: None,
-                    detail: json!({ "note": note, "was": kept.hold }),
+                    detail: json!({ "note": note, "was": kept.hold, "hold": left }),
                 },
             )?;
             Ok(())
         })
         .await
+}
+
+/// What does not fit between a payment and its registered order now: the payment that paid the
+/// order before may have been given back since.
+fn against_order(tx: &Tx<'_>, kept: &payments::Kept) -> Result<Option<Hold>, StoreError> {
+    let Some(ordered) = orders::amount(tx.conn(), &kept.merchant_uid)? else {
+        return Ok(None);
+    };
+    let charged = kept.payment.amount();
+    if ordered != charged {
+        return Ok(Some(Hold::AmountDiffers { ordered, charged }));
+    }
+    let by = payments::that_paid(tx.conn(), &kept.merchant_uid, &kept.imp_uid)?;
+    Ok(by.map(|by| Hold::AlreadyPaid { by }))
 }

@@ -8,6 +8,9 @@ use crate::{
     store::{StoreError, jobs, schedules},
 };
 
+/// A last slot further ahead than this was claimed under a clock that was wrong.
+const AHEAD: std::time::Duration = std::time::Duration::from_secs(5 * 60);
+
 /// What becomes of slots that passed while the process was down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Missed {
@@ -77,6 +80,14 @@ pub async fn run_schedules(ctx: &Ctx) -> Result<usize, StoreError> {
             published += publish(ctx, &schedule, now, schedule.missed == Missed::Latest).await?;
             continue;
         };
+        if last > now + AHEAD {
+            let name = schedule.name;
+            tracing::warn!(schedule = name, %last, %now, "the clock was set back; the schedule follows it");
+            ctx.store
+                .write(move |tx| schedules::set_back(tx, name, now))
+                .await?;
+            continue;
+        }
         let due = match slots(&schedule.cron, last, now, 1) {
             Ok(due) => due,
             Err(why) => {

@@ -17,7 +17,7 @@ use crate::{
         seen::{Seen, SeenStatus},
     },
     flow::{
-        Ctx, Policy, Window, WindowStatus,
+        Ctx, Policy, Unreadable, Window, WindowStatus,
         confirm_payment::{Booked, ConfirmError, book},
         raise_alert::raise,
     },
@@ -33,15 +33,15 @@ const BATCH: usize = 100;
 /// More pages than this of one window mean that something is wrong with the answers.
 const MOST_PAGES: u32 = 10_000;
 
-/// One sweep up to `until`.
-pub async fn sweep(ctx: &Ctx, held: &Delivery, until: Timestamp) -> Result<(), ConfirmError> {
+/// One sweep up to now. The slot that it runs for lies before, unless the clock was set back.
+pub async fn sweep(ctx: &Ctx, held: &Delivery, slot: Timestamp) -> Result<(), ConfirmError> {
     let last = ctx.store.read(schedules::swept_until)?;
+    let until = ctx.store.now() - SETTLING;
     let from = match last {
-        Some(last) => last - ctx.policy.sweep_overlap,
-        None => until - ctx.policy.sweep_first,
+        Some(last) => last.min(until) - ctx.policy.sweep_overlap,
+        None => slot.min(until) - ctx.policy.sweep_first,
     };
-    let until = until.max(ctx.store.now()) - SETTLING;
-    let mut start = from.min(until);
+    let mut start = from;
     let (mut read, mut booked) = (0, 0);
     while start < until {
         let end = until.min(start + LONGEST_WINDOW);
@@ -91,18 +91,14 @@ async fn sweep_window(
                 page,
             })
             .await?;
-        for why in &got.unreadable {
-            tracing::error!(%why, "PortOne listed a payment that cannot be read");
-        }
+        tell_unreadable(ctx, got.unreadable).await?;
         read += got.payments.len() as i64;
         let news = unknown(ctx, got.payments)?;
         for batch in news.chunks(BATCH) {
-            let batch = batch.to_vec();
-            let policy = ctx.policy.clone();
-            booked += ctx
-                .store
-                .write(move |tx| book_all(tx, &policy, &batch))
-                .await?;
+            booked += match book_batch(ctx, batch.to_vec()).await {
+                Err(error) if !error.is_transient() => one_by_one(ctx, batch).await?,
+                other => other?,
+            };
         }
         if !got.more {
             break;
@@ -137,6 +133,45 @@ fn unknown(ctx: &Ctx, seen: Vec<Seen>) -> Result<Vec<Seen>, StoreError> {
         }
         Ok(news)
     })
+}
+
+async fn book_batch(ctx: &Ctx, batch: Vec<Seen>) -> Result<i64, StoreError> {
+    let policy = ctx.policy.clone();
+    ctx.store
+        .write(move |tx| book_all(tx, &policy, &batch))
+        .await
+}
+
+/// One payment that the books cannot take must not keep all others out, sweep after sweep: it is
+/// told to a person, and the rest goes on.
+async fn one_by_one(ctx: &Ctx, batch: &[Seen]) -> Result<i64, StoreError> {
+    let mut booked = 0;
+    for seen in batch {
+        match book_batch(ctx, vec![seen.clone()]).await {
+            Err(error) if !error.is_transient() => {
+                let alert = Alert::Contradiction {
+                    imp_uid: seen.imp_uid.clone(),
+                    why: error.to_string(),
+                };
+                tracing::error!(%error, imp_uid = %seen.imp_uid, "a payment cannot be booked");
+                ctx.store.write(move |tx| raise(tx, &alert, None)).await?;
+            }
+            other => booked += other?,
+        }
+    }
+    Ok(booked)
+}
+
+/// What PortOne listed and nobody can read waits for a person, too.
+async fn tell_unreadable(ctx: &Ctx, unreadable: Vec<Unreadable>) -> Result<(), StoreError> {
+    for Unreadable { imp_uid, why } in unreadable {
+        tracing::error!(%why, "PortOne listed a payment that cannot be read");
+        if let Some(imp_uid) = imp_uid {
+            let alert = Alert::Contradiction { imp_uid, why };
+            ctx.store.write(move |tx| raise(tx, &alert, None)).await?;
+        }
+    }
+    Ok(())
 }
 
 fn book_all(tx: &mut Tx<'_>, policy: &Policy, batch: &[Seen]) -> Result<i64, StoreError> {

@@ -140,13 +140,14 @@ pub fn of_payment(conn: &Connection, payment: i64) -> Result<Vec<CancellationRow
 
 /// What matching with PortOne's books needs.
 pub fn booked(conn: &Connection, payment: i64) -> Result<Vec<Booked>, StoreError> {
-    let mut query =
-        conn.prepare_cached("select id, gateway_key from cancellation where payment_id = ?1")?;
+    let mut query = conn
+        .prepare_cached("select id, gateway_key, amount from cancellation where payment_id = ?1")?;
     query
         .query_and_then([payment], |row| {
             Ok(Booked {
                 id: CancellationId::new(row.get::<_, String>(0)?).map_err(unreadable)?,
                 key: row.get(1)?,
+                amount: Won::new(row.get(2)?),
             })
         })?
         .collect()
@@ -157,11 +158,17 @@ pub fn done(tx: &Tx<'_>, id: &CancellationId, entry: &SeenCancel) -> Result<(), 
     tx.conn()
         .prepare_cached(
             "update cancellation
-                set state = 'DONE', gateway_key = ?2, amount = ?3, receipt_url = ?4, finished_at = ?5,
-                    refund = null, error = null
+                set state = 'DONE', gateway_key = ?2, amount = ?3, checksum = max(checksum, ?3),
+                    receipt_url = ?4, finished_at = ?5, refund = null, error = null
               where id = ?1",
         )?
-        .execute((id.as_str(), &entry.key, entry.amount.get(), &entry.receipt_url, tx.now_ms()))?;
+        .execute((
+            id.as_str(),
+            &entry.key,
+            entry.amount.get(),
+            &entry.receipt_url,
+            tx.now_ms(),
+        ))?;
     Ok(())
 }
 

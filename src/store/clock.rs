@@ -23,6 +23,12 @@ impl Clock {
         Timestamp::from_millisecond(now.as_millisecond().saturating_add(ahead)).unwrap_or(now)
     }
 
+    /// Sets the clock back, as somebody does who finds it fast.
+    pub fn set_back(&self, by: Duration) {
+        let ms = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
+        self.ahead_ms.fetch_sub(ms, Ordering::Relaxed);
+    }
+
     /// Moves the clock on.
     pub fn advance(&self, by: Duration) {
         let ms = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);

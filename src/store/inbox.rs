@@ -115,10 +115,10 @@ pub fn keep(tx: &Tx<'_>, new: &NewMessage) -> Result<i64, StoreError> {
     Ok(tx.conn().last_insert_rowid())
 }
 
-/// Only a message without a verdict gets one: the first word stands.
+/// The first word stands; but a message that was given up gets one when its dead letter is replayed.
 const JUDGE: &str = "
     update inbox set verdict = :verdict, detail = :detail, verdict_at = :now
-     where id = :id and verdict is null";
+     where id = :id and (verdict is null or verdict = 'GIVEN_UP')";
 
 pub fn judge(tx: &Tx<'_>, id: i64, verdict: Verdict, detail: &str) -> Result<(), StoreError> {
     tx.conn().prepare_cached(JUDGE)?.execute(named_params! {
@@ -203,16 +203,21 @@ pub fn newest(
         .collect()
 }
 
-/// Removes judged messages older than `before`, at most `limit` of them.
+/// Removes judged messages older than `before`, at most `limit` of them. A message whose dead letter
+/// waits for a person stays: without it there would be nothing to replay.
 pub fn prune(tx: &Tx<'_>, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
     let removed = tx
         .conn()
         .prepare_cached(
             "delete from inbox where id in (
-                 select id from inbox where id <= coalesce(
-                     (select max(id) from (select id, received_at from inbox order by id limit ?2)
-                       where received_at < ?1), 0)
-                   and verdict is not null order by id limit ?2)",
+                 select id from inbox i
+                  where id < coalesce(
+                      (select id from inbox where received_at >= ?1 order by id limit 1), 9223372036854775807)
+                    and verdict is not null
+                    and (verdict <> 'GIVEN_UP' or not exists (
+                        select 1 from job where state = 'dead' and kind = 'confirm_payment'
+                           and payload ->> '$.inbox_id' = i.id))
+                  order by id limit ?2)",
         )?
         .execute((before.as_millisecond(), limit as i64))?;
     Ok(removed)

@@ -193,7 +193,7 @@ const SETTLE: &str = "
        set state = :state, attempt = :attempt, run_at = coalesce(:run_at, run_at), lease_by = null,
            lease_until = null, finished_at = :finished_at, last_error = coalesce(:error, last_error)
      where id = :id and state = 'running' and attempt = :held and generation = :generation
-       and lease_by = :boot";
+       and lease_by = :boot and started_at = :started_at";
 
 /// Ends a run, in the transaction of its effect.
 pub fn settle(tx: &mut Tx<'_>, held: &Delivery, outcome: &Outcome) -> Result<(), SettleError> {
@@ -226,6 +226,8 @@ pub fn settle(tx: &mut Tx<'_>, held: &Delivery, outcome: &Outcome) -> Result<(),
         ":held": held.attempt,
         ":generation": held.generation,
         ":boot": held.boot,
+        // An orphan's attempt may be counted anew, under the same boot.
+        ":started_at": held.started_at.as_millisecond(),
     })?;
     if changed == 0 {
         return Err(SettleError::Stale(held.id));
@@ -253,8 +255,28 @@ const RECORD: &str = "
     insert into job_attempt (job_id, generation, attempt, started_at, finished_at, outcome, error, boot)
     values (:job, :generation, :attempt, :started_at, :now, :outcome, :error, :boot)";
 
-/// Keeps what a run that did not simply succeed had to say.
+const SAME_AGAIN: &str = "
+    update job_attempt set finished_at = :now
+     where id = (select max(id) from job_attempt where job_id = :job)
+       and generation = :generation and outcome = 'snooze' and error = :error";
+
+/// Keeps what a run that did not simply succeed had to say. A job that snoozes for one reason over
+/// and over, for days if it must, keeps one row of it.
 fn record(tx: &Tx<'_>, held: &Delivery, outcome: &str, error: &str) -> Result<(), StoreError> {
+    if outcome == "snooze" {
+        let same = tx
+            .conn()
+            .prepare_cached(SAME_AGAIN)?
+            .execute(named_params! {
+                ":job": held.id,
+                ":generation": held.generation,
+                ":now": tx.now_ms(),
+                ":error": error,
+            })?;
+        if same > 0 {
+            return Ok(());
+        }
+    }
     tx.conn().prepare_cached(RECORD)?.execute(named_params! {
         ":job": held.id,
         ":generation": held.generation,
@@ -268,15 +290,20 @@ fn record(tx: &Tx<'_>, held: &Delivery, outcome: &str, error: &str) -> Result<()
     Ok(())
 }
 
+/// The index holds live jobs by key; the planner wants to read that the wanted ones are live.
+pub const FINISH_LIVE: &str = "
+    update job set state = 'cancelled', lease_by = null, lease_until = null, finished_at = ?2, note = ?3
+     where unique_key = ?1 and state in ('ready', 'running') and state = 'ready'";
+
+/// Dead letters have an index of their own, and are few.
+pub const DEAD_WITH_KEY: &str =
+    "select id from job where unique_key = ?1 and state = 'dead' order by id desc";
+
 /// Ends a held job that its holder has no use for any more: the books are settled without it.
 pub fn finish_live(tx: &Tx<'_>, unique_key: &str, why: &str) -> Result<bool, StoreError> {
     let changed = tx
         .conn()
-        .prepare_cached(
-            "update job set state = 'cancelled', lease_by = null, lease_until = null,
-                            finished_at = ?2, note = ?3
-              where unique_key = ?1 and state = 'ready'",
-        )?
+        .prepare_cached(FINISH_LIVE)?
         .execute((unique_key, tx.now_ms(), why))?;
     Ok(changed > 0)
 }
@@ -298,7 +325,8 @@ pub fn orphans(tx: &Tx<'_>, boot: &str, all: bool) -> Result<Vec<(Delivery, u32)
         .collect()
 }
 
-/// Puts an orphan back at once. The attempt stays charged: nobody knows how far it came.
+/// Puts an orphan back at once. The attempt stays charged, for nobody knows how far it came; but a
+/// last one is left, so that it ends as a run and not as a crash.
 pub fn put_back(tx: &mut Tx<'_>, orphan: &Delivery, why: &str) -> Result<(), StoreError> {
     tx.conn()
         .prepare_cached(
@@ -408,23 +436,20 @@ pub fn get(conn: &Connection, id: i64) -> Result<Option<JobRow>, StoreError> {
     found.transpose()
 }
 
-/// The live or dead job with this key, the newest.
+/// The live or dead job with this key, the newest. Jobs in other states are not looked for: no index
+/// holds their keys.
 pub fn with_key(conn: &Connection, key: &str, state: JobState) -> Result<Option<i64>, StoreError> {
-    let id = match state {
-        JobState::Ready | JobState::Running => conn
-            .prepare_cached(
-                "select id from job where unique_key = ?1 and state in ('ready', 'running')",
-            )?
-            .query_row([key], |row| row.get(0))
-            .optional()?,
-        _ => conn
-            .prepare_cached(
-                "select id from job where unique_key = ?1 and state = ?2 order by id desc",
-            )?
-            .query_row((key, state.as_str()), |row| row.get(0))
-            .optional()?,
+    let sql = match state {
+        JobState::Ready | JobState::Running => {
+            "select id from job where unique_key = ?1 and state in ('ready', 'running')"
+        }
+        JobState::Dead => DEAD_WITH_KEY,
+        JobState::Done | JobState::Cancelled => return Ok(None),
     };
-    Ok(id)
+    Ok(conn
+        .prepare_cached(sql)?
+        .query_row([key], |row| row.get(0))
+        .optional()?)
 }
 
 /// Dead letters, newest first, below `before`.

@@ -43,11 +43,21 @@ pub fn advance(tx: &Tx<'_>, name: &str, slot: Timestamp) -> Result<(), StoreErro
     Ok(())
 }
 
-/// Up to which instant PortOne has been swept.
+/// Sets a schedule back: the clock that moved it on was wrong.
+pub fn set_back(tx: &Tx<'_>, name: &str, to: Timestamp) -> Result<(), StoreError> {
+    tx.conn()
+        .prepare_cached("update schedule set last_slot = ?2 where name = ?1 and last_slot > ?2")?
+        .execute((name, to.as_millisecond()))?;
+    Ok(())
+}
+
+/// Up to which instant the newest sweep went. Not the latest of all sweeps: one that ran under a
+/// clock that was ahead would hide all that comes until then.
 pub fn swept_until(conn: &Connection) -> Result<Option<Timestamp>, StoreError> {
     let ms: Option<i64> = conn
-        .prepare_cached("select max(until_at) from sweep")?
-        .query_row([], |row| row.get(0))?;
+        .prepare_cached("select until_at from sweep order by id desc limit 1")?
+        .query_row([], |row| row.get(0))
+        .optional()?;
     instant_maybe(ms)
 }
 

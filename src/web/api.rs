@@ -392,7 +392,9 @@ pub async fn cancel_all(
     Path(imp_uid): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    if method == Method::GET && foreign_or_prefetched(&headers) {
+    if method == Method::GET
+        && (foreign_or_prefetched(&headers) || (admin.by == "page" && !from_our_pages(&headers)))
+    {
         return Err(Problem::cross_site().lang(lang));
     }
     let imp_uid = ImpUid::new(imp_uid).lang(lang)?;
@@ -426,6 +428,14 @@ pub async fn cancel_all(
         }
         Err(error) => Err(Problem::from(error).lang(lang)),
     }
+}
+
+/// A browser sends its session along with a link in a mail, too: of a GET that changes something it
+/// must say that it comes from our own pages. One that says nothing is not trusted.
+fn from_our_pages(headers: &HeaderMap) -> bool {
+    headers
+        .get("sec-fetch-site")
+        .is_some_and(|site| site == "same-origin")
 }
 
 /// A browser that follows a link of another site, or looks ahead, must not cancel anything.

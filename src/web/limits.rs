@@ -14,7 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Addresses that asked for too many unknown ids are kept out for this long.
 const PENALTY: Duration = Duration::from_secs(60);
-/// Addresses remembered at most; beyond it the oldest penalties are forgiven.
+/// Penalties remembered at most; beyond it all of them are forgiven.
 const REMEMBERED: usize = 50_000;
 
 pub struct Limits {
@@ -55,6 +55,8 @@ impl Limits {
 
     /// Whose request it is: the peer, or whom a trusted proxy names as the last before itself.
     pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+        // A socket for both families names an IPv4 peer `::ffff:1.2.3.4`.
+        let peer = peer.to_canonical();
         if !self.trusted_proxies.contains(&peer) {
             return peer;
         }
@@ -64,6 +66,7 @@ impl Limits {
             .filter_map(|value| value.to_str().ok())
             .flat_map(|line| line.split(','))
             .filter_map(|part| part.trim().parse::<IpAddr>().ok())
+            .map(|address| address.to_canonical())
             .rfind(|address| !self.trusted_proxies.contains(address))
             .unwrap_or(peer)
     }
@@ -156,6 +159,12 @@ mod tests {
             limits.client(ip("10.0.0.1"), &HeaderMap::new()),
             ip("10.0.0.1")
         );
+        // As a socket for both families names them.
+        assert_eq!(
+            limits.client(ip("::ffff:10.0.0.1"), &headers),
+            ip("2.2.2.2")
+        );
+        assert_eq!(limits.client(ip("::ffff:9.9.9.9"), &headers), ip("9.9.9.9"));
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod intake;
 mod killing;
 mod listing;
 mod queue;
+mod review;
 mod storage;
 mod support;
 mod sweeping;

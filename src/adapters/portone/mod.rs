@@ -31,7 +31,7 @@ use crate::{
         retry::Class,
         seen::Seen,
     },
-    flow::{Gateway, GatewayError, Page, Window, WindowStatus},
+    flow::{Gateway, GatewayError, Page, Unreadable, Window, WindowStatus},
 };
 
 /// PortOne's answer about one payment is a few kilobytes; more is not read.
@@ -277,12 +277,14 @@ impl Portone {
             ..Page::default()
         };
         for entry in list.list {
-            match serde_json::from_value::<wire::Payment>(entry) {
-                Ok(payment) => match payment.into_seen() {
-                    Ok(seen) => page.payments.push(seen),
-                    Err(why) => page.unreadable.push(why),
-                },
-                Err(why) => page.unreadable.push(why.to_string()),
+            let imp_uid = entry.get("imp_uid").and_then(Value::as_str);
+            let imp_uid = imp_uid.and_then(|id| ImpUid::new(id).ok());
+            let read = serde_json::from_value::<wire::Payment>(entry)
+                .map_err(|why| why.to_string())
+                .and_then(wire::Payment::into_seen);
+            match read {
+                Ok(seen) => page.payments.push(seen),
+                Err(why) => page.unreadable.push(Unreadable { imp_uid, why }),
             }
         }
         Ok(page)

@@ -170,8 +170,13 @@ impl Payment {
                 .amount
                 .and_then(whole)
                 .or((currency != "KRW").then_some(0))
+                .filter(|amount| *amount >= 0)
                 .ok_or("an entry of the cancel history has no whole amount")?;
-            let key = entry
+            // An account that closed unpaid: nothing went back.
+            if amount == 0 {
+                continue;
+            }
+            let mut key = entry
                 .cancellation_id
                 .filter(|id| !id.is_empty())
                 .or(entry
@@ -179,6 +184,9 @@ impl Payment {
                     .filter(|id| !id.is_empty())
                     .map(|tid| format!("{tid}#{place}")))
                 .unwrap_or_else(|| format!("#{place}"));
+            if cancels.iter().any(|other| other.key == key) {
+                key = format!("{key}#{place}");
+            }
             cancels.push(SeenCancel {
                 key,
                 amount: Won::new(amount),
@@ -187,7 +195,9 @@ impl Payment {
                 receipt_url: text(entry.receipt_url),
             });
         }
-        let listed: i64 = cancels.iter().map(|entry| entry.amount.get()).sum();
+        let listed = Won::sum(cancels.iter().map(|entry| entry.amount))
+            .map_err(|why| why.to_string())?
+            .get();
         let total = self.cancel_amount.and_then(whole).unwrap_or(listed);
         if currency == "KRW" && total > listed {
             // Money went back that the history does not list: it is booked as one more entry.
