@@ -94,6 +94,7 @@ create table cancellation (
     state           text not null,
     amount          integer not null,   -- asked for; given back, once done
     checksum        integer not null,   -- what could be cancelled before it
+    tax_free        integer,            -- part of the amount without VAT; null leaves it to PortOne
     reason          text not null,
     refund          text,               -- refund account as JSON; cleared when the fate is final
     requested_by    text not null,      -- api, page, cli, elsewhere
@@ -108,6 +109,7 @@ create table cancellation (
     constraint cancellation_state_known check (state in
         ('REQUESTED', 'DONE', 'DEAD', 'DISCARDED', 'SUPERSEDED')),
     constraint cancellation_amount_positive check (amount > 0),
+    constraint cancellation_tax_free_within_amount check (tax_free is null or tax_free >= 0),
     constraint cancellation_amount_within_balance check (amount <= checksum or requested_by = 'elsewhere'),
     constraint cancellation_done_iff_in_portones_books check ((state = 'DONE') = (gateway_key is not null)),
     constraint cancellation_finished_iff_final check ((finished_at is null) = (state in ('REQUESTED', 'DEAD'))),

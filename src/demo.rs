@@ -345,6 +345,7 @@ async fn cancel(
         .map_err(|error| DemoError::Seed(error.to_string()))?;
     let asked = Asked {
         amount,
+        tax_free: None,
         reason: reason.into(),
         refund: None,
         idempotency_key: None,

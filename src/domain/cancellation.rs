@@ -1,7 +1,7 @@
 //! One wish to give back all or part of a payment, with its own id, reason and fate.
 //!
 //! A cancellation is *done* when PortOne's books hold an entry for it, and by nothing else. The
-//! entry is known by the mark that we put into the reason: our id in square brackets.
+//! entry is known by the mark that we put before the reason: our id in square brackets.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -51,29 +51,27 @@ impl Fate {
 /// The longest reason we send: PortOne's older documents say 256 characters.
 pub const LONGEST_REASON: usize = 256;
 
-/// The reason as PortOne gets it: the person's words, then our mark.
+/// The reason as PortOne gets it: our mark, then the person's words.
 ///
-/// Words too long are cut so that the mark always arrives whole: it is what makes a cancel whose
-/// answer was lost recognisable later.
+/// The mark stands first, so that it arrives whole wherever a reason is cut short on its way: it is
+/// what makes a cancel whose answer was lost recognisable later.
 pub fn marked_reason(id: &CancellationId, reason: &str) -> String {
-    let mark = format!("[{id}]");
-    let room = LONGEST_REASON.saturating_sub(mark.chars().count() + 1);
-    let words: String = reason.trim().chars().take(room).collect();
-    if words.is_empty() {
-        mark
-    } else {
-        format!("{words} {mark}")
-    }
+    format!("[{id}] {}", reason.trim())
+        .trim_end()
+        .chars()
+        .take(LONGEST_REASON)
+        .collect()
 }
 
 /// Our id in a reason that came back from PortOne.
 pub fn mark_in(reason: &str) -> Option<CancellationId> {
-    let (_, tail) = reason.rsplit_once("[c")?;
-    let (ulid, _) = tail.split_once(']')?;
-    let is_ulid = ulid.len() == 26 && ulid.bytes().all(|b| b.is_ascii_alphanumeric());
-    is_ulid
-        .then(|| CancellationId::new(format!("c{ulid}")).ok())
-        .flatten()
+    reason.match_indices("[c").find_map(|(at, _)| {
+        let (ulid, _) = reason[at + 2..].split_once(']')?;
+        let is_ulid = ulid.len() == 26 && ulid.bytes().all(|b| b.is_ascii_alphanumeric());
+        is_ulid
+            .then(|| CancellationId::new(format!("c{ulid}")).ok())
+            .flatten()
+    })
 }
 
 /// A cancellation as our books hold it, as far as matching needs it.
@@ -230,9 +228,23 @@ pub struct CancelCall {
     pub amount: Won,
     /// What can still be cancelled before this call, by our books. PortOne refuses if it differs.
     pub checksum: Won,
+    /// Part of `amount` without VAT (면세), which some PGs must be told.
+    pub tax_free: Option<Won>,
     /// With our mark.
     pub reason: String,
     pub refund: Option<RefundAccount>,
+}
+
+/// The tax-free part of a cancel for which nobody named one, where the order leaves no choice: all
+/// of it if all of the order is tax-free, the order's part if all of the payment goes back at once.
+pub fn tax_free_part(order: Won, tax_free: Won, amount: Won) -> Option<Won> {
+    if !tax_free.is_positive() {
+        None
+    } else if tax_free == order {
+        Some(amount)
+    } else {
+        (amount == order).then_some(tax_free)
+    }
 }
 
 #[cfg(test)]
@@ -266,6 +278,25 @@ mod tests {
         }
         for not_ours in ["", "부분 반품", "[c123]", "c01ARZ3NDEKTSV4RRFFQ69G5FAA"] {
             assert_eq!(mark_in(not_ours), None, "{not_ours}");
+        }
+    }
+
+    #[test]
+    fn the_tax_free_part_is_told_where_the_order_leaves_no_choice() {
+        let won = Won::new;
+        for (order, tax_free, amount, part) in [
+            (10_000, 0, 10_000, None),
+            (10_000, 10_000, 10_000, Some(10_000)),
+            (10_000, 10_000, 3_000, Some(3_000)),
+            (10_000, 4_000, 10_000, Some(4_000)),
+            (10_000, 4_000, 3_000, None),
+        ] {
+            let told = tax_free_part(won(order), won(tax_free), won(amount));
+            assert_eq!(
+                told,
+                part.map(won),
+                "{amount} of {order}, {tax_free} tax-free"
+            );
         }
     }
 

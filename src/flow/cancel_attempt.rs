@@ -118,6 +118,7 @@ pub async fn attempt(
         imp_uid,
         amount: row.amount,
         checksum: row.checksum,
+        tax_free: row.tax_free,
         reason: marked_reason(&id, &row.reason),
         refund: row.refund.clone(),
     };

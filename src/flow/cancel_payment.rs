@@ -11,8 +11,8 @@ use tokio::sync::oneshot;
 
 use crate::{
     domain::{
-        cancellation::{RefundAccount, Step},
-        ids::ImpUid,
+        cancellation::{RefundAccount, Step, tax_free_part},
+        ids::{ImpUid, MerchantUid},
         job::{Delivery, Job},
         money::Won,
         payment::NotCancellable,
@@ -23,9 +23,9 @@ use crate::{
         confirm_payment::new_cancellation_id,
     },
     store::{
-        StoreError, admin,
+        StoreError, Tx, admin,
         cancellations::{self, CancellationRow},
-        events, jobs,
+        events, jobs, orders,
         payments::{self, PaymentRow},
     },
 };
@@ -35,6 +35,8 @@ use crate::{
 pub struct Asked {
     /// `None` for all that is left.
     pub amount: Option<Won>,
+    /// Part of the amount without VAT (면세). `None` where the order says it, or nobody needs to know.
+    pub tax_free: Option<Won>,
     pub reason: String,
     pub refund: Option<RefundAccount>,
     pub idempotency_key: Option<String>,
@@ -50,6 +52,8 @@ pub enum CancelError {
     NotCancellable(#[from] NotCancellable),
     #[error("a reason of 1 to {LONGEST_REASON} characters is needed")]
     Reason,
+    #[error("{tax_free} won cannot be the tax-free part of {amount} won: expected 0 to {amount}")]
+    TaxFree { tax_free: Won, amount: Won },
     #[error("the refund account's {0} must have 1 to 60 characters")]
     RefundAccount(&'static str),
     #[error("the Idempotency-Key must have 1 to 255 printable ASCII characters")]
@@ -175,6 +179,7 @@ async fn take_on(ctx: &Ctx, imp_uid: ImpUid, asked: Asked) -> Result<Taken, Canc
             let from = kept.payment.status();
             let (next, amount, checksum) =
                 kept.payment.clone().request_cancel(id.clone(), asked.amount)?;
+            let tax_free = tax_free(tx, &kept.merchant_uid, amount, asked.tax_free)?;
             cancellations::add(
                 tx,
                 &cancellations::New {
@@ -182,6 +187,7 @@ async fn take_on(ctx: &Ctx, imp_uid: ImpUid, asked: Asked) -> Result<Taken, Canc
                     payment: kept.row,
                     amount,
                     checksum,
+                    tax_free,
                     reason: asked.reason.trim(),
                     refund: asked.refund.as_ref(),
                     requested_by: asked.by,
@@ -219,8 +225,31 @@ async fn take_on(ctx: &Ctx, imp_uid: ImpUid, asked: Asked) -> Result<Taken, Canc
         .await
 }
 
+/// What was named, if it fits; else what the registered order says.
+fn tax_free(
+    tx: &Tx<'_>,
+    order: &MerchantUid,
+    amount: Won,
+    named: Option<Won>,
+) -> Result<Option<Won>, CancelError> {
+    match named {
+        Some(tax_free) if tax_free < Won::ZERO || tax_free > amount => {
+            Err(CancelError::TaxFree { tax_free, amount })
+        }
+        Some(tax_free) => Ok(Some(tax_free)),
+        None => Ok(orders::amounts(tx.conn(), order)?
+            .and_then(|(all, tax_free)| tax_free_part(all, tax_free, amount))),
+    }
+}
+
 fn request_hash(imp_uid: &ImpUid, asked: &Asked) -> String {
-    let what = json!([imp_uid, asked.amount, asked.reason.trim(), asked.refund]);
+    let what = json!([
+        imp_uid,
+        asked.amount,
+        asked.tax_free,
+        asked.reason.trim(),
+        asked.refund
+    ]);
     admin::hash(&what.to_string())
 }
 

@@ -26,6 +26,7 @@ pub struct New<'a> {
     pub payment: i64,
     pub amount: Won,
     pub checksum: Won,
+    pub tax_free: Option<Won>,
     pub reason: &'a str,
     pub refund: Option<&'a RefundAccount>,
     pub requested_by: &'a str,
@@ -34,9 +35,10 @@ pub struct New<'a> {
 }
 
 const ADD: &str = "
-    insert into cancellation (id, payment_id, state, amount, checksum, reason, refund, requested_by,
-                              idempotency_key, request_hash, requested_at)
-    values (:id, :payment, 'REQUESTED', :amount, :checksum, :reason, :refund, :by, :key, :hash, :now)";
+    insert into cancellation (id, payment_id, state, amount, checksum, tax_free, reason, refund,
+                              requested_by, idempotency_key, request_hash, requested_at)
+    values (:id, :payment, 'REQUESTED', :amount, :checksum, :tax_free, :reason, :refund, :by, :key,
+            :hash, :now)";
 
 pub fn add(tx: &Tx<'_>, new: &New<'_>) -> Result<(), StoreError> {
     let refund = new
@@ -49,6 +51,7 @@ pub fn add(tx: &Tx<'_>, new: &New<'_>) -> Result<(), StoreError> {
         ":payment": new.payment,
         ":amount": new.amount.get(),
         ":checksum": new.checksum.get(),
+        ":tax_free": new.tax_free.map(Won::get),
         ":reason": new.reason,
         ":refund": refund,
         ":by": new.requested_by,
@@ -66,6 +69,8 @@ pub struct CancellationRow {
     pub state: Fate,
     pub amount: Won,
     pub checksum: Won,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tax_free: Option<Won>,
     pub reason: String,
     #[serde(skip)]
     pub refund: Option<RefundAccount>,
@@ -85,7 +90,7 @@ pub struct CancellationRow {
 
 const COLUMNS: &str =
     "c.id, c.state, c.amount, c.checksum, c.reason, c.refund, c.requested_by, c.requested_at,
-                       c.finished_at, c.receipt_url, c.error, c.note, c.request_hash, p.imp_uid";
+                       c.finished_at, c.receipt_url, c.error, c.note, c.request_hash, p.imp_uid, c.tax_free";
 
 fn read(row: &Row<'_>) -> Result<CancellationRow, StoreError> {
     let state: String = row.get(1)?;
@@ -108,6 +113,7 @@ fn read(row: &Row<'_>) -> Result<CancellationRow, StoreError> {
         note: row.get(11)?,
         request_hash: row.get(12)?,
         imp_uid: row.get(13)?,
+        tax_free: row.get::<_, Option<i64>>(14)?.map(Won::new),
     })
 }
 

@@ -78,6 +78,16 @@ pub fn amount(conn: &Connection, id: &MerchantUid) -> Result<Option<Won>, StoreE
         .optional()?)
 }
 
+/// An order's amount and the tax-free part of it.
+pub fn amounts(conn: &Connection, id: &MerchantUid) -> Result<Option<(Won, Won)>, StoreError> {
+    Ok(conn
+        .prepare_cached("select amount, tax_free from merchant_order where merchant_uid = ?1")?
+        .query_row([id.as_str()], |row| {
+            Ok((Won::new(row.get(0)?), Won::new(row.get(1)?)))
+        })
+        .optional()?)
+}
+
 /// The partners to whom an order's lines are owed.
 pub fn partners_of(conn: &Connection, id: &MerchantUid) -> Result<Vec<String>, StoreError> {
     let mut query =

@@ -301,6 +301,8 @@ struct CancelBody {
     #[serde(default)]
     amount: Option<Won>,
     #[serde(default)]
+    tax_free: Option<Won>,
+    #[serde(default)]
     reason: String,
     #[serde(default, alias = "refund_account")]
     refund: Option<RefundAccount>,
@@ -340,6 +342,7 @@ pub async fn cancel(
     };
     let asked = Asked {
         amount: body.amount,
+        tax_free: body.tax_free,
         reason: body.reason,
         refund: body.refund,
         idempotency_key: key,
@@ -400,6 +403,7 @@ pub async fn cancel_all(
     let imp_uid = ImpUid::new(imp_uid).lang(lang)?;
     let asked = Asked {
         amount: None,
+        tax_free: None,
         reason: lang.t("전액 취소 요청", "full cancel").to_owned(),
         refund: None,
         idempotency_key: None,

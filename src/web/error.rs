@@ -274,6 +274,14 @@ impl From<CancelError> for Problem {
                 "취소 사유를 1~200자로 적어 주세요.",
                 en,
             ),
+            CancelError::TaxFree { tax_free, amount } => Problem::new(
+                wrong,
+                "cancel-tax-free",
+                format!(
+                    "면세 금액 {tax_free}원은 취소 금액 {amount}원을 넘을 수 없습니다. 0~{amount}원 사이여야 합니다."
+                ),
+                en,
+            ),
             CancelError::RefundAccount(field) => Problem::new(
                 wrong,
                 "refund-account",

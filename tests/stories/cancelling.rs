@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jeongsan::sandbox::{Fault, Kind, Target};
+use jeongsan::sandbox::{Fault, Kind, NewPayment, Target};
 use serde_json::json;
 
 use crate::support::{TestApp, read};
@@ -504,4 +504,55 @@ async fn the_workers_do_it_by_themselves() {
     }
     assert!(app.slack().contains("수동 처리 필요"), "{}", app.slack());
     app.settled().await;
+}
+
+#[tokio::test]
+async fn the_tax_free_part_goes_along_where_the_order_says_it() {
+    let app = TestApp::start().await;
+    let paid = async |order: &str, tax_free: i64| {
+        let body = json!({ "merchant_uid": order, "tax_free": tax_free, "lines": [
+            { "partner": "farm", "name": "사과", "quantity": 1, "unit_price": 12_000 }] });
+        assert_eq!(app.post("/api/orders", &body).await.status(), 201);
+        let imp_uid = app.charge_as(NewPayment {
+            merchant_uid: order.into(),
+            amount: 12_000,
+            tax_free,
+            ..NewPayment::default()
+        });
+        assert_eq!(app.webhook(&imp_uid, order, "paid").await.status(), 200);
+        imp_uid
+    };
+    let cancel = async |imp_uid: &str, body: serde_json::Value| {
+        let path = format!("/api/payment/{imp_uid}/cancel");
+        let (code, answer) = read(app.post(&path, &body).await).await;
+        let requests = app.portone.requests();
+        let last = requests.iter().rfind(|seen| seen.what == "cancel");
+        let sent = last.and_then(|seen| seen.body.clone()).unwrap_or_default();
+        (code, answer, sent)
+    };
+    let all = paid("ord-1", 12_000).await;
+    let (code, answer, sent) = cancel(&all, json!({ "amount": 5_000, "reason": "x" })).await;
+    assert_eq!(code, 200, "{answer}");
+    assert!(
+        sent.contains("\"tax_free\":5000"),
+        "all of the order is tax-free: {sent}"
+    );
+
+    let mixed = paid("ord-2", 4_000).await;
+    let named = json!({ "amount": 1_000, "tax_free": 400, "reason": "x" });
+    let (code, answer, sent) = cancel(&mixed, named).await;
+    assert_eq!(code, 200, "{answer}");
+    assert!(sent.contains("\"tax_free\":400"), "{sent}");
+    let too_much = json!({ "amount": 1_000, "tax_free": 1_001, "reason": "x" });
+    let (code, problem, _) = cancel(&mixed, too_much).await;
+    let kind = problem["type"].as_str().unwrap();
+    assert_eq!((code, kind), (422, "urn:jeongsan:problem:cancel-tax-free"));
+
+    let (_, _, sent) = cancel(&paid("ord-3", 4_000).await, json!({ "reason": "x" })).await;
+    assert!(
+        sent.contains("\"tax_free\":4000"),
+        "all of the payment goes back: {sent}"
+    );
+    let (_, _, sent) = cancel(&paid("ord-4", 0).await, json!({ "reason": "x" })).await;
+    assert!(!sent.contains("tax_free"), "{sent}");
 }

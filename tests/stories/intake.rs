@@ -402,24 +402,10 @@ async fn an_expired_token_is_renewed_once_and_wrong_keys_stop_the_calls() {
     let other = app.charge("ord-2", 1_000);
     let (code, body) = read(app.webhook(&other, "ord-2", "paid").await).await;
     assert_eq!(code, 202, "{body}");
-    assert_eq!(
-        app.http
-            .get(app.url("/readyz"))
-            .send()
-            .await
-            .unwrap()
-            .status(),
-        503
-    );
     let ready = read(app.http.get(app.url("/readyz")).send().await.unwrap()).await;
-    assert!(
-        ready.1["checks"]["gateway"]
-            .as_str()
-            .unwrap()
-            .contains("credentials"),
-        "{}",
-        ready.1
-    );
+    let why = ready.1["gateway"].as_str().unwrap();
+    assert!(why.contains("credentials"), "{}", ready.1);
+    assert_eq!(ready.0, 200, "messages are kept all the same");
     let ctx = &app.app().web.ctx;
     tokio::time::sleep(Duration::from_millis(50)).await;
     jeongsan::jobs::drain(ctx).await.unwrap();

@@ -8,7 +8,7 @@ mod intake;
 mod killing;
 mod listing;
 mod queue;
-mod review;
+mod rare;
 mod storage;
 mod support;
 mod sweeping;

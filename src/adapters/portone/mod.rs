@@ -344,6 +344,9 @@ impl Portone {
             "checksum": call.checksum,
             "reason": call.reason,
         });
+        if let (Some(tax_free), Some(fields)) = (call.tax_free, body.as_object_mut()) {
+            fields.insert("tax_free".into(), json!(tax_free));
+        }
         if let (Some(refund), Some(fields)) = (&call.refund, body.as_object_mut()) {
             fields.insert("refund_holder".into(), json!(refund.holder));
             fields.insert("refund_bank".into(), json!(refund.bank));

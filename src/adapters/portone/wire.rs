@@ -191,7 +191,7 @@ impl Payment {
                 key,
                 amount: Won::new(amount),
                 at: time(entry.cancelled_at),
-                reason: text(entry.reason.map(keep_mark)),
+                reason: text(entry.reason),
                 receipt_url: text(entry.receipt_url),
             });
         }
@@ -205,7 +205,7 @@ impl Payment {
                 key: format!("unlisted-{total}"),
                 amount: Won::new(total - listed),
                 at: time(self.cancelled_at),
-                reason: text(self.cancel_reason.map(keep_mark)),
+                reason: text(self.cancel_reason),
                 receipt_url: String::new(),
             });
         } else if currency == "KRW" && total < listed {
@@ -249,17 +249,6 @@ impl Payment {
                 virtual_account: text(Some(account)),
             },
         })
-    }
-}
-
-/// A reason may be longer than what is shown; our mark at its end must not be cut off.
-fn keep_mark(reason: String) -> String {
-    match crate::domain::cancellation::mark_in(&reason) {
-        Some(id) if reason.chars().count() > 150 => {
-            let words: String = reason.chars().take(150).collect();
-            format!("{words}… [{id}]")
-        }
-        _ => reason,
     }
 }
 

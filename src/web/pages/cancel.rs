@@ -372,6 +372,7 @@ async fn cancel(
     }
     let asked = Asked {
         amount: Some(wanted.amount),
+        tax_free: None,
         reason: wanted.reason,
         refund: wanted.refund,
         idempotency_key: Some(key),

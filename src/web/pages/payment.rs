@@ -463,6 +463,7 @@ mod tests {
             state,
             amount: Won::new(3_000),
             checksum: Won::new(12_000),
+            tax_free: None,
             reason: "<script>r</script>".into(),
             refund: None,
             requested_by: "page".into(),
