@@ -12,11 +12,11 @@ use crate::{
         cancellation::Fate,
         ids::{CancellationId, ImpUid},
         job::{Delivery, Job, JobState, Outcome},
-        payment::Status,
+        payment::{Contradiction, Status},
     },
     flow::{
         Ctx, GatewayError,
-        confirm_payment::{ConfirmError, refresh},
+        confirm_payment::{Booked, ConfirmError, refresh},
         raise_alert::raise,
     },
     store::{
@@ -134,6 +134,11 @@ pub enum DeadLetterError {
          discard it when PortOne answers, or replay it"
     )]
     Gateway(#[from] GatewayError),
+    #[error(
+        "what PortOne says of the payment does not fit the books ({0}), so nobody can tell whether \
+         the cancellation was carried out: clear that up with PortOne first"
+    )]
+    Contradiction(Contradiction),
     #[error("another job for the same thing is live already")]
     Live,
     #[error(transparent)]
@@ -229,7 +234,9 @@ pub async fn discard(
             .store
             .read(|conn| payments::of_cancellation(conn, cancellation))?
     {
-        refresh(ctx, &imp_uid, by).await?;
+        if let Some(Booked::Contradiction(why)) = refresh(ctx, &imp_uid, by).await? {
+            return Err(DeadLetterError::Contradiction(why));
+        }
     }
     ctx.store
         .write(move |tx| {

@@ -358,6 +358,12 @@ impl From<DeadLetterError> for Problem {
                 en,
             )
             .after(if error.class == Class::Halt { 60 } else { 10 }),
+            DeadLetterError::Contradiction(why) => Problem::new(
+                StatusCode::CONFLICT,
+                "contradiction",
+                format!("포트원의 응답이 장부와 맞지 않아({why}) 취소가 처리되었는지 알 수 없습니다. 먼저 포트원에 확인하세요."),
+                en,
+            ),
             DeadLetterError::Live => Problem::new(
                 StatusCode::CONFLICT,
                 "job-live",

@@ -542,3 +542,29 @@ async fn a_dead_letter_that_was_replayed_meanwhile_is_not_said_to_be_done() {
     app.drain().await;
     assert_eq!(app.status(&imp_uid).await, "CANCELED");
 }
+
+/// PortOne's reading contradicts the books: nobody can say that the cancel was not carried out.
+#[tokio::test]
+async fn a_dead_letter_is_not_given_up_on_a_reading_that_cannot_be() {
+    let app = TestApp::start().await;
+    let imp_uid = app.paid("ord-1", 10_000).await;
+    app.portone
+        .fault(Fault::new(Target::Cancel, Kind::refuse()).times(1));
+    assert_eq!(app.cancel(&imp_uid, None).await.status(), 409);
+    let [dead] = app.dead()[..] else {
+        panic!("{:?}", app.dead())
+    };
+    app.portone
+        .fault(Fault::new(Target::Get, Kind::WrongAmount { delta: -1_000 }).times(1));
+    let ctx = &app.app().web.ctx;
+    let refused = discard(ctx, dead, "계좌로 환불".into(), "page").await;
+    assert!(
+        matches!(refused, Err(DeadLetterError::Contradiction(_))),
+        "{refused:?}"
+    );
+    assert_eq!(app.dead(), [dead]);
+    discard(ctx, dead, "계좌로 환불".into(), "page")
+        .await
+        .unwrap();
+    app.drain().await;
+}
