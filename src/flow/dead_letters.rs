@@ -229,14 +229,16 @@ pub async fn discard(
         .filter(|row| row.state == JobState::Dead.as_str())
         .ok_or(DeadLetterError::NotFound(id))?
         .job();
-    if let Some(Job::RetryCancel { cancellation }) = &job
-        && let Some(imp_uid) = ctx
+    let payment = match &job {
+        Some(Job::RetryCancel { cancellation }) => ctx
             .store
-            .read(|conn| payments::of_cancellation(conn, cancellation))?
+            .read(|conn| payments::of_cancellation(conn, cancellation))?,
+        _ => None,
+    };
+    if let Some(imp_uid) = payment
+        && let Some(Booked::Contradiction(why)) = refresh(ctx, &imp_uid, by).await?
     {
-        if let Some(Booked::Contradiction(why)) = refresh(ctx, &imp_uid, by).await? {
-            return Err(DeadLetterError::Contradiction(why));
-        }
+        return Err(DeadLetterError::Contradiction(why));
     }
     ctx.store
         .write(move |tx| {
