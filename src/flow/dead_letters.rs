@@ -104,7 +104,12 @@ fn bury_cancel(
         &events::Happened {
             payment: kept.row,
             kind: "cancel_failed",
-            actor: "worker",
+            // The direct attempts hold the job before its first run.
+            actor: if held.attempt == 0 {
+                "cancel"
+            } else {
+                "worker"
+            },
             from: Some(from),
             to: Some(next.status()),
             detail: json!({ "cancellation": id, "error": error, "attempts": attempts, "job": held.id }),
