@@ -17,6 +17,12 @@ use super::wire;
 /// same token by five minutes, so nobody who still uses it is cut off.
 const MARGIN: Duration = Duration::from_secs(60);
 
+/// No PG is asked for a token, so PortOne answers at once or not at all.
+const SLOWEST: Duration = Duration::from_secs(10);
+
+/// Callers that waited behind a try that brought nothing do not each try again.
+const SHARED: Duration = Duration::from_secs(1);
+
 #[derive(Clone)]
 pub struct Token {
     pub value: Arc<SecretString>,
@@ -33,9 +39,18 @@ pub struct Tokens {
     imp_key: SecretString,
     imp_secret: SecretString,
     kept: RwLock<Option<Kept>>,
-    renewing: Mutex<u64>,
+    renewing: Mutex<Renewing>,
 }
 
+#[derive(Default)]
+struct Renewing {
+    /// Tokens so far.
+    number: u64,
+    /// The last try, if it brought none: who waited behind it shares its answer.
+    failed: Option<(Instant, TokenError)>,
+}
+
+#[derive(Clone)]
 pub enum TokenError {
     /// The key or the secret is wrong.
     Refused(String),
@@ -49,7 +64,7 @@ impl Tokens {
             imp_key,
             imp_secret,
             kept: RwLock::new(None),
-            renewing: Mutex::new(0),
+            renewing: Mutex::default(),
         }
     }
 
@@ -65,16 +80,48 @@ impl Tokens {
         if let Some(token) = self.usable().await {
             return Ok(token);
         }
-        let mut number = self.renewing.lock().await;
+        let mut renewing = self.renewing.lock().await;
         if let Some(token) = self.usable().await {
             return Ok(token);
         }
+        if let Some((at, error)) = &renewing.failed
+            && at.elapsed() < SHARED
+        {
+            return Err(error.clone());
+        }
+        let (value, until) = match self.ask(http, url).await {
+            Ok(given) => given,
+            Err(error) => {
+                renewing.failed = Some((Instant::now(), error.clone()));
+                return Err(error);
+            }
+        };
+        renewing.failed = None;
+        renewing.number += 1;
+        let token = Token {
+            value: Arc::new(value),
+            number: renewing.number,
+        };
+        *self.kept.write().await = Some(Kept {
+            token: token.clone(),
+            until,
+        });
+        Ok(token)
+    }
+
+    /// Asks PortOne for a token, and until when it may be used.
+    async fn ask(
+        &self,
+        http: &reqwest::Client,
+        url: &Url,
+    ) -> Result<(SecretString, Instant), TokenError> {
         let body = json!({
             "imp_key": self.imp_key.expose_secret(),
             "imp_secret": self.imp_secret.expose_secret(),
         });
         let answer = http
             .post(url.clone())
+            .timeout(SLOWEST)
             .json(&body)
             .send()
             .await
@@ -84,10 +131,8 @@ impl Tokens {
             .await
             .map_err(TokenError::Unreachable)?;
         if status == StatusCode::UNAUTHORIZED || status == StatusCode::FORBIDDEN {
-            return Err(TokenError::Refused(format!(
-                "no token (HTTP {})",
-                status.as_u16()
-            )));
+            let why = format!("no token (HTTP {})", status.as_u16());
+            return Err(TokenError::Refused(why));
         }
         let envelope: wire::Envelope<wire::Token> = serde_json::from_slice(&bytes)
             .map_err(|_| TokenError::Unreachable(format!("HTTP {}", status.as_u16())))?;
@@ -103,17 +148,8 @@ impl Tokens {
         };
         let lives = given.expired_at.unwrap_or(0.0) - given.now.unwrap_or(0.0);
         let lives = Duration::from_secs_f64(lives.clamp(0.0, 86_400.0));
-        *number += 1;
-        let token = Token {
-            value: Arc::new(given.access_token.into()),
-            number: *number,
-        };
         let until = Instant::now() + lives.saturating_sub(MARGIN);
-        *self.kept.write().await = Some(Kept {
-            token: token.clone(),
-            until,
-        });
-        Ok(token)
+        Ok((given.access_token.into(), until))
     }
 
     /// PortOne no longer takes this token. Another call may have renewed it already.
