@@ -30,7 +30,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     thread::JoinHandle,
     time::{Duration, Instant},
@@ -307,7 +307,6 @@ impl Store {
         let (news, _) = broadcast::channel(1_024);
         let (jobs_ready, _) = watch::channel(0);
         let closing = Arc::new(AtomicBool::new(false));
-        let wal = Arc::new(AtomicU64::new(0));
         let due = Arc::new((Mutex::new(()), std::sync::Condvar::new()));
 
         let writer = Writer {
@@ -317,7 +316,6 @@ impl Store {
             jobs_ready: jobs_ready.clone(),
             clock: clock.clone(),
             wal_path: wal_of(&path),
-            wal: wal.clone(),
             due: due.clone(),
             closing: closing.clone(),
         };
@@ -334,10 +332,9 @@ impl Store {
         if lock.is_some() {
             let conn = connect(&path)?;
             let closing = closing.clone();
-            let wal_path = wal_of(&path);
             threads.push(spawn(
                 "store-checkpoint",
-                Box::new(move || checkpoints(&conn, &wal_path, &wal, &due, &closing)),
+                Box::new(move || checkpoints(&conn, &due, &closing)),
             )?);
         }
         Ok(Store {
@@ -613,7 +610,6 @@ struct Writer {
     jobs_ready: watch::Sender<u64>,
     clock: Clock,
     wal_path: PathBuf,
-    wal: Arc<AtomicU64>,
     due: Due,
     closing: Arc<AtomicBool>,
 }
@@ -643,7 +639,6 @@ impl Writer {
             if since_look.elapsed() > Duration::from_millis(20) {
                 since_look = Instant::now();
                 let size = std::fs::metadata(&self.wal_path).map_or(0, |meta| meta.len());
-                self.wal.store(size, Ordering::Relaxed);
                 if size > CHECKPOINT_BYTES {
                     self.due.1.notify_one();
                 }
@@ -718,13 +713,7 @@ impl Writer {
 }
 
 /// Moves the WAL into the database file without standing in the writer's way.
-fn checkpoints(
-    conn: &Connection,
-    wal_path: &Path,
-    wal: &AtomicU64,
-    due: &Due,
-    closing: &AtomicBool,
-) {
+fn checkpoints(conn: &Connection, due: &Due, closing: &AtomicBool) {
     let (lock, signal) = (&due.0, &due.1);
     // A new start that must wait for a long reader is given up, and tried again: it holds the writer
     // while it waits.
@@ -737,8 +726,6 @@ fn checkpoints(
         if closing.load(Ordering::SeqCst) {
             break;
         }
-        let size = std::fs::metadata(wal_path).map_or(0, |meta| meta.len());
-        wal.store(size, Ordering::Relaxed);
         let run = |mode: &str| {
             conn.query_row(&format!("pragma wal_checkpoint({mode})"), [], |row| {
                 row.get::<_, i64>(1)

@@ -72,10 +72,7 @@ pub fn partners(conn: &Connection) -> Result<Vec<(String, String)>, StoreError> 
 
 /// The registered amount alone: what intake compares with.
 pub fn amount(conn: &Connection, id: &MerchantUid) -> Result<Option<Won>, StoreError> {
-    Ok(conn
-        .prepare_cached("select amount from merchant_order where merchant_uid = ?1")?
-        .query_row([id.as_str()], |row| row.get(0).map(Won::new))
-        .optional()?)
+    Ok(amounts(conn, id)?.map(|(amount, _)| amount))
 }
 
 /// An order's amount and the tax-free part of it.

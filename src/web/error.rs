@@ -12,7 +12,13 @@ use serde_json::{Map, Value, json};
 
 use super::lang::Lang;
 use crate::{
-    domain::{ids::NotAnId, order::WrongOrder, payment::NotCancellable, retry::Class},
+    domain::{
+        ids::NotAnId,
+        money::Won,
+        order::{Order, WrongOrder},
+        payment::NotCancellable,
+        retry::Class,
+    },
     flow::{
         cancel_payment::CancelError, dead_letters::DeadLetterError, register_order::RegisterError,
         release_hold::ReleaseError,
@@ -212,9 +218,7 @@ impl From<NotAnId> for Problem {
         Problem::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "invalid-id",
-            format!(
-                "식별자가 올바르지 않습니다: 공백과 제어 문자 없이 1~255자여야 합니다. ({error})"
-            ),
+            "식별자가 올바르지 않습니다: 공백과 제어 문자 없이 1~255자여야 합니다.",
             format!("{error}."),
         )
     }
@@ -310,9 +314,51 @@ impl From<WrongOrder> for Problem {
         Problem::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "invalid-order",
-            format!("주문 내용이 맞지 않습니다: {error}."),
+            wrong_order(&error),
             format!("{error}."),
         )
+    }
+}
+
+/// The same in Korean.
+fn wrong_order(error: &WrongOrder) -> String {
+    let longest = Order::LONGEST_NAME;
+    match error {
+        WrongOrder::NoLines => "주문 항목이 없습니다. 하나 이상 필요합니다.".into(),
+        WrongOrder::TooManyLines(count) => {
+            format!(
+                "주문 항목이 {count}개입니다. {}개까지 받습니다.",
+                Order::MOST_LINES
+            )
+        }
+        WrongOrder::Name => format!("주문명은 1~{longest}자여야 합니다."),
+        WrongOrder::LineName { line } => format!("{line}번 항목: 이름은 1~{longest}자여야 합니다."),
+        WrongOrder::Quantity { line, quantity } => {
+            format!("{line}번 항목: 수량이 {quantity}입니다. 1 이상이어야 합니다.")
+        }
+        WrongOrder::UnitPrice { line, price } => {
+            format!("{line}번 항목: 단가가 {price}원입니다. 음수일 수 없습니다.")
+        }
+        WrongOrder::Discount {
+            line,
+            discount,
+            gross,
+        } => {
+            format!("{line}번 항목: {gross}원에 할인 {discount}원입니다. 0~{gross}원이어야 합니다.")
+        }
+        WrongOrder::Sum { lines, amount } => {
+            format!("항목 합계는 {lines}원인데 주문 금액은 {amount}원입니다.")
+        }
+        WrongOrder::Amount(amount) => {
+            format!(
+                "주문 금액이 {amount}원입니다. 1~{}원이어야 합니다.",
+                Won::LARGEST
+            )
+        }
+        WrongOrder::TaxFree { tax_free, amount } => {
+            format!("면세 금액이 {tax_free}원입니다. 0~{amount}원이어야 합니다.")
+        }
+        WrongOrder::OutOfRange(_) => "금액 합계가 다룰 수 있는 범위를 벗어납니다.".into(),
     }
 }
 
@@ -411,5 +457,45 @@ pub trait InLang<T> {
 impl<T, E: Into<Problem>> InLang<T> for Result<T, E> {
     fn lang(self, lang: Lang) -> Result<T, Problem> {
         self.map_err(|error| error.into().lang(lang))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_order_is_told_in_the_readers_own_language() {
+        let won = Won::new;
+        for (error, ko) in [
+            (WrongOrder::NoLines, "하나 이상"),
+            (
+                WrongOrder::Quantity {
+                    line: 2,
+                    quantity: 0,
+                },
+                "2번 항목",
+            ),
+            (
+                WrongOrder::Sum {
+                    lines: won(12_000),
+                    amount: won(9_000),
+                },
+                "12,000원",
+            ),
+            (
+                WrongOrder::TaxFree {
+                    tax_free: won(11),
+                    amount: won(10),
+                },
+                "0~10원",
+            ),
+        ] {
+            let problem = Problem::from(error);
+            let told = problem.sentence(Lang::Ko);
+            assert!(told.contains(ko), "{told}");
+            assert!(!told.contains("line") && !told.contains("the "), "{told}");
+            assert!(problem.sentence(Lang::En).is_ascii());
+        }
     }
 }

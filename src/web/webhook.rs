@@ -113,7 +113,7 @@ async fn take(
     let hint = read(&content_type, &bytes)?;
     turn.confirm(web, content_type, bytes.into(), hint)
         .await?
-        .respond()
+        .respond(Lang::of(headers))
 }
 
 /// An address's turn at the open door: admitted, and with a place among what is worked on at once.
@@ -232,7 +232,7 @@ pub async fn confirm(
 }
 
 impl Answer {
-    fn respond(self) -> Result<Response, Problem> {
+    fn respond(self, lang: Lang) -> Result<Response, Problem> {
         let Answer {
             verdict,
             detail,
@@ -250,7 +250,7 @@ impl Answer {
         match verdict {
             None => Ok((
                 StatusCode::ACCEPTED,
-                Json(json!({ "verdict": null, "detail": "kept; PortOne will be asked again" })),
+                Json(json!({ "verdict": null, "detail": lang.t("저장했습니다. 포트원에 다시 확인합니다.", "Kept; PortOne will be asked again.") })),
             )
                 .into_response()),
             Some(Verdict::Booked | Verdict::NoNews) => {

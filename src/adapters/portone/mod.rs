@@ -412,15 +412,20 @@ impl Gateway for Portone {
     }
 }
 
-/// A call that brought no answer.
-fn broken(error: &reqwest::Error, effect: Effect) -> GatewayError {
-    // The URL holds ids, not secrets; the source says what happened on the wire.
-    let mut why = String::new();
+/// What happened on the wire: the innermost cause says it, the outer ones that a request failed.
+fn cause(error: &reqwest::Error) -> String {
+    let mut why = String::from("the request could not be made");
     let mut source = std::error::Error::source(error);
     while let Some(inner) = source {
         why = inner.to_string();
         source = inner.source();
     }
+    why
+}
+
+/// A call that brought no answer.
+fn broken(error: &reqwest::Error, effect: Effect) -> GatewayError {
+    let why = cause(error);
     if error.is_connect() || error.is_builder() {
         return GatewayError::new(
             Class::Transient,

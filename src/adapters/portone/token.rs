@@ -125,7 +125,7 @@ impl Tokens {
             .json(&body)
             .send()
             .await
-            .map_err(|error| TokenError::Unreachable(error.without_url().to_string()))?;
+            .map_err(|error| TokenError::Unreachable(super::cause(&error)))?;
         let status = answer.status();
         let bytes = super::limited(answer, super::LARGEST_ANSWER)
             .await
