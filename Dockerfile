@@ -15,9 +15,9 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     && strip --strip-debug -o /jeongsan target/release/jeongsan \
     && mkdir /data
 
-# No shell, no package manager, and a user without rights (65532). Certificates of the web's
-# authorities and the time zones are in the binary.
-FROM gcr.io/distroless/cc-debian12:nonroot
+# The smallest Debian, nothing installed into it, and a user without rights (65532). Certificates of
+# the web's authorities and the time zones are in the binary.
+FROM debian:bookworm-slim
 COPY --from=build /jeongsan /usr/local/bin/jeongsan
 COPY --from=build --chown=65532:65532 --chmod=0700 /data /data
 ENV JEONGSAN_DATA_DIR=/data \
