@@ -12,6 +12,8 @@ pub enum BackupError {
     NoDatabase(PathBuf),
     #[error("`{}` exists already: name a file that does not, so that no backup is overwritten", .0.display())]
     Exists(PathBuf),
+    #[error("there is no folder `{}` to put the copy into: make it first", .0.display())]
+    NoFolder(PathBuf),
     #[error("the copy is damaged: {0}")]
     Damaged(String),
     #[error("cannot write the copy: {0}")]
@@ -30,6 +32,10 @@ pub fn write(database: &Path, to: &Path) -> Result<u64, BackupError> {
     }
     if to.exists() {
         return Err(BackupError::Exists(to.into()));
+    }
+    let folder = to.parent().filter(|dir| !dir.as_os_str().is_empty());
+    if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+        return Err(BackupError::NoFolder(folder.into()));
     }
     let mut part = to.as_os_str().to_owned();
     part.push(".part");
@@ -57,8 +63,8 @@ pub fn write(database: &Path, to: &Path) -> Result<u64, BackupError> {
     }
     std::fs::File::open(&part)?.sync_all()?;
     std::fs::rename(&part, to)?;
-    if let Some(dir) = to.parent().filter(|dir| !dir.as_os_str().is_empty()) {
-        std::fs::File::open(dir)?.sync_all()?;
+    if let Some(folder) = folder {
+        std::fs::File::open(folder)?.sync_all()?;
     }
     Ok(std::fs::metadata(to)?.len())
 }

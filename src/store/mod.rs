@@ -157,6 +157,11 @@ pub enum OpenError {
          up to {known}): use that version, or restore a backup made before the update"
     )]
     Newer { found: i32, known: i32 },
+    #[error(
+        "`{}` cannot be used as the database: {why}. If the file is damaged, put it aside and restore \
+         a backup in its place", path.display()
+    )]
+    NotADatabase { path: PathBuf, why: StoreError },
     #[error("the database's schema could not be brought up to date: {0}")]
     Migration(#[from] Box<refinery::Error>),
     #[error(transparent)]
@@ -296,7 +301,10 @@ impl Store {
             });
         }
         let path = database_in(dir);
-        let mut conn = connect(&path)?;
+        let mut conn = connect(&path).map_err(|why| OpenError::NotADatabase {
+            path: path.clone(),
+            why,
+        })?;
         migrate(&mut conn)?;
         private(&path).map_err(|why| OpenError::Directory {
             dir: dir.into(),

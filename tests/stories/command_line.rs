@@ -107,6 +107,8 @@ async fn an_operator_does_it_all_from_the_command_line_beside_the_server() {
     let (code, _, err) = cli(&["backup", copy]);
     assert_eq!(code, 2);
     assert!(err.contains("exists already"), "{err}");
+    let (code, _, err) = cli(&["backup", "/nowhere/at/all.sqlite3"]);
+    assert_eq!((code, err.contains("no folder")), (2, true), "{err}");
     let (code, out, _) = cli(&["verify"]);
     assert_eq!((code, out.contains("sound")), (0, true), "{out}");
     let (code, _, err) = cli(&["serve"]);
@@ -244,4 +246,27 @@ async fn no_secret_and_nobodys_name_is_in_the_log_however_much_is_logged() {
             serde_json::from_str(line).unwrap_or_else(|_| panic!("not one line of JSON: {line}"));
         assert_ne!(value["level"], "FORGED");
     }
+}
+
+#[test]
+fn a_file_that_is_no_database_is_named_with_what_to_do() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = jeongsan::store::database_in(dir.path());
+    std::fs::write(
+        &file,
+        "not a database, though it is long enough ".repeat(100),
+    )
+    .unwrap();
+    for command in [["verify"], ["migrate"]] {
+        let mut jeongsan = Command::new(env!("CARGO_BIN_EXE_jeongsan"));
+        let (code, _, err) = run(jeongsan.args(command).env("JEONGSAN_DATA_DIR", dir.path()));
+        assert_eq!(code, 2);
+        assert!(err.contains(&*file.to_string_lossy()), "{err}");
+        assert!(err.contains("restore a backup"), "{err}");
+    }
+    assert!(
+        std::fs::read_to_string(&file)
+            .unwrap()
+            .starts_with("not a database")
+    );
 }
