@@ -6,7 +6,7 @@
 use std::{fmt, str::FromStr};
 
 use jiff::{
-    Timestamp, civil,
+    Span, Timestamp, civil,
     tz::{self, TimeZone},
 };
 use serde::{Deserialize, Serialize};
@@ -48,6 +48,58 @@ impl KstDay {
 
     pub fn date(self) -> civil::Date {
         self.0
+    }
+
+    /// The day that a date of the civil calendar names.
+    pub fn from_date(date: civil::Date) -> KstDay {
+        KstDay(date)
+    }
+
+    /// So many days later, or earlier. Stops at the ends of the calendar, 9999 years off.
+    pub fn plus_days(self, days: i64) -> KstDay {
+        let moved = Span::new()
+            .try_days(days)
+            .and_then(|span| self.0.checked_add(span));
+        KstDay(match moved {
+            Ok(date) => date,
+            Err(_) if days < 0 => civil::Date::MIN,
+            Err(_) => civil::Date::MAX,
+        })
+    }
+
+    pub fn next(self) -> KstDay {
+        self.plus_days(1)
+    }
+
+    pub fn previous(self) -> KstDay {
+        self.plus_days(-1)
+    }
+
+    pub fn weekday(self) -> civil::Weekday {
+        self.0.weekday()
+    }
+
+    pub fn year(self) -> i16 {
+        self.0.year()
+    }
+
+    /// 1 to 12.
+    pub fn month(self) -> i8 {
+        self.0.month()
+    }
+
+    /// 1 to 31.
+    pub fn day_of_month(self) -> i8 {
+        self.0.day()
+    }
+
+    /// How many days later `other` is; negative where it is earlier.
+    pub fn days_until(self, other: KstDay) -> i64 {
+        self.0.duration_until(other.0).as_hours() / 24
+    }
+
+    pub fn last_of_month(self) -> KstDay {
+        KstDay(self.0.last_of_month())
     }
 }
 
@@ -108,7 +160,37 @@ mod tests {
         );
     }
 
+    #[test]
+    fn a_day_knows_its_place() {
+        let day: KstDay = "2024-02-28".parse().unwrap();
+        assert_eq!(day.next().to_string(), "2024-02-29");
+        assert_eq!(day.next().next().to_string(), "2024-03-01");
+        assert_eq!(day.plus_days(-59).to_string(), "2023-12-31");
+        assert_eq!(day.last_of_month(), day.next());
+        assert_eq!(day.weekday(), civil::Weekday::Wednesday);
+        assert_eq!((day.year(), day.month(), day.day_of_month()), (2024, 2, 28));
+        assert_eq!(KstDay::from_date(civil::date(2024, 2, 28)), day);
+    }
+
+    #[test]
+    fn the_calendar_has_two_ends_and_nothing_beyond() {
+        let (first, last) = (KstDay(civil::Date::MIN), KstDay(civil::Date::MAX));
+        assert_eq!((first.previous(), last.next()), (first, last));
+        assert_eq!(first.plus_days(i64::MAX), last);
+        assert_eq!(last.plus_days(i64::MIN), first);
+        assert_eq!(first.plus_days(first.days_until(last)), last);
+    }
+
     proptest::proptest! {
+        #[test]
+        fn days_are_counted_as_they_are_added(from in -100_000i64..100_000, days in -100_000i64..100_000) {
+            let from = KstDay(civil::date(2026, 1, 1)).plus_days(from);
+            let to = from.plus_days(days);
+            proptest::prop_assert_eq!(from.days_until(to), days);
+            proptest::prop_assert_eq!(to.next().previous(), to);
+            proptest::prop_assert_eq!(from.cmp(&to), 0.cmp(&days));
+        }
+
         #[test]
         fn every_instant_lies_in_its_day(second in 0i64..4_000_000_000) {
             let at = Timestamp::from_second(second).unwrap();
