@@ -3,6 +3,7 @@
 pub mod alert;
 pub mod calendar;
 pub mod cancellation;
+pub mod cycle;
 pub mod holidays;
 pub mod ids;
 pub mod job;
