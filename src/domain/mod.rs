@@ -3,6 +3,7 @@
 pub mod alert;
 pub mod calendar;
 pub mod cancellation;
+pub mod contract;
 pub mod cycle;
 pub mod holidays;
 pub mod ids;
@@ -12,3 +13,4 @@ pub mod order;
 pub mod payment;
 pub mod retry;
 pub mod seen;
+pub mod settlement;

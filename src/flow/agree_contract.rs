@@ -1,0 +1,111 @@
+//! Agrees terms with a partner, from some day on.
+//!
+//! What has settled something never changes: terms count from a day of which nothing has been settled.
+//! At most one version lies in the future.
+
+use serde_json::json;
+
+use crate::{
+    domain::{calendar::KstDay, contract::Terms, ids::PartnerId},
+    flow::Ctx,
+    store::{
+        StoreError, Tx, alerts,
+        contracts::{self, Version},
+        history::{self, Subject},
+        partners,
+    },
+};
+
+#[derive(Debug, thiserror::Error)]
+pub enum ContractError {
+    #[error("no partner `{0}` is known here")]
+    NoPartner(PartnerId),
+    #[error("partner `{0}` is archived: recover it first")]
+    Archived(PartnerId),
+    #[error("payments up to {until} were settled by the version of {from}: terms can change from {next} on")]
+    Settled {
+        from: KstDay,
+        until: KstDay,
+        next: KstDay,
+    },
+    #[error("a change is scheduled for {0} already: take it back first, or change that one")]
+    Scheduled(KstDay),
+    #[error("no contract version {0} is known here")]
+    NoVersion(i64),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Agrees `terms` from `from` on; gives the version. The same again changes nothing.
+pub async fn agree(
+    ctx: &Ctx,
+    partner: PartnerId,
+    from: KstDay,
+    terms: Terms,
+    by: &'static str,
+) -> Result<Version, ContractError> {
+    ctx.store
+        .write(move |tx| agree_in(tx, &partner, from, &terms, by))
+        .await
+}
+
+/// The same inside of a transaction: for an import.
+pub fn agree_in(
+    tx: &mut Tx<'_>,
+    partner: &PartnerId,
+    from: KstDay,
+    terms: &Terms,
+    by: &str,
+) -> Result<Version, ContractError> {
+    let known = partners::get(tx.conn(), partner.as_str())?
+        .ok_or_else(|| ContractError::NoPartner(partner.clone()))?;
+    if known.is_archived() {
+        return Err(ContractError::Archived(partner.clone()));
+    }
+    let versions = contracts::of(tx.conn(), partner.as_str())?;
+    if let Some(same) = versions.iter().find(|v| v.from == from && v.terms == *terms) {
+        return Ok(same.clone());
+    }
+    if let Some(holding) = contracts::holding(&versions, from)
+        && let Some(until) = holding.used_until
+        && until >= from
+    {
+        return Err(ContractError::Settled {
+            from: holding.from,
+            until,
+            next: until.next(),
+        });
+    }
+    let today = KstDay::of(tx.now);
+    if from > today
+        && let Some(other) = versions.iter().find(|v| v.from > today && v.from != from)
+    {
+        return Err(ContractError::Scheduled(other.from));
+    }
+    let id = contracts::put(tx, partner.as_str(), from, terms, by)?;
+    let was = contracts::holding(&versions, from).map(|version| &version.terms);
+    let detail = json!({ "version": id, "from": from, "terms": terms, "was": was });
+    history::add(tx, &Subject::Partner(partner.as_str()), "contract_agreed", by, &detail)?;
+    alerts::resolve(tx, &format!("no_contract:{partner}"))?;
+    contracts::get(tx.conn(), id)?.ok_or(ContractError::NoVersion(id))
+}
+
+/// Takes a version back that has settled nothing.
+pub async fn withdraw(ctx: &Ctx, id: i64, by: &'static str) -> Result<(), ContractError> {
+    ctx.store
+        .write(move |tx| {
+            let version = contracts::get(tx.conn(), id)?.ok_or(ContractError::NoVersion(id))?;
+            if let Some(until) = version.used_until {
+                return Err(ContractError::Settled {
+                    from: version.from,
+                    until,
+                    next: until.next(),
+                });
+            }
+            contracts::remove(tx, id)?;
+            let detail = json!({ "version": id, "from": version.from, "terms": version.terms });
+            history::add(tx, &Subject::Partner(&version.partner), "contract_withdrawn", by, &detail)?;
+            Ok(())
+        })
+        .await
+}

@@ -1,0 +1,98 @@
+//! Opens a settled day again, as long as nobody has begun to pay it, and settles it anew.
+//!
+//! What was heard too late for the day comes home to it, and contracts that were agreed since count.
+
+use serde_json::json;
+
+use crate::{
+    domain::{calendar::KstDay, settlement::State},
+    flow::{
+        Ctx,
+        hold_settlement::reason_of,
+        settle_day::{Report, SettleDayError, settle_day},
+    },
+    store::{
+        StoreError, movements,
+        history::{self, Subject},
+        settlements,
+    },
+};
+
+#[derive(Debug, thiserror::Error)]
+pub enum ReopenError {
+    #[error("{0} has not been settled")]
+    NotSettled(KstDay),
+    #[error(
+        "{day} cannot be opened again: settlement {id} of `{partner}` is {}; correct it with an adjustment",
+        state.as_str()
+    )]
+    Begun {
+        day: KstDay,
+        id: i64,
+        partner: String,
+        state: State,
+    },
+    #[error("{day} cannot be opened again: settlement {id} of `{partner}` is held; release it first")]
+    Held {
+        day: KstDay,
+        id: i64,
+        partner: String,
+    },
+    #[error(
+        "{day} cannot be opened again: the negative sum of `{partner}` was netted in settlement {into}; \
+         open the day of that one first"
+    )]
+    Netted {
+        day: KstDay,
+        partner: String,
+        into: i64,
+    },
+    #[error("a reason of 1 to 200 characters is needed: say why")]
+    Reason,
+    #[error(transparent)]
+    Settle(#[from] SettleDayError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Removes a day's settlements while all are REQUESTED, and works them out again.
+pub async fn reopen_day(
+    ctx: &Ctx,
+    day: KstDay,
+    reason: String,
+    by: &'static str,
+) -> Result<Report, ReopenError> {
+    let reason = reason_of(&reason).ok_or(ReopenError::Reason)?;
+    ctx.store
+        .write(move |tx| {
+            if settlements::the_day(tx.conn(), day)?.is_none() {
+                return Err(ReopenError::NotSettled(day));
+            }
+            for row in settlements::of_day(tx.conn(), day)? {
+                let (id, partner) = (row.id, row.partner);
+                if row.state != State::Requested {
+                    let state = row.state;
+                    return Err(ReopenError::Begun {
+                        day,
+                        id,
+                        partner,
+                        state,
+                    });
+                }
+                if row.hold.is_some() {
+                    return Err(ReopenError::Held { day, id, partner });
+                }
+                if let Some(into) = row.carried_into {
+                    return Err(ReopenError::Netted { day, partner, into });
+                }
+            }
+            let removed = settlements::remove_day(tx, day)?;
+            settlements::open_day(tx, day)?;
+            let home = movements::bring_home(tx, day)?;
+            let detail = json!({ "reason": reason, "settlements": removed, "late_movements": home });
+            history::add(tx, &Subject::Day(day), "reopened", by, &detail)?;
+            Ok(())
+        })
+        .await?;
+    Ok(settle_day(ctx, day, by).await?)
+}
