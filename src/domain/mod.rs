@@ -10,6 +10,8 @@ pub mod ids;
 pub mod job;
 pub mod money;
 pub mod order;
+pub mod partner;
+pub mod partner_draft;
 pub mod payment;
 pub mod retry;
 pub mod seen;
