@@ -15,3 +15,4 @@ pub mod partner_draft;
 pub mod payment;
 pub mod retry;
 pub mod seen;
+pub mod withholding;
