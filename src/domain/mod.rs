@@ -1,6 +1,7 @@
 //! Pure rules: no clock, no SQL, no HTTP. Everything here can be tested in microseconds.
 
 pub mod alert;
+pub mod bank;
 pub mod calendar;
 pub mod cancellation;
 pub mod contract;
@@ -10,7 +11,10 @@ pub mod ids;
 pub mod job;
 pub mod money;
 pub mod order;
+pub mod partner;
+pub mod partner_draft;
 pub mod payment;
 pub mod retry;
 pub mod seen;
 pub mod settlement;
+pub mod withholding;
