@@ -6,6 +6,7 @@
 //!
 //! Pure: bytes in, values out. What a row means is for the callers to decide.
 
+pub mod bank;
 mod columns;
 mod read;
 mod text;
