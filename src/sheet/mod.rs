@@ -10,6 +10,7 @@ pub mod bank;
 mod columns;
 mod read;
 mod text;
+mod workbook;
 mod write;
 
 use std::fmt;
