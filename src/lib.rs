@@ -4,10 +4,11 @@
 //! | --- | --- | --- |
 //! | [`domain`] | pure rules: no clock, no SQL, no HTTP | nothing of ours |
 //! | [`store`] | SQLite: a writer thread, readers, a file of queries per noun | domain |
-//! | [`flow`] | what the system does, a file per verb; the only traits | domain, store |
+//! | [`sheet`] | XLSX, CSV and bank files: read, checked, written | domain |
+//! | [`flow`] | what the system does, a file per verb; the only traits | domain, sheet, store |
 //! | [`adapters`] | those traits, kept: PortOne, Slack, the broker | domain, flow's traits |
 //! | [`jobs`] | which flow runs by itself, and how a run ends | domain, flow, store |
-//! | [`web`] | all routes, errors, limits, the API; pages show values | domain, flow, store |
+//! | [`web`] | all routes, errors, limits, the API; pages show values | domain, flow, sheet, store |
 //! | [`config`] | every setting: read once, checked once | domain, flow |
 //! | [`sandbox`] | a PortOne of our own | nothing of ours |
 //! | [`healthcheck`] | one request to the server beside it | nothing of ours |
@@ -26,5 +27,6 @@ pub mod flow;
 pub mod healthcheck;
 pub mod jobs;
 pub mod sandbox;
+pub mod sheet;
 pub mod store;
 pub mod web;

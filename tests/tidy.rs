@@ -12,21 +12,24 @@ use std::{
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("store", &["domain"]),
-    ("flow", &["domain", "store"]),
+    ("sheet", &["domain"]),
+    ("flow", &["domain", "sheet", "store"]),
     ("adapters", &["domain", "flow", "store"]),
     ("jobs", &["domain", "flow", "store"]),
-    ("web", &["config", "domain", "flow", "store"]),
+    ("web", &["config", "domain", "flow", "sheet", "store"]),
     ("sandbox", &[]),
     ("config", &["adapters", "domain", "flow"]),
     (
         "app",
         &[
-            "adapters", "config", "domain", "flow", "jobs", "store", "web",
+            "adapters", "config", "domain", "flow", "jobs", "sheet", "store", "web",
         ],
     ),
     (
         "demo",
-        &["app", "config", "domain", "flow", "sandbox", "store", "web"],
+        &[
+            "app", "config", "domain", "flow", "sandbox", "sheet", "store", "web",
+        ],
     ),
     (
         "main",
@@ -37,6 +40,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "domain",
             "flow",
             "healthcheck",
+            "sheet",
             "store",
             "web",
         ],
