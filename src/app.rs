@@ -19,6 +19,7 @@ use crate::{
     config::Config,
     flow::{
         Broker, Ctx, Notifier, boot_id, recover_jobs::recover_jobs, run_schedules::run_schedules,
+        save_partner::ensure_own,
     },
     jobs,
     store::{Clock, OpenError, Store, StoreError, orders, search},
@@ -42,6 +43,8 @@ pub enum StartError {
     },
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error("the shop's own partner could not be set up: {0}")]
+    Own(#[from] crate::flow::save_partner::OwnError),
     #[error("jobs of the last run could not be recovered: {0}")]
     Recover(#[from] crate::store::jobs::SettleError),
 }
@@ -122,6 +125,7 @@ impl App {
         store
             .write(move |tx| orders::add_partner(tx, &partner, None))
             .await?;
+        ensure_own(&ctx).await?;
         let recovered = recover_jobs(&ctx, true).await?;
         if recovered > 0 {
             tracing::info!(recovered, "jobs of a run that ended abruptly go on");

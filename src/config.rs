@@ -312,6 +312,12 @@ pub const SETTINGS: &[Setting] = &[
         "How far the very first sweep looks back.",
     ),
     setting(
+        "settle.cron",
+        "0 1 * * *",
+        "a cron of five fields, in Seoul time",
+        "When the days that are over are settled. Days missed while the server was down are caught up.",
+    ),
+    setting(
         "prune.cron",
         "30 4 * * *",
         "a cron of five fields, in Seoul time",
@@ -724,6 +730,7 @@ fn build(mut r: Reader) -> Result<Config, ConfigErrors> {
     let sweep_overlap = r.duration("sweep.overlap");
     let sweep_first = r.duration("sweep.first");
     let prune_cron = r.cron("prune.cron");
+    let settle_cron = r.cron("settle.cron");
     let slack = r.get("slack.webhook_url", |text| {
         let url = Url::parse(text).ok()?;
         (url.scheme() == "https" || is_loopback(&url)).then(|| text.to_owned().into())
@@ -802,6 +809,7 @@ fn build(mut r: Reader) -> Result<Config, ConfigErrors> {
                 sweep_first: sweep_first?,
                 sweep_cron: sweep_cron?,
                 prune_cron: prune_cron?,
+                settle_cron: settle_cron?,
                 keep_finished_jobs: keep_finished_jobs?,
                 keep_messages: keep_messages?,
                 public_url: public_url.as_str().trim_end_matches('/').to_owned(),

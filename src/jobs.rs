@@ -17,8 +17,14 @@ use crate::{
         retry::Class,
     },
     flow::{
-        Broker, Ctx, cancel_attempt::AttemptError, confirm_payment, confirm_payment::ConfirmError,
-        dead_letters::bury, prepare_order, prune, retry_cancel, send_alert, send_alert::SendError,
+        Broker, Ctx,
+        cancel_attempt::AttemptError,
+        confirm_payment,
+        confirm_payment::ConfirmError,
+        dead_letters::bury,
+        prepare_order, prune, retry_cancel, send_alert,
+        send_alert::SendError,
+        settle_day::{self, SettleDayError},
         sweep,
     },
     store::{
@@ -92,6 +98,23 @@ fn of_confirm(error: ConfirmError) -> Option<Failed> {
         }),
         ConfirmError::Store(error) => Some(Failed::of_store(&error)),
         ConfirmError::Settle(error) => of_settle(&error),
+    }
+}
+
+fn of_settling(error: SettleDayError) -> Option<Failed> {
+    match error {
+        SettleDayError::Store(error) => Some(Failed::of_store(&error)),
+        SettleDayError::Settle(error) => of_settle(&error),
+        error => Some(Failed {
+            class: if error.is_transient() {
+                Class::Transient
+            } else {
+                Class::Permanent
+            },
+            what: error.to_string(),
+            retry_after: None,
+            ours: false,
+        }),
     }
 }
 
@@ -206,6 +229,10 @@ async fn flow(ctx: &Ctx, held: &Delivery, job: Job) -> Option<Failed> {
             .await
             .err()
             .and_then(of_confirm),
+        Job::Settle { until } => settle_day::settle_due(ctx, held, until)
+            .await
+            .err()
+            .and_then(of_settling),
     }
 }
 

@@ -1,5 +1,7 @@
 //! `jeongsan`: reads the command and hands over.
 
+mod cli;
+
 use std::{
     io::{IsTerminal, Write},
     path::PathBuf,

@@ -45,6 +45,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "web",
         ],
     ),
+    (
+        "cli",
+        &["app", "config", "domain", "flow", "sheet", "store"],
+    ),
     ("healthcheck", &[]),
     ("lib", &[]),
 ];
@@ -368,7 +372,7 @@ fn imports(source: &Source) -> Vec<(usize, String)> {
     let known: BTreeSet<&str> = MAY_IMPORT.iter().map(|(name, _)| *name).collect();
     let code = &source.code;
     let mut found = Vec::new();
-    let ours = if source.path == "src/main.rs" {
+    let ours = if source.path == "src/main.rs" || source.path.starts_with("src/cli/") {
         "jeongsan::"
     } else {
         "crate::"

@@ -211,6 +211,33 @@ fn words(alert: &Alert) -> (String, Vec<Value>, String) {
             vec![field("결제 · Payment", imp_uid.as_str())],
             why.clone(),
         ),
+        Alert::NoContract {
+            partner,
+            day,
+            amount,
+        } => (
+            "계약이 없어 정산할 수 없음 · Cannot be settled: no contract".into(),
+            vec![
+                field("파트너사 · Partner", partner),
+                field("날짜 · Day", day),
+                field("대기 금액 · Waiting", &format!("₩{amount}")),
+            ],
+            String::new(),
+        ),
+        Alert::PayoutFailed {
+            batch,
+            partner,
+            amount,
+            reason,
+        } => (
+            "지급 실패 · The bank refused a payout".into(),
+            vec![
+                field("지급 묶음 · Batch", &batch.to_string()),
+                field("파트너사 · Partner", partner),
+                field("금액 · Amount", &format!("₩{amount}")),
+            ],
+            reason.clone(),
+        ),
         Alert::GatewayHalted { error } => (
             "포트원 호출 중단 · Calls to PortOne are stopped".into(),
             Vec::new(),

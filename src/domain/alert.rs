@@ -65,6 +65,20 @@ pub enum Alert {
     },
     /// PortOne answered something that no payment can be; the books were left as they are.
     Contradiction { imp_uid: ImpUid, why: String },
+    /// A partner's day cannot be settled: no contract holds.
+    NoContract {
+        partner: String,
+        /// The first day for which one is missing.
+        day: String,
+        amount: Won,
+    },
+    /// The bank refused a payout.
+    PayoutFailed {
+        batch: i64,
+        partner: String,
+        amount: Won,
+        reason: String,
+    },
     /// PortOne refuses our credentials: calls are stopped.
     GatewayHalted { error: String },
     /// PortOne takes our credentials again.
@@ -79,6 +93,8 @@ impl Alert {
             Alert::JobDead { .. } => "job_dead",
             Alert::PaymentHeld { .. } => "payment_held",
             Alert::Contradiction { .. } => "contradiction",
+            Alert::NoContract { .. } => "no_contract",
+            Alert::PayoutFailed { .. } => "payout_failed",
             Alert::GatewayHalted { .. } => "gateway_halted",
             Alert::GatewayBack => "gateway_back",
         }
@@ -91,6 +107,8 @@ impl Alert {
             | Alert::JobDead { .. }
             | Alert::PaymentHeld { .. }
             | Alert::Contradiction { .. }
+            | Alert::NoContract { .. }
+            | Alert::PayoutFailed { .. }
             | Alert::GatewayHalted { .. } => Severity::Urgent,
         }
     }
@@ -102,7 +120,11 @@ impl Alert {
             | Alert::CancelDead { imp_uid, .. }
             | Alert::PaymentHeld { imp_uid, .. }
             | Alert::Contradiction { imp_uid, .. } => Some(imp_uid),
-            Alert::JobDead { .. } | Alert::GatewayHalted { .. } | Alert::GatewayBack => None,
+            Alert::JobDead { .. }
+            | Alert::NoContract { .. }
+            | Alert::PayoutFailed { .. }
+            | Alert::GatewayHalted { .. }
+            | Alert::GatewayBack => None,
         }
     }
 
@@ -112,6 +134,7 @@ impl Alert {
             Alert::GatewayHalted { .. } => Some("gateway".into()),
             Alert::PaymentHeld { imp_uid, .. } => Some(format!("held:{imp_uid}")),
             Alert::Contradiction { imp_uid, .. } => Some(format!("contradiction:{imp_uid}")),
+            Alert::NoContract { partner, .. } => Some(format!("no_contract:{partner}")),
             _ => None,
         }
     }

@@ -17,7 +17,9 @@ use super::{
 };
 
 /// A part of a whole, in units of 10⁻⁵: 10,000 is 10 %, 3,300 is 3.3 %. Between 0 and 100 %.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(try_from = "i64", into = "i64")]
 pub struct Rate(u32);
 
@@ -489,7 +491,13 @@ mod tests {
         // terms, before, after; order, fee, VAT, extra + VAT, share, settlement
         let none = Position::NONE;
         for (what, terms, before, after, expected) in [
-            ("plain", &plain, none, sold(10_000, 0), [10_000, 1_000, 100, 0, 0, 8_900]),
+            (
+                "plain",
+                &plain,
+                none,
+                sold(10_000, 0),
+                [10_000, 1_000, 100, 0, 0, 8_900],
+            ),
             (
                 "cancel 5,000 of it",
                 &plain,
@@ -504,7 +512,13 @@ mod tests {
                 sold(10_000, 2_000),
                 [10_000, 1_000, 100, 0, 1_000, 7_900],
             ),
-            ("extra fee", &extra, none, sold(10_000, 0), [10_000, 1_000, 100, 550, 0, 8_350]),
+            (
+                "extra fee",
+                &extra,
+                none,
+                sold(10_000, 0),
+                [10_000, 1_000, 100, 550, 0, 8_350],
+            ),
         ] {
             let cut = terms.between(&before, &after).unwrap();
             let figures = [
@@ -523,7 +537,12 @@ mod tests {
             .plus(plain.between(&none, &sold(4_000, 0)).unwrap())
             .unwrap();
         assert_eq!(
-            (two.order.get(), two.fee.get(), two.fee_vat.get(), two.net.get()),
+            (
+                two.order.get(),
+                two.fee.get(),
+                two.fee_vat.get(),
+                two.net.get()
+            ),
             (14_000, 1_400, 140, 12_460)
         );
     }
@@ -533,20 +552,42 @@ mod tests {
         let won = Won::new;
         let fixed = Terms::plain(Fee::Fixed(won(700)), daily());
         let cut = fixed.cut(&sold(10_000, 0)).unwrap();
-        assert_eq!((cut.fee, cut.fee_vat, cut.net), (won(700), won(70), won(9_230)));
+        assert_eq!(
+            (cut.fee, cut.fee_vat, cut.net),
+            (won(700), won(70), won(9_230))
+        );
         assert_eq!(fixed.cut(&Position::NONE).unwrap(), Cut::default());
 
-        let platform = Terms { fee_vat: VatBearer::Platform, ..ten_percent() };
+        let platform = Terms {
+            fee_vat: VatBearer::Platform,
+            ..ten_percent()
+        };
         assert_eq!(platform.cut(&sold(10_000, 0)).unwrap().net, won(9_000));
 
-        let vat = Terms { subtract_payment_vat: true, ..ten_percent() };
-        let partly_free = Position { tax_free: won(1_000), ..sold(12_000, 0) };
+        let vat = Terms {
+            subtract_payment_vat: true,
+            ..ten_percent()
+        };
+        let partly_free = Position {
+            tax_free: won(1_000),
+            ..sold(12_000, 0)
+        };
         assert_eq!(vat.cut(&partly_free).unwrap().payment_vat, won(1_000));
 
         for (round, fee) in [(Round::Down, 33), (Round::Up, 34), (Round::Half, 33)] {
-            let rounding = Rounding { fee: round, ..Rounding::default() };
-            let terms = Terms { rounding, ..Terms::plain(Fee::Rate("3.3".parse().unwrap()), daily()) };
-            assert_eq!(terms.cut(&sold(1_010, 0)).unwrap().fee, won(fee), "{round:?}");
+            let rounding = Rounding {
+                fee: round,
+                ..Rounding::default()
+            };
+            let terms = Terms {
+                rounding,
+                ..Terms::plain(Fee::Rate("3.3".parse().unwrap()), daily())
+            };
+            assert_eq!(
+                terms.cut(&sold(1_010, 0)).unwrap().fee,
+                won(fee),
+                "{round:?}"
+            );
         }
     }
 
@@ -562,7 +603,9 @@ mod tests {
             let rate: Rate = text.parse().unwrap();
             assert_eq!((rate.units(), rate.to_string().as_str()), (units, shown));
         }
-        for wrong in ["", "-1", "101", "100.001", "3.3333", "ten", "1e1", ".5", "3,3"] {
+        for wrong in [
+            "", "-1", "101", "100.001", "3.3333", "ten", "1e1", ".5", "3,3",
+        ] {
             assert!(wrong.parse::<Rate>().is_err(), "{wrong}");
         }
     }
@@ -592,26 +635,37 @@ mod tests {
             ]
         };
         let bearer = || prop_oneof![Just(VatBearer::Partner), Just(VatBearer::Platform)];
-        let more = (fee(), bearer()).prop_map(|(fee, vat)| AdditionalFee { name: "x".into(), fee, vat });
-        let rounding = (round(), round(), round(), round(), round(), round()).prop_map(|r| Rounding {
-            fee: r.0,
-            fee_vat: r.1,
-            additional: r.2,
-            additional_vat: r.3,
-            discount_share: r.4,
-            payment_vat: r.5,
+        let more = (fee(), bearer()).prop_map(|(fee, vat)| AdditionalFee {
+            name: "x".into(),
+            fee,
+            vat,
         });
+        let rounding =
+            (round(), round(), round(), round(), round(), round()).prop_map(|r| Rounding {
+                fee: r.0,
+                fee_vat: r.1,
+                additional: r.2,
+                additional_vat: r.3,
+                discount_share: r.4,
+                payment_vat: r.5,
+            });
         let additional = proptest::collection::vec(more, 0..3);
-        (fee(), bearer(), additional, 0i64..=100_000, any::<bool>(), rounding).prop_map(
-            |(fee, fee_vat, additional, share, vat, rounding)| Terms {
+        (
+            fee(),
+            bearer(),
+            additional,
+            0i64..=100_000,
+            any::<bool>(),
+            rounding,
+        )
+            .prop_map(|(fee, fee_vat, additional, share, vat, rounding)| Terms {
                 fee_vat,
                 additional,
                 discount_share: Rate::new(share).unwrap(),
                 subtract_payment_vat: vat,
                 rounding,
                 ..Terms::plain(fee, daily())
-            },
-        )
+            })
     }
 
     proptest! {

@@ -25,6 +25,8 @@ pub enum Job {
     Sweep { until: Timestamp },
     /// Remove old finished jobs and messages.
     Prune { until: Timestamp },
+    /// Settle every day that is over at the slot's instant.
+    Settle { until: Timestamp },
 }
 
 /// Which workers take a job. One apalis worker each, so that a slow PortOne does not hold up alerts.
@@ -64,13 +66,14 @@ impl Queue {
 }
 
 impl Job {
-    pub const KINDS: [&'static str; 6] = [
+    pub const KINDS: [&'static str; 7] = [
         "confirm_payment",
         "retry_cancel",
         "prepare_order",
         "send_alert",
         "sweep",
         "prune",
+        "settle",
     ];
 
     pub fn kind(&self) -> &'static str {
@@ -81,6 +84,7 @@ impl Job {
             Job::SendAlert { .. } => "send_alert",
             Job::Sweep { .. } => "sweep",
             Job::Prune { .. } => "prune",
+            Job::Settle { .. } => "settle",
         }
     }
 
@@ -89,7 +93,7 @@ impl Job {
             Job::ConfirmPayment { .. } | Job::PrepareOrder { .. } => Queue::Payment,
             Job::RetryCancel { .. } => Queue::Cancel,
             Job::SendAlert { .. } => Queue::Alert,
-            Job::Sweep { .. } | Job::Prune { .. } => Queue::Upkeep,
+            Job::Sweep { .. } | Job::Prune { .. } | Job::Settle { .. } => Queue::Upkeep,
         }
     }
 
@@ -102,6 +106,7 @@ impl Job {
             Job::SendAlert { alert_id } => Some(format!("alert:{alert_id}")),
             Job::Sweep { .. } => Some("sweep".into()),
             Job::Prune { .. } => Some("prune".into()),
+            Job::Settle { .. } => Some("settle".into()),
         }
     }
 
@@ -116,7 +121,9 @@ impl Job {
                 serde_json::json!({ "merchant_uid": merchant_uid })
             }
             Job::SendAlert { alert_id } => serde_json::json!({ "alert_id": alert_id }),
-            Job::Sweep { until } | Job::Prune { until } => serde_json::json!({ "until": until }),
+            Job::Sweep { until } | Job::Prune { until } | Job::Settle { until } => {
+                serde_json::json!({ "until": until })
+            }
         }
     }
 
@@ -230,6 +237,7 @@ mod tests {
             Job::SendAlert { alert_id: 3 },
             Job::Sweep { until: at },
             Job::Prune { until: at },
+            Job::Settle { until: at },
         ];
         assert_eq!(jobs.clone().map(|job| job.kind()), Job::KINDS);
         for job in jobs {

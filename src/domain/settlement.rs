@@ -217,19 +217,23 @@ pub fn apportion(weights: &[Won], amount: Won) -> Result<Vec<Won>, OutOfRange> {
     let mut over = parts.iter().sum::<i128>() - all;
     while over > 0 {
         // The won that the method gave last: smallest weight ÷ (2 × part − 1), the last of equals.
-        let last = (0..parts.len())
-            .filter(|i| parts[*i] > 0)
-            .reduce(|a, b| {
-                let (x, y) = (weight(a) * (2 * parts[b] - 1), weight(b) * (2 * parts[a] - 1));
-                if x < y { a } else { b }
-            });
+        let last = (0..parts.len()).filter(|i| parts[*i] > 0).reduce(|a, b| {
+            let (x, y) = (
+                weight(a) * (2 * parts[b] - 1),
+                weight(b) * (2 * parts[a] - 1),
+            );
+            if x < y { a } else { b }
+        });
         let Some(last) = last else { break };
         parts[last] -= 1;
         over -= 1;
     }
     while over < 0 {
         let next = (0..parts.len()).reduce(|a, b| {
-            let (x, y) = (weight(a) * (2 * parts[b] + 1), weight(b) * (2 * parts[a] + 1));
+            let (x, y) = (
+                weight(a) * (2 * parts[b] + 1),
+                weight(b) * (2 * parts[a] + 1),
+            );
             if y > x { b } else { a }
         });
         let Some(next) = next else { break };
@@ -289,13 +293,19 @@ mod tests {
         assert_eq!(paid_left(&lines, &[whole(7_000)]), [5_000, 2_000]);
         // 5,000 of the whole and all of the first line: so the 5,000 were the second line's, as far as it goes.
         let lines = [share(1, 10_000, 0), share(2, 10_000, 0)];
-        assert_eq!(paid_left(&lines, &[whole(5_000), of(1, 10_000)]), [0, 5_000]);
+        assert_eq!(
+            paid_left(&lines, &[whole(5_000), of(1, 10_000)]),
+            [0, 5_000]
+        );
     }
 
     #[test]
     fn a_discount_shrinks_with_its_line() {
         let kept = left(&[share(1, 10_000, 2_000)], &[whole(5_000)]).unwrap()[0];
-        assert_eq!((kept.order, kept.discount), (Won::new(3_750), Won::new(750)));
+        assert_eq!(
+            (kept.order, kept.discount),
+            (Won::new(3_750), Won::new(750))
+        );
         let gift = [share(1, 5_000, 5_000), share(2, 8_000, 0)];
         assert_eq!(left(&gift, &[whole(7_999)]).unwrap()[0], gift[0].sold);
         assert_eq!(left(&gift, &[whole(8_000)]).unwrap(), [Position::NONE; 2]);
@@ -305,8 +315,14 @@ mod tests {
     fn the_odd_won_goes_to_the_first_of_equals() {
         let won = |parts: &[i64]| parts.iter().map(|w| Won::new(*w)).collect::<Vec<_>>();
         let three = won(&[1_000, 1_000, 1_000]);
-        assert_eq!(apportion(&three, Won::new(100)).unwrap(), won(&[34, 33, 33]));
-        assert_eq!(apportion(&three, Won::new(101)).unwrap(), won(&[34, 34, 33]));
+        assert_eq!(
+            apportion(&three, Won::new(100)).unwrap(),
+            won(&[34, 33, 33])
+        );
+        assert_eq!(
+            apportion(&three, Won::new(101)).unwrap(),
+            won(&[34, 34, 33])
+        );
         assert_eq!(apportion(&won(&[0, 5]), Won::new(5)).unwrap(), won(&[0, 5]));
     }
 
@@ -316,7 +332,9 @@ mod tests {
         for _ in 0..amount {
             let mut best = 0;
             for i in 1..parts.len() {
-                if weights[i].get() * (2 * parts[best] + 1) > weights[best].get() * (2 * parts[i] + 1) {
+                if weights[i].get() * (2 * parts[best] + 1)
+                    > weights[best].get() * (2 * parts[i] + 1)
+                {
                     best = i;
                 }
             }
@@ -338,7 +356,11 @@ mod tests {
     }
 
     fn three() -> [Share; 3] {
-        [share(1, 5_000, 0), share(2, 7_001, 2_000), share(3, 3_333, 0)]
+        [
+            share(1, 5_000, 0),
+            share(2, 7_001, 2_000),
+            share(3, 3_333, 0),
+        ]
     }
 
     proptest! {

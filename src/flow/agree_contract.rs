@@ -22,7 +22,9 @@ pub enum ContractError {
     NoPartner(PartnerId),
     #[error("partner `{0}` is archived: recover it first")]
     Archived(PartnerId),
-    #[error("payments up to {until} were settled by the version of {from}: terms can change from {next} on")]
+    #[error(
+        "payments up to {until} were settled by the version of {from}: terms can change from {next} on"
+    )]
     Settled {
         from: KstDay,
         until: KstDay,
@@ -63,7 +65,10 @@ pub fn agree_in(
         return Err(ContractError::Archived(partner.clone()));
     }
     let versions = contracts::of(tx.conn(), partner.as_str())?;
-    if let Some(same) = versions.iter().find(|v| v.from == from && v.terms == *terms) {
+    if let Some(same) = versions
+        .iter()
+        .find(|v| v.from == from && v.terms == *terms)
+    {
         return Ok(same.clone());
     }
     if let Some(holding) = contracts::holding(&versions, from)
@@ -85,7 +90,13 @@ pub fn agree_in(
     let id = contracts::put(tx, partner.as_str(), from, terms, by)?;
     let was = contracts::holding(&versions, from).map(|version| &version.terms);
     let detail = json!({ "version": id, "from": from, "terms": terms, "was": was });
-    history::add(tx, &Subject::Partner(partner.as_str()), "contract_agreed", by, &detail)?;
+    history::add(
+        tx,
+        &Subject::Partner(partner.as_str()),
+        "contract_agreed",
+        by,
+        &detail,
+    )?;
     alerts::resolve(tx, &format!("no_contract:{partner}"))?;
     contracts::get(tx.conn(), id)?.ok_or(ContractError::NoVersion(id))
 }
@@ -104,7 +115,13 @@ pub async fn withdraw(ctx: &Ctx, id: i64, by: &'static str) -> Result<(), Contra
             }
             contracts::remove(tx, id)?;
             let detail = json!({ "version": id, "from": version.from, "terms": version.terms });
-            history::add(tx, &Subject::Partner(&version.partner), "contract_withdrawn", by, &detail)?;
+            history::add(
+                tx,
+                &Subject::Partner(&version.partner),
+                "contract_withdrawn",
+                by,
+                &detail,
+            )?;
             Ok(())
         })
         .await

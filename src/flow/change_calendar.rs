@@ -64,7 +64,9 @@ pub async fn preview(ctx: &Ctx, change: Change) -> Result<Vec<Moved>, CalendarEr
     ctx.store
         .read_long(move |conn| {
             if let Change::Remove(day) = &change
-                && !calendar::specials(conn)?.iter().any(|special| special.day == *day)
+                && !calendar::specials(conn)?
+                    .iter()
+                    .any(|special| special.day == *day)
             {
                 return Err(CalendarError::NotThere(*day));
             }
@@ -87,7 +89,13 @@ pub async fn change_calendar(
             for one in &moved {
                 settlements::set_payout_day(tx, one.settlement, one.to)?;
                 let detail = json!({ "from": one.from, "to": one.to, "because": change.day() });
-                history::add(tx, &Subject::Settlement(one.settlement), "payout_day_moved", by, &detail)?;
+                history::add(
+                    tx,
+                    &Subject::Settlement(one.settlement),
+                    "payout_day_moved",
+                    by,
+                    &detail,
+                )?;
             }
             Ok(moved)
         })

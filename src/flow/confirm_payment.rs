@@ -15,7 +15,7 @@ use crate::{
         payment::{AnotherOrder, Contradiction, Expected, Hold, Payment, Reading, Status},
         seen::{Seen, SeenStatus},
     },
-    flow::{Ctx, GatewayError, Policy, raise_alert::raise},
+    flow::{Ctx, GatewayError, Policy, raise_alert::raise, record_movements::record},
     store::{
         StoreError, Tx, cancellations, events,
         inbox::{self, Hint, Verdict},
@@ -293,6 +293,7 @@ fn first_heard(
     if let Some(hold) = &hold {
         tell_held(tx, seen, hold, row)?;
     }
+    record(tx, policy, row)?;
     Ok(Ok((status, hold, true)))
 }
 
@@ -396,6 +397,7 @@ fn heard_again(
             }),
         },
     )?;
+    record(tx, policy, kept.row)?;
     Ok(Ok((next.status(), hold, true)))
 }
 

@@ -3,20 +3,29 @@
 //! Every flow asks outside first, decides purely, and writes once. Here are the only traits, for
 //! what is truly outside, and [`Ctx`], which holds all that a flow may use.
 
+pub mod adjust;
+pub mod agree_contract;
 pub mod cancel_attempt;
 pub mod cancel_payment;
+pub mod change_calendar;
 pub mod confirm_payment;
 pub mod dead_letters;
+pub mod hold_settlement;
 pub mod keep_webhook;
+pub mod pay_out;
 pub mod prepare_order;
 pub mod prune;
 pub mod raise_alert;
+pub mod record_movements;
 pub mod recover_jobs;
 pub mod register_order;
 pub mod release_hold;
+pub mod reopen_day;
 pub mod retry_cancel;
 pub mod run_schedules;
+pub mod save_partner;
 pub mod send_alert;
+pub mod settle_day;
 pub mod sweep;
 
 use std::{sync::Arc, time::Duration};
@@ -204,6 +213,8 @@ pub struct Policy {
     /// Cron of the sweep, five fields, in Seoul.
     pub sweep_cron: String,
     pub prune_cron: String,
+    /// Cron of the settlement, five fields, in Seoul.
+    pub settle_cron: String,
     pub keep_finished_jobs: Duration,
     pub keep_messages: Duration,
     /// Where people reach the pages, without a slash at the end.

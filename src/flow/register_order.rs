@@ -2,7 +2,10 @@
 
 use crate::{
     domain::{alert::Alert, ids::MerchantUid, job::Job, order::Order, payment::Hold, retry::Class},
-    flow::{Ctx, GatewayError, confirm_payment::held_because, raise_alert::raise},
+    flow::{
+        Ctx, GatewayError, Policy, confirm_payment::held_because, raise_alert::raise,
+        record_movements::record,
+    },
     store::{StoreError, Tx, alerts, events, jobs, orders, payments},
 };
 
@@ -60,7 +63,7 @@ pub async fn register_order(ctx: &Ctx, order: Order) -> Result<Registered, Regis
                 };
                 jobs::publish(tx, &job, terms)?;
             }
-            judge_again(tx, &order)?;
+            judge_again(tx, &policy, &order)?;
             Ok(Registered {
                 order,
                 prepared,
@@ -87,7 +90,7 @@ fn same_or_taken(
 
 /// Payments that came before their order: what held them may not hold any more, and what fitted
 /// nobody's expectation may now be wrong.
-fn judge_again(tx: &mut Tx<'_>, order: &Order) -> Result<(), StoreError> {
+fn judge_again(tx: &mut Tx<'_>, policy: &Policy, order: &Order) -> Result<(), StoreError> {
     let mut paid_by = None;
     for kept in payments::of_order(tx.conn(), &order.merchant_uid)? {
         if matches!(kept.hold, Some(Hold::TestPayment | Hold::LivePayment)) {
@@ -141,6 +144,8 @@ fn judge_again(tx: &mut Tx<'_>, order: &Order) -> Result<(), StoreError> {
                 },
             )?;
         }
+        // Who is owed may have changed even where nothing held the payment.
+        record(tx, policy, kept.row)?;
     }
     Ok(())
 }

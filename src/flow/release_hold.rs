@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::{
     domain::{ids::ImpUid, payment::Hold},
-    flow::Ctx,
+    flow::{Ctx, record_movements::record},
     store::{StoreError, Tx, alerts, events, orders, payments},
 };
 
@@ -38,6 +38,7 @@ pub async fn release_hold(
     if note.is_empty() || note.chars().count() > 500 {
         return Err(ReleaseError::Note);
     }
+    let policy = ctx.policy.clone();
     ctx.store
         .write(move |tx| {
             let kept = payments::get(tx.conn(), &imp_uid)?
@@ -52,6 +53,7 @@ pub async fn release_hold(
             }
             payments::set_hold(tx, &kept, left.as_ref())?;
             alerts::resolve(tx, &format!("held:{imp_uid}"))?;
+            record(tx, &policy, kept.row)?;
             events::add(
                 tx,
                 &events::Happened {

@@ -12,9 +12,9 @@ use crate::{
         settle_day::{Report, SettleDayError, settle_day},
     },
     store::{
-        StoreError, movements,
+        StoreError,
         history::{self, Subject},
-        settlements,
+        movements, settlements,
     },
 };
 
@@ -32,7 +32,9 @@ pub enum ReopenError {
         partner: String,
         state: State,
     },
-    #[error("{day} cannot be opened again: settlement {id} of `{partner}` is held; release it first")]
+    #[error(
+        "{day} cannot be opened again: settlement {id} of `{partner}` is held; release it first"
+    )]
     Held {
         day: KstDay,
         id: i64,
@@ -89,7 +91,8 @@ pub async fn reopen_day(
             let removed = settlements::remove_day(tx, day)?;
             settlements::open_day(tx, day)?;
             let home = movements::bring_home(tx, day)?;
-            let detail = json!({ "reason": reason, "settlements": removed, "late_movements": home });
+            let detail =
+                json!({ "reason": reason, "settlements": removed, "late_movements": home });
             history::add(tx, &Subject::Day(day), "reopened", by, &detail)?;
             Ok(())
         })

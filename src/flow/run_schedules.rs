@@ -27,7 +27,7 @@ struct Schedule {
     job: fn(Timestamp) -> Job,
 }
 
-fn schedules(ctx: &Ctx) -> [Schedule; 2] {
+fn schedules(ctx: &Ctx) -> [Schedule; 3] {
     [
         Schedule {
             name: "sweep",
@@ -40,6 +40,13 @@ fn schedules(ctx: &Ctx) -> [Schedule; 2] {
             cron: ctx.policy.prune_cron.clone(),
             missed: Missed::Skip,
             job: |until| Job::Prune { until },
+        },
+        Schedule {
+            name: "settle",
+            cron: ctx.policy.settle_cron.clone(),
+            // The newest settles every day before it that was not.
+            missed: Missed::Latest,
+            job: |until| Job::Settle { until },
         },
     ]
 }

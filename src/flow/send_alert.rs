@@ -64,6 +64,17 @@ fn link(public_url: &str, alert: &Alert) -> String {
             }
             url.into()
         }
+        Alert::NoContract { partner, .. } => {
+            let mut url = match url::Url::parse(public_url) {
+                Ok(url) => url,
+                Err(_) => return public_url.to_owned(),
+            };
+            if let Ok(mut path) = url.path_segments_mut() {
+                path.pop_if_empty().extend(["admin", "partners", partner]);
+            }
+            url.into()
+        }
+        Alert::PayoutFailed { batch, .. } => format!("{public_url}/admin/payouts/{batch}"),
         Alert::GatewayHalted { .. } | Alert::GatewayBack => format!("{public_url}/admin/alerts"),
     }
 }

@@ -155,7 +155,11 @@ async fn write_all(
     let name = progress_of(day);
     while let Some(portion) = portions.recv().await {
         let (name, by) = (name.clone(), by.to_owned());
-        report.lines += portion.parts.iter().map(|part| part.lines.len() as i64).sum::<i64>();
+        report.lines += portion
+            .parts
+            .iter()
+            .map(|part| part.lines.len() as i64)
+            .sum::<i64>();
         let done = report.lines;
         let written = ctx
             .store
@@ -314,7 +318,8 @@ impl PartnerReader<'_> {
         let (mut sums, mut used) = (Sums::default(), Vec::<(Version, KstDay)>::new());
         let mut after = 0;
         loop {
-            let movements = movements::of(self.conn, self.day, self.partner.as_str(), after, PORTION)?;
+            let movements =
+                movements::of(self.conn, self.day, self.partner.as_str(), after, PORTION)?;
             let last = movements.len() < PORTION;
             let mut lines = Vec::with_capacity(movements.len());
             for movement in &movements {
@@ -358,8 +363,7 @@ impl PartnerReader<'_> {
         if first.is_some_and(|from| from <= needed) {
             return Ok(None);
         }
-        let (movements, waiting) =
-            movements::waiting(self.conn, self.day, self.partner.as_str())?;
+        let (movements, waiting) = movements::waiting(self.conn, self.day, self.partner.as_str())?;
         Ok(Some(Blocked {
             partner: self.partner.to_string(),
             day: needed,
@@ -457,7 +461,8 @@ fn write_portion(
         let Some(end) = part.end else { continue };
         for (version, until) in &end.used {
             let still = contracts::get(tx.conn(), version.id)?;
-            if still.is_none_or(|still| still.terms != version.terms || still.from != version.from) {
+            if still.is_none_or(|still| still.terms != version.terms || still.from != version.from)
+            {
                 return Err(SettleDayError::Changed("a contract was changed"));
             }
             contracts::used(tx, version.id, *until)?;

@@ -165,7 +165,7 @@ pub fn done(tx: &Tx<'_>, id: &CancellationId, entry: &SeenCancel) -> Result<(), 
         .prepare_cached(
             "update cancellation
                 set state = 'DONE', gateway_key = ?2, amount = ?3, checksum = max(checksum, ?3),
-                    receipt_url = ?4, finished_at = ?5, refund = null, error = null
+                    receipt_url = ?4, finished_at = ?5, cancelled_at = ?6, refund = null, error = null
               where id = ?1",
         )?
         .execute((
@@ -174,6 +174,7 @@ pub fn done(tx: &Tx<'_>, id: &CancellationId, entry: &SeenCancel) -> Result<(), 
             entry.amount.get(),
             &entry.receipt_url,
             tx.now_ms(),
+            entry.at.unwrap_or(tx.now).as_millisecond(),
         ))?;
     Ok(())
 }
@@ -189,8 +190,8 @@ pub fn add_elsewhere(
     tx.conn()
         .prepare_cached(
             "insert into cancellation (id, payment_id, state, amount, checksum, reason, requested_by,
-                                       requested_at, finished_at, gateway_key, receipt_url)
-             values (?1, ?2, 'DONE', ?3, ?4, ?5, 'elsewhere', ?6, ?7, ?8, ?9)",
+                                       requested_at, cancelled_at, finished_at, gateway_key, receipt_url)
+             values (?1, ?2, 'DONE', ?3, ?4, ?5, 'elsewhere', ?6, ?6, ?7, ?8, ?9)",
         )?
         .execute((
             id.as_str(),

@@ -48,9 +48,8 @@ fn read(row: &Row<'_>) -> Result<Version, StoreError> {
 
 /// All of a partner's, oldest first.
 pub fn of(conn: &Connection, partner: &str) -> Result<Vec<Version>, StoreError> {
-    let sql = format!(
-        "select {COLUMNS} from contract_version where partner_id = ?1 order by from_day"
-    );
+    let sql =
+        format!("select {COLUMNS} from contract_version where partner_id = ?1 order by from_day");
     conn.prepare_cached(&sql)?
         .query_and_then([partner], read)?
         .collect()

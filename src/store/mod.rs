@@ -8,20 +8,29 @@
 //! Checkpoints run on a connection of their own, off the commit path. Nothing that waits for the
 //! network may run inside a closure.
 
+pub mod adjustments;
 pub mod admin;
 pub mod alerts;
 pub mod backup;
 pub mod books;
+pub mod calendar;
 pub mod cancellations;
 pub mod clock;
+pub mod contracts;
 pub mod events;
 pub mod glance;
+pub mod history;
 pub mod inbox;
 pub mod jobs;
+pub mod movements;
 pub mod orders;
+pub mod partners;
 pub mod payments;
+pub mod payouts;
+pub mod progress;
 pub mod schedules;
 pub mod search;
+pub mod settlements;
 
 use std::{
     fs::{File, OpenOptions},

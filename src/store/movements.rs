@@ -33,7 +33,9 @@ pub(super) fn day(row: &Row<'_>, at: usize) -> Result<KstDay, StoreError> {
 
 pub(super) fn day_maybe(row: &Row<'_>, at: usize) -> Result<Option<KstDay>, StoreError> {
     let text: Option<String> = row.get(at)?;
-    text.map(|text| text.parse()).transpose().map_err(unreadable)
+    text.map(|text| text.parse())
+        .transpose()
+        .map_err(unreadable)
 }
 
 /// A movement on its way into the books.
@@ -311,9 +313,8 @@ pub fn missing(
     until: i64,
     most: usize,
 ) -> Result<Vec<i64>, StoreError> {
-    let mut query = conn.prepare_cached(
-        "select id from payment where id > ?1 and id <= ?2 order by id limit ?3",
-    )?;
+    let mut query = conn
+        .prepare_cached("select id from payment where id > ?1 and id <= ?2 order by id limit ?3")?;
     Ok(query
         .query_map((after, until, most as i64), |row| row.get(0))?
         .collect::<Result<_, _>>()?)
@@ -379,8 +380,10 @@ pub fn bring_home(tx: &Tx<'_>, day: KstDay) -> Result<usize, StoreError> {
         )?
         .collect::<Result<_, _>>()?;
     for (movement, from, partner) in &late {
-        conn.prepare_cached("delete from movement where day = ?1 and partner_id = ?2 and seq = ?3")?
-            .execute((from, partner, movement.seq))?;
+        conn.prepare_cached(
+            "delete from movement where day = ?1 and partner_id = ?2 and seq = ?3",
+        )?
+        .execute((from, partner, movement.seq))?;
         add_on(
             tx,
             day,
@@ -416,11 +419,7 @@ pub fn first_terms_day(
 }
 
 /// How many movements of a partner's day there are, and what they come to before fees.
-pub fn waiting(
-    conn: &Connection,
-    day: KstDay,
-    partner: &str,
-) -> Result<(i64, Won), StoreError> {
+pub fn waiting(conn: &Connection, day: KstDay, partner: &str) -> Result<(i64, Won), StoreError> {
     Ok(conn
         .prepare_cached(
             "select count(*), coalesce(sum(order_after - order_before + adjustment), 0)

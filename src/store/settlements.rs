@@ -92,8 +92,8 @@ pub fn open_day(tx: &Tx<'_>, day: KstDay) -> Result<(), StoreError> {
 /// Days before `before` that are not settled, or have partners without a contract; oldest first.
 pub fn open_days(conn: &Connection, before: KstDay) -> Result<Vec<KstDay>, StoreError> {
     // Days that have movements and none of which were closed: from the index, a jump per day.
-    let mut next = conn
-        .prepare_cached("select min(day) from movement where day > ?1 and day < ?2")?;
+    let mut next =
+        conn.prepare_cached("select min(day) from movement where day > ?1 and day < ?2")?;
     let mut found: std::collections::BTreeSet<KstDay> = conn
         .prepare_cached(
             "select day from settlement_day where day < ?1 and (finished_at is null or blocked > 0)",
@@ -207,7 +207,9 @@ pub fn lines(
     )?;
     let first = after.map_or(from, |cursor| cursor.day.max(from));
     let days: Vec<String> = days
-        .query_map((partner, first.to_string(), to.to_string()), |row| row.get(0))?
+        .query_map((partner, first.to_string(), to.to_string()), |row| {
+            row.get(0)
+        })?
         .collect::<Result<_, _>>()?;
     let mut query = conn.prepare_cached(
         "select m.seq, m.kind, m.payment_id, m.order_line, m.cause, m.happened_at, m.terms_day, m.order_before,
@@ -337,7 +339,8 @@ pub fn add(tx: &Tx<'_>, new: &New<'_>) -> Result<Option<i64>, StoreError> {
         )?
         .query_map([new.partner], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
         .collect::<Result<_, _>>()?;
-    let carried_in = Won::sum(carried.iter().map(|(_, net, _)| Won::new(*net))).map_err(unreadable)?;
+    let carried_in =
+        Won::sum(carried.iter().map(|(_, net, _)| Won::new(*net))).map_err(unreadable)?;
     let own = new.sums.net().map_err(unreadable)?;
     let net = own.plus(carried_in).map_err(unreadable)?;
     let oldest = carried.iter().map(|(.., since)| since.clone()).min();
@@ -386,8 +389,10 @@ pub fn add(tx: &Tx<'_>, new: &New<'_>) -> Result<Option<i64>, StoreError> {
             |row| row.get(0),
         )?;
     for (from, ..) in &carried {
-        conn.prepare_cached("update settlement set carried_into = ?2, updated_at = ?3 where id = ?1")?
-            .execute((from, id, tx.now_ms()))?;
+        conn.prepare_cached(
+            "update settlement set carried_into = ?2, updated_at = ?3 where id = ?1",
+        )?
+        .execute((from, id, tx.now_ms()))?;
     }
     Ok(Some(id))
 }
@@ -493,8 +498,9 @@ fn read(row: &Row<'_>) -> Result<SettlementRow, StoreError> {
 }
 
 pub fn get(conn: &Connection, id: i64) -> Result<Option<SettlementRow>, StoreError> {
-    let sql =
-        format!("select {COLUMNS} from settlement s join partner p on p.id = s.partner_id where s.id = ?1");
+    let sql = format!(
+        "select {COLUMNS} from settlement s join partner p on p.id = s.partner_id where s.id = ?1"
+    );
     let mut query = conn.prepare_cached(&sql)?;
     query.query_and_then([id], read)?.next().transpose()
 }
@@ -510,8 +516,8 @@ pub fn of_day(conn: &Connection, day: KstDay) -> Result<Vec<SettlementRow>, Stor
 
 /// Partners that have a settlement of the day, in order.
 pub fn settled_partners(conn: &Connection, day: KstDay) -> Result<Vec<String>, StoreError> {
-    let mut query =
-        conn.prepare_cached("select partner_id from settlement where day = ?1 order by partner_id")?;
+    let mut query = conn
+        .prepare_cached("select partner_id from settlement where day = ?1 order by partner_id")?;
     Ok(query
         .query_map([day.to_string()], |row| row.get(0))?
         .collect::<Result<_, _>>()?)

@@ -147,6 +147,9 @@ pub enum Part {
     #[default]
     None,
     Payments,
+    Settlements,
+    Payouts,
+    Partners,
     DeadLetters,
     Alerts,
     Inbox,
@@ -228,6 +231,9 @@ fn header(look: &Look, part: Part) -> Markup {
             @if look.signed_in {
                 nav.parts aria-label=(lang.t("주 메뉴", "Main")) {
                     (entry("/payment/mypage", Part::Payments, lang.t("결제 내역", "Payments"), 0))
+                    (entry("/admin/settlements", Part::Settlements, lang.t("정산", "Settlements"), 0))
+                    (entry("/admin/payouts", Part::Payouts, lang.t("지급", "Payouts"), 0))
+                    (entry("/admin/partners", Part::Partners, lang.t("파트너사", "Partners"), 0))
                     (entry("/admin/dead-letters", Part::DeadLetters, lang.t("데드레터", "Dead letters"), look.dead))
                     (entry("/admin/alerts", Part::Alerts, lang.t("알림", "Alerts"), 0))
                     (entry("/admin/inbox", Part::Inbox, lang.t("수신함", "Inbox"), 0))

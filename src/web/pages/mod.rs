@@ -11,10 +11,13 @@ mod inbox;
 mod layout;
 mod masks;
 mod mypage;
+mod partners;
 mod pay;
 mod payment;
+mod payouts;
 mod result;
 mod samples;
+mod settlements;
 mod sign_in;
 mod timeline;
 mod told;
@@ -72,6 +75,9 @@ pub fn signed_in() -> Router<Web> {
         )
         .route("/admin/alerts", get(alerts::list))
         .route("/admin/inbox", get(inbox::list))
+        .merge(settlements::routes())
+        .merge(payouts::routes())
+        .merge(partners::routes())
 }
 
 /// What no route takes.

@@ -285,6 +285,38 @@ pub fn alert(alert: &Alert, lang: Lang) -> (&'static str, String) {
             ),
             told(why, lang),
         ),
+        Alert::NoContract {
+            partner,
+            day,
+            amount,
+        } => {
+            let amount = won(*amount);
+            (
+                lang.t(
+                    "계약이 없어 정산할 수 없음",
+                    "A partner cannot be settled: no contract holds",
+                ),
+                lang.t(
+                    format!("{partner} · {day}부터의 계약 필요 · {amount}"),
+                    format!("{partner} · a contract from {day} is needed · {amount}"),
+                ),
+            )
+        }
+        Alert::PayoutFailed {
+            batch,
+            partner,
+            amount,
+            reason,
+        } => {
+            let amount = won(*amount);
+            (
+                lang.t("지급 실패", "The bank refused a payout"),
+                lang.t(
+                    format!("지급 묶음 {batch} · {partner} · {amount} · {reason}"),
+                    format!("Batch {batch} · {partner} · {amount} · {reason}"),
+                ),
+            )
+        }
         Alert::GatewayHalted { error } => (
             lang.t(
                 "포트원 호출 중단: 인증 정보 확인 필요",

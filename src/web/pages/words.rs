@@ -272,6 +272,7 @@ pub fn job(kind: &str, lang: Lang) -> &str {
         "prepare_order" => lang.t("주문 사전등록", "Register an order's amount"),
         "send_alert" => lang.t("알림 보내기", "Send an alert"),
         "sweep" => lang.t("포트원 대사", "Sweep PortOne's books"),
+        "settle" => lang.t("일 정산", "Settle the days that are over"),
         "prune" => lang.t("오래된 기록 정리", "Remove old records"),
         other => other,
     }

@@ -1,5 +1,9 @@
 //! The JSON API, on the paths of the original design.
 
+pub mod partners;
+pub mod payouts;
+pub mod settlements;
+
 use std::{convert::Infallible, time::Duration};
 
 use axum::{

@@ -3,6 +3,10 @@
 //! Programs get RFC 9457 `application/problem+json` with one stable `type` each, in Korean or
 //! English. The cause of what is our fault is logged here, once, and not told to the caller.
 
+mod partners;
+mod payouts;
+mod settlements;
+
 use axum::{
     Json,
     http::{HeaderValue, StatusCode, header},

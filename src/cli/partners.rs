@@ -1,0 +1,1 @@
+//! `jeongsan partners` and `jeongsan contracts`.

@@ -1,0 +1,1 @@
+//! `jeongsan payouts` and `jeongsan calendar`.

@@ -1,0 +1,1 @@
+//! `jeongsan settle`, `jeongsan settlements`, `jeongsan statement`, `jeongsan adjustments`.

@@ -1,0 +1,465 @@
+//! Pays settlements that are due: chooses them, totals them per partner, and takes the bank's word.
+//!
+//! A settlement is in at most one live payout, by a rule of the schema, so nothing is paid twice. What the
+//! bank refused is FAILED until a person gives it another try; what was called off is REQUESTED again.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rusqlite::Connection;
+use serde::Serialize;
+use serde_json::json;
+
+use crate::{
+    domain::{
+        alert::Alert,
+        bank::BankAccount,
+        calendar::KstDay,
+        money::{OutOfRange, Won},
+        partner::{PartnerStatus, PartnerType},
+        settlement::State,
+        withholding::{NegativeGross, Withheld, withhold},
+    },
+    flow::{Ctx, hold_settlement::reason_of, raise_alert::raise},
+    store::{
+        StoreError, Tx, contracts,
+        history::{self, Subject},
+        partners,
+        payouts::{self, BatchState, PayoutRow, PayoutState, To},
+        settlements::{self, SettlementRow},
+    },
+};
+
+#[derive(Debug, thiserror::Error)]
+pub enum PayoutError {
+    #[error(
+        "nothing can be paid: no settlement that is due up to {0} is free, complete and above the minimum"
+    )]
+    Nothing(KstDay),
+    #[error("{shown} won were to be confirmed, but it is {now} won now: look again")]
+    Changed { shown: Won, now: Won },
+    #[error("no payout batch {0} is known here")]
+    NoBatch(i64),
+    #[error("batch {id} is {}: nothing waits in it", state.as_str())]
+    NotOpen { id: i64, state: BatchState },
+    #[error("no payout {0} is in this batch")]
+    NoPayout(i64),
+    #[error("payout {id} is {} already: it cannot be {}", state.as_str(), word.as_str())]
+    Decided {
+        id: i64,
+        state: PayoutState,
+        word: PayoutState,
+    },
+    #[error("a reason of 1 to 200 characters is needed: say why")]
+    Reason,
+    #[error("the note may have up to 200 characters")]
+    Note,
+    #[error("the sums of partner `{0}` are out of range")]
+    OutOfRange(String),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What to pay.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Choice {
+    /// Settlements whose payout day is on or before this.
+    pub until: KstDay,
+    /// Settlements that a person leaves out this time.
+    pub leave_out: BTreeSet<i64>,
+    /// Partners that a person leaves out this time.
+    pub leave_out_partners: BTreeSet<String>,
+}
+
+/// One partner's payout, before anything is written.
+#[derive(Clone, Debug, Serialize)]
+pub struct Proposed {
+    pub partner: String,
+    pub partner_name: String,
+    #[serde(rename = "type")]
+    pub kind: PartnerType,
+    pub account: BankAccount,
+    #[serde(flatten)]
+    pub withheld: Withheld,
+    pub settlements: Vec<SettlementRow>,
+}
+
+/// Why a partner's due settlements are not paid now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "why", rename_all = "snake_case")]
+pub enum Why {
+    /// A person left it out.
+    LeftOut,
+    /// Its type is not known, so neither is the tax.
+    NoType,
+    NoAccount,
+    NotApproved,
+    BelowMinimum {
+        minimum: Won,
+    },
+}
+
+/// A partner that is not paid now.
+#[derive(Clone, Debug, Serialize)]
+pub struct Waits {
+    pub partner: String,
+    pub partner_name: String,
+    #[serde(flatten)]
+    pub why: Why,
+    pub amount: Won,
+    pub settlements: Vec<i64>,
+}
+
+/// What a choice comes to.
+#[derive(Clone, Debug, Serialize)]
+pub struct Proposal {
+    pub until: KstDay,
+    pub payouts: Vec<Proposed>,
+    pub waiting: Vec<Waits>,
+    /// Settlements of 0 won: closed along with the batch, for there is nothing to pay.
+    pub nothing_to_pay: Vec<i64>,
+    /// Σ of what is transferred.
+    pub total: Won,
+}
+
+/// Works a choice out. Writes nothing.
+pub fn propose(conn: &Connection, choice: &Choice) -> Result<Proposal, PayoutError> {
+    let mut by_partner: BTreeMap<String, Vec<SettlementRow>> = BTreeMap::new();
+    let mut nothing_to_pay = Vec::new();
+    for row in settlements::due(conn, choice.until)? {
+        if row.net.is_zero() {
+            nothing_to_pay.push(row.id);
+        } else {
+            by_partner.entry(row.partner.clone()).or_default().push(row);
+        }
+    }
+    let mut proposal = Proposal {
+        until: choice.until,
+        payouts: Vec::new(),
+        waiting: Vec::new(),
+        nothing_to_pay,
+        total: Won::ZERO,
+    };
+    for (partner, rows) in by_partner {
+        let (out, rows): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| {
+            choice.leave_out.contains(&row.id) || choice.leave_out_partners.contains(&partner)
+        });
+        if !out.is_empty() {
+            proposal.waiting.push(waits(&partner, Why::LeftOut, &out)?);
+        }
+        if rows.is_empty() {
+            continue;
+        }
+        match judge(conn, &partner, rows)? {
+            Ok(proposed) => {
+                proposal.total = proposal
+                    .total
+                    .plus(proposed.withheld.paid)
+                    .map_err(|OutOfRange| PayoutError::OutOfRange(partner.clone()))?;
+                proposal.payouts.push(proposed);
+            }
+            Err(waits) => proposal.waiting.push(waits),
+        }
+    }
+    Ok(proposal)
+}
+
+fn sum(partner: &str, rows: &[SettlementRow]) -> Result<Won, PayoutError> {
+    Won::sum(rows.iter().map(|row| row.net))
+        .map_err(|OutOfRange| PayoutError::OutOfRange(partner.to_owned()))
+}
+
+fn waits(partner: &str, why: Why, rows: &[SettlementRow]) -> Result<Waits, PayoutError> {
+    Ok(Waits {
+        partner: partner.to_owned(),
+        partner_name: rows
+            .first()
+            .map(|row| row.partner_name.clone())
+            .unwrap_or_default(),
+        why,
+        amount: sum(partner, rows)?,
+        settlements: rows.iter().map(|row| row.id).collect(),
+    })
+}
+
+/// Whether a partner can be paid, and how much.
+fn judge(
+    conn: &Connection,
+    partner: &str,
+    rows: Vec<SettlementRow>,
+) -> Result<Result<Proposed, Waits>, PayoutError> {
+    let known = partners::get(conn, partner)?;
+    let refuse = |why| waits(partner, why, &rows).map(Err);
+    let Some(kind) = known.as_ref().and_then(|known| known.kind) else {
+        return refuse(Why::NoType);
+    };
+    let Some(account) = known.as_ref().and_then(|known| known.account.clone()) else {
+        return refuse(Why::NoAccount);
+    };
+    if known.as_ref().map(|known| known.status) != Some(PartnerStatus::Approved) {
+        return refuse(Why::NotApproved);
+    }
+    let gross = sum(partner, &rows)?;
+    let versions = contracts::of(conn, partner)?;
+    let newest = rows.iter().map(|row| row.day).max();
+    let minimum = newest
+        .and_then(|day| contracts::holding(&versions, day))
+        .map_or(Won::ZERO, |version| version.terms.min_payout);
+    let withheld = withhold(&kind, gross)
+        .map_err(|NegativeGross(_)| PayoutError::OutOfRange(partner.to_owned()))?;
+    if gross < minimum || !withheld.paid.is_positive() {
+        return refuse(Why::BelowMinimum { minimum });
+    }
+    Ok(Ok(Proposed {
+        partner: partner.to_owned(),
+        partner_name: known.map_or_else(|| partner.to_owned(), |known| known.name),
+        kind,
+        account,
+        withheld,
+        settlements: rows,
+    }))
+}
+
+/// Puts the chosen settlements into a batch: REQUESTED becomes PROCESSING. `shown` is the total that the
+/// person saw and confirmed.
+pub async fn create(
+    ctx: &Ctx,
+    choice: Choice,
+    shown: Option<Won>,
+    note: String,
+    by: &'static str,
+) -> Result<i64, PayoutError> {
+    let note = note.trim().to_owned();
+    if note.chars().count() > 200 || note.chars().any(char::is_control) {
+        return Err(PayoutError::Note);
+    }
+    ctx.store
+        .write(move |tx| {
+            let proposal = propose(tx.conn(), &choice)?;
+            if let Some(shown) = shown
+                && shown != proposal.total
+            {
+                let now = proposal.total;
+                return Err(PayoutError::Changed { shown, now });
+            }
+            if proposal.payouts.is_empty() && proposal.nothing_to_pay.is_empty() {
+                return Err(PayoutError::Nothing(choice.until));
+            }
+            let batch = payouts::add_batch(tx, choice.until, &note, by)?;
+            for proposed in &proposal.payouts {
+                put(tx, batch, proposed, by)?;
+            }
+            for id in &proposal.nothing_to_pay {
+                complete(tx, *id, batch, None, by)?;
+            }
+            if proposal.payouts.is_empty() {
+                payouts::end_batch(tx, batch, BatchState::Done)?;
+            }
+            let detail = json!({ "until": choice.until, "payouts": proposal.payouts.len(), "total": proposal.total });
+            history::add(tx, &Subject::Batch(batch), "created", by, &detail)?;
+            Ok(batch)
+        })
+        .await
+}
+
+fn put(tx: &mut Tx<'_>, batch: i64, proposed: &Proposed, by: &str) -> Result<(), PayoutError> {
+    let account = &proposed.account;
+    let to = To {
+        bank: account.bank.as_str(),
+        account: account.number.as_str(),
+        holder: &account.holder,
+    };
+    let rows: Vec<(i64, Won)> = proposed
+        .settlements
+        .iter()
+        .map(|row| (row.id, row.net))
+        .collect();
+    let payout = payouts::add(tx, batch, &proposed.partner, &proposed.withheld, to, &rows)?;
+    for (id, _) in rows {
+        settlements::set_state(tx, id, State::Processing, None, by)?;
+        let detail = json!({ "batch": batch, "payout": payout });
+        history::add(tx, &Subject::Settlement(id), "processing", by, &detail)?;
+    }
+    Ok(())
+}
+
+/// Completes a settlement, and the negative ones that it covered.
+fn complete(
+    tx: &mut Tx<'_>,
+    id: i64,
+    batch: i64,
+    payout: Option<i64>,
+    by: &str,
+) -> Result<(), PayoutError> {
+    for covered in settlements::covered_by(tx.conn(), id)? {
+        settlements::set_state(tx, covered, State::Completed, None, by)?;
+        let detail = json!({ "by_settlement": id, "batch": batch });
+        history::add(tx, &Subject::Settlement(covered), "covered", by, &detail)?;
+    }
+    settlements::set_state(tx, id, State::Completed, None, by)?;
+    let detail = json!({ "batch": batch, "payout": payout });
+    let kind = if payout.is_some() {
+        "completed"
+    } else {
+        "nothing_to_pay"
+    };
+    history::add(tx, &Subject::Settlement(id), kind, by, &detail)?;
+    Ok(())
+}
+
+/// What became of a transfer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Word {
+    Paid,
+    Failed(String),
+}
+
+impl Word {
+    fn state(&self) -> PayoutState {
+        match self {
+            Word::Paid => PayoutState::Paid,
+            Word::Failed(_) => PayoutState::Failed,
+        }
+    }
+}
+
+/// What a bank's words changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Told {
+    pub paid: usize,
+    pub failed: usize,
+    /// Known before.
+    pub same: usize,
+}
+
+fn open_batch(tx: &Tx<'_>, id: i64) -> Result<payouts::BatchRow, PayoutError> {
+    payouts::batch(tx.conn(), id)?.ok_or(PayoutError::NoBatch(id))
+}
+
+/// Takes the bank's word on payouts of a batch: all of it, or nothing. The same word again is no news.
+pub async fn decide(
+    ctx: &Ctx,
+    batch: i64,
+    words: Vec<(i64, Word)>,
+    by: &'static str,
+) -> Result<Told, PayoutError> {
+    let words = words
+        .into_iter()
+        .map(|(id, word)| match word {
+            Word::Paid => Ok((id, Word::Paid)),
+            Word::Failed(reason) => reason_of(&reason.chars().take(200).collect::<String>())
+                .map(|reason| (id, Word::Failed(reason)))
+                .ok_or(PayoutError::Reason),
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    ctx.store
+        .write(move |tx| {
+            open_batch(tx, batch)?;
+            let mut told = Told::default();
+            for (id, word) in &words {
+                let row = payouts::get(tx.conn(), *id)?
+                    .filter(|row| row.batch == batch)
+                    .ok_or(PayoutError::NoPayout(*id))?;
+                if row.state == word.state() {
+                    told.same += 1;
+                    continue;
+                }
+                if row.state != PayoutState::Waiting {
+                    let (state, word) = (row.state, word.state());
+                    return Err(PayoutError::Decided {
+                        id: *id,
+                        state,
+                        word,
+                    });
+                }
+                one(tx, &row, word, by)?;
+                match word {
+                    Word::Paid => told.paid += 1,
+                    Word::Failed(_) => told.failed += 1,
+                }
+            }
+            finish(tx, batch)?;
+            if told.paid + told.failed > 0 {
+                history::add(tx, &Subject::Batch(batch), "decided", by, &json!(told))?;
+            }
+            Ok(told)
+        })
+        .await
+}
+
+fn one(tx: &mut Tx<'_>, row: &PayoutRow, word: &Word, by: &str) -> Result<(), PayoutError> {
+    let rows = payouts::settlements(tx.conn(), row.id)?;
+    match word {
+        Word::Paid => {
+            payouts::decide(tx, row.id, PayoutState::Paid, None, by)?;
+            for (id, ..) in rows {
+                complete(tx, id, row.batch, Some(row.id), by)?;
+            }
+        }
+        Word::Failed(reason) => {
+            payouts::decide(tx, row.id, PayoutState::Failed, Some(reason), by)?;
+            for (id, ..) in rows {
+                settlements::set_state(tx, id, State::Failed, Some(reason), by)?;
+                let detail = json!({ "batch": row.batch, "payout": row.id, "reason": reason });
+                history::add(tx, &Subject::Settlement(id), "failed", by, &detail)?;
+            }
+            let alert = Alert::PayoutFailed {
+                batch: row.batch,
+                partner: row.partner_name.clone(),
+                amount: row.amount,
+                reason: reason.clone(),
+            };
+            raise(tx, &alert, None)?;
+        }
+    }
+    Ok(())
+}
+
+/// Ends the batch once nothing waits in it.
+fn finish(tx: &mut Tx<'_>, batch: i64) -> Result<(), PayoutError> {
+    let now = open_batch(tx, batch)?;
+    if now.waiting == 0 && now.state == BatchState::Open {
+        payouts::end_batch(tx, batch, BatchState::Done)?;
+    }
+    Ok(())
+}
+
+/// Calls off what still waits in a batch: its settlements are REQUESTED again.
+pub async fn call_off(
+    ctx: &Ctx,
+    batch: i64,
+    reason: String,
+    by: &'static str,
+) -> Result<usize, PayoutError> {
+    let reason = reason_of(&reason).ok_or(PayoutError::Reason)?;
+    ctx.store
+        .write(move |tx| {
+            let before = open_batch(tx, batch)?;
+            if before.state != BatchState::Open {
+                let (id, state) = (batch, before.state);
+                return Err(PayoutError::NotOpen { id, state });
+            }
+            let mut off = 0;
+            for row in payouts::of_batch(tx.conn(), batch)? {
+                if row.state != PayoutState::Waiting {
+                    continue;
+                }
+                off += 1;
+                payouts::decide(tx, row.id, PayoutState::Cancelled, Some(&reason), by)?;
+                for (id, ..) in payouts::settlements(tx.conn(), row.id)? {
+                    settlements::set_state(tx, id, State::Requested, None, by)?;
+                    let detail = json!({ "batch": batch, "reason": reason });
+                    history::add(tx, &Subject::Settlement(id), "called_off", by, &detail)?;
+                }
+            }
+            let state = if before.paid + before.failed == 0 {
+                BatchState::Cancelled
+            } else {
+                BatchState::Done
+            };
+            payouts::end_batch(tx, batch, state)?;
+            let detail = json!({ "reason": reason, "payouts": off });
+            history::add(tx, &Subject::Batch(batch), "called_off", by, &detail)?;
+            Ok(off)
+        })
+        .await
+}

@@ -1,0 +1,1 @@
+//! What is wrong with partners and contracts, as an answer.

@@ -1,0 +1,1 @@
+//! What is wrong with settlements, days, holds and adjustments, as an answer.
