@@ -346,6 +346,7 @@ async fn cancel(
     let asked = Asked {
         amount,
         tax_free: None,
+        lines: Vec::new(),
         reason: reason.into(),
         refund: None,
         idempotency_key: None,
