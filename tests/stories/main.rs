@@ -12,3 +12,4 @@ mod rare;
 mod storage;
 mod support;
 mod sweeping;
+mod trying_out;
