@@ -58,6 +58,22 @@ enum Command {
         #[command(subcommand)]
         action: DeadLetters,
     },
+    /// Who is owed: list, add, change, archive, import.
+    Partners {
+        /// Print JSON.
+        #[arg(long, global = true)]
+        json: bool,
+        #[command(subcommand)]
+        action: cli::partners::Partners,
+    },
+    /// By which terms partners are settled: list, agree, take back.
+    Contracts {
+        /// Print JSON.
+        #[arg(long, global = true)]
+        json: bool,
+        #[command(subcommand)]
+        action: cli::partners::Contracts,
+    },
     /// Copy the database into a new file while the server runs, and check the copy.
     Backup { path: PathBuf },
     /// Check the books' invariants; exits 1 with a list if one is broken.
@@ -196,6 +212,10 @@ async fn run(cli: Cli) -> ExitCode {
         },
         Command::Verify { json } => verify(&config, json),
         Command::DeadLetters { json, action } => dead_letters(&config, action, json).await,
+        Command::Partners { json, action } => cli::partners::partners(&config, action, json).await,
+        Command::Contracts { json, action } => {
+            cli::partners::contracts(&config, action, json).await
+        }
         Command::Healthcheck => match healthcheck::ask(config.listen) {
             Ok(()) => ExitCode::SUCCESS,
             Err(why) => {
