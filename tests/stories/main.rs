@@ -9,6 +9,8 @@ mod killing;
 mod listing;
 mod queue;
 mod rare;
+mod settling;
+mod settling_dice;
 mod storage;
 mod support;
 mod sweeping;
