@@ -10,6 +10,8 @@ mod listing;
 mod partnering;
 mod queue;
 mod rare;
+mod settling;
+mod settling_dice;
 mod storage;
 mod support;
 mod sweeping;

@@ -151,7 +151,12 @@ async fn a_sweep_that_broke_off_looks_again_at_all_of_it() {
 
 #[tokio::test]
 async fn a_slot_becomes_one_job_however_often_and_by_whomever_it_is_asked_for() {
-    let app = TestApp::with(&[("sweep.cron", "*/10 * * * *")], false).await;
+    // The night's settlement has slots of its own: none here.
+    let set = [
+        ("sweep.cron", "*/10 * * * *"),
+        ("settle.cron", "0 0 29 2 *"),
+    ];
+    let app = TestApp::with(&set, false).await;
     let ctx = &app.app().web.ctx;
     // The first look starts at once; then one per slot.
     run_schedules(ctx).await.unwrap();
