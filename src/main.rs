@@ -58,6 +58,22 @@ enum Command {
         #[command(subcommand)]
         action: DeadLetters,
     },
+    /// What is due to partners: batches, files for the bank and from it.
+    Payouts {
+        /// Print JSON.
+        #[arg(long, global = true)]
+        json: bool,
+        #[command(subcommand)]
+        action: cli::payouts::Payouts,
+    },
+    /// The days on which banks are closed.
+    Calendar {
+        /// Print JSON.
+        #[arg(long, global = true)]
+        json: bool,
+        #[command(subcommand)]
+        action: cli::payouts::Calendar,
+    },
     /// Copy the database into a new file while the server runs, and check the copy.
     Backup { path: PathBuf },
     /// Check the books' invariants; exits 1 with a list if one is broken.
@@ -196,6 +212,8 @@ async fn run(cli: Cli) -> ExitCode {
         },
         Command::Verify { json } => verify(&config, json),
         Command::DeadLetters { json, action } => dead_letters(&config, action, json).await,
+        Command::Payouts { json, action } => cli::payouts::payouts(&config, action, json).await,
+        Command::Calendar { json, action } => cli::payouts::calendar(&config, action, json).await,
         Command::Healthcheck => match healthcheck::ask(config.listen) {
             Ok(()) => ExitCode::SUCCESS,
             Err(why) => {

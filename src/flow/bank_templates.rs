@@ -14,6 +14,9 @@ use crate::{
     },
 };
 
+/// The one that is used where nobody names another.
+pub const COMMON: &str = "공통";
+
 #[derive(Debug, thiserror::Error)]
 pub enum TemplateError {
     #[error("no template `{0}` is known here")]

@@ -10,7 +10,7 @@ use crate::{
         money::{OutOfRange, Won},
         partner::PartnerType,
     },
-    flow::pay_out::PayoutError,
+    flow::{Ctx, pay_out::PayoutError},
     sheet::{
         Cell, CellError, Said, Sheet,
         bank::{BankTemplate, Transfer, write},
@@ -33,6 +33,12 @@ impl From<StoreError> for FileError {
     fn from(error: StoreError) -> FileError {
         FileError::Payout(error.into())
     }
+}
+
+/// What partners see in their books: the shop's name.
+pub fn deposit_memo(ctx: &Ctx, conn: &Connection) -> Result<String, StoreError> {
+    let id = &ctx.policy.default_partner;
+    Ok(partners::get(conn, id)?.map_or_else(|| id.clone(), |own| own.name))
 }
 
 /// A bulk transfer of what waits in a batch. What is decided is left out, so that nothing is sent again.

@@ -24,14 +24,14 @@ use crate::{
         money::{OutOfRange, Won},
     },
     flow::{
-        Ctx, bank_templates,
+        Ctx, bank_templates::{self, COMMON},
         pay_out::{self, Choice, PayoutError, Told, Word},
         read_bank_result::{BankResult, ResultError, read_bank_result},
-        write_bank_file::write_bank_file,
+        write_bank_file::{deposit_memo, write_bank_file},
     },
     sheet::bank::BankTemplate,
     store::{
-        StoreError, history, partners,
+        history,
         payouts::{self, BatchRow, PayoutRow, PayoutState},
     },
     web::{
@@ -44,8 +44,6 @@ use crate::{
 
 /// The largest file that a bank may send us, in bytes.
 pub const LARGEST_FILE: usize = 20 << 20;
-/// What is used where no template is named.
-pub const COMMON: &str = "공통";
 
 pub fn routes() -> Router<Web> {
     Router::new()
@@ -216,12 +214,6 @@ fn whole_json(whole: &Whole) -> Value {
         "totals": whole.totals,
         "timeline": whole.history,
     })
-}
-
-/// What partners see in their books: the shop's name.
-pub fn deposit_memo(ctx: &Ctx, conn: &Connection) -> Result<String, StoreError> {
-    let id = &ctx.policy.default_partner;
-    Ok(partners::get(conn, id)?.map_or_else(|| id.clone(), |own| own.name))
 }
 
 /// The file of a batch and its name.
