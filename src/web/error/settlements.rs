@@ -239,6 +239,24 @@ pub(crate) fn invalid_file(errors: &[CellError]) -> Problem {
     .with("errors", errors)
 }
 
+/// A file of ours that could not be written, and where.
+pub fn file_not_written(errors: &[CellError]) -> Problem {
+    let first = |korean: bool| errors.first().map(|error| error.sentence(korean));
+    Problem::new(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "file-not-written",
+        format!(
+            "파일을 만들지 못했습니다. {}",
+            first(true).unwrap_or_default()
+        ),
+        format!(
+            "The file cannot be written. {}",
+            first(false).unwrap_or_default()
+        ),
+    )
+    .with("errors", errors)
+}
+
 impl From<ImportAdjustmentsError> for Problem {
     fn from(error: ImportAdjustmentsError) -> Problem {
         match error {
