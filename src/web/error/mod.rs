@@ -5,7 +5,7 @@
 
 mod partners;
 mod payouts;
-mod settlements;
+pub mod settlements;
 
 use axum::{
     Json,
