@@ -234,7 +234,8 @@ async fn act(ctx: &Ctx, action: Payouts) -> Result<Said, CliError> {
         Payouts::CallOff { id, reason } => {
             let off = pay_out::call_off(ctx, id, reason, "cli").await?;
             let mut said = show(ctx, id)?;
-            said.lines.insert(0, format!("{off} payouts of batch {id} are called off."));
+            said.lines
+                .insert(0, format!("{off} payouts of batch {id} are called off."));
             Ok(said)
         }
     }
@@ -272,7 +273,9 @@ fn due(ctx: &Ctx, until: KstDay) -> Result<Said, CliError> {
     }
     if !proposal.nothing_to_pay.is_empty() {
         let count = proposal.nothing_to_pay.len();
-        lines.push(format!("{count} settlements of 0 won are closed along with the batch."));
+        lines.push(format!(
+            "{count} settlements of 0 won are closed along with the batch."
+        ));
     }
     let count = proposal.payouts.len();
     lines.push(format!(
@@ -418,7 +421,9 @@ async fn result(
         .collect();
     let waiting = read.unmentioned.len();
     if waiting > 0 {
-        lines.push(format!("{waiting} payouts are not in the file and go on waiting."));
+        lines.push(format!(
+            "{waiting} payouts are not in the file and go on waiting."
+        ));
     }
     let matched: Vec<Value> = read
         .matched
@@ -507,7 +512,11 @@ fn days(ctx: &Ctx, year: i16) -> Result<Said, CliError> {
         .filter(|special| special.day.year() == year)
         .collect();
     lines.extend(added.iter().map(|special| {
-        let what = if special.off { "day off" } else { "business day" };
+        let what = if special.off {
+            "day off"
+        } else {
+            "business day"
+        };
         format!("added: {} {what}, {}", special.day, special.name)
     }));
     lines.push(format!("{} weekdays off in {year}.", off.len()));

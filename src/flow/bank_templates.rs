@@ -103,7 +103,8 @@ pub async fn save(
                 Some(same) if same.template == template => return Ok(()),
                 _ => {}
             }
-            let detail = json!({ "name": name, "was": same.map(|same| &same.template), "now": template });
+            let detail =
+                json!({ "name": name, "was": same.map(|same| &same.template), "now": template });
             payouts::put_template(tx, name, &body)?;
             history::add(tx, &Subject::BankTemplates, "saved", by, &detail)?;
             Ok(())

@@ -119,7 +119,8 @@ fn match_all(
     if !wrong.is_empty() {
         return Err(wrong);
     }
-    let waits = |row: &&PayoutRow| row.state == PayoutState::Waiting && !first.contains_key(&row.id);
+    let waits =
+        |row: &&PayoutRow| row.state == PayoutState::Waiting && !first.contains_key(&row.id);
     Ok(BankResult {
         unmentioned: rows.iter().filter(waits).cloned().collect(),
         matched: found,
@@ -276,7 +277,9 @@ fn twice(row: &PayoutRow, line: usize, contradicts: bool) -> Said {
         )
     } else {
         Said::new(
-            format!("지급 {reference}이(가) {line}행에도 있습니다. 두 번 이체되지 않았는지 확인하세요."),
+            format!(
+                "지급 {reference}이(가) {line}행에도 있습니다. 두 번 이체되지 않았는지 확인하세요."
+            ),
             format!("payout {reference} stands in row {line} as well: was it transferred twice?"),
         )
     }
@@ -285,7 +288,9 @@ fn twice(row: &PayoutRow, line: usize, contradicts: bool) -> Said {
 fn decided(row: &PayoutRow, word: &Word) -> Said {
     let (reference, state, says) = (row.reference(), row.state.as_str(), word.state().as_str());
     Said::new(
-        format!("지급 {reference}은(는) 이미 {state}인데 파일에는 {says}(으)로 되어 있습니다. 은행에 확인하세요."),
+        format!(
+            "지급 {reference}은(는) 이미 {state}인데 파일에는 {says}(으)로 되어 있습니다. 은행에 확인하세요."
+        ),
         format!("payout {reference} is {state} already, but the file says {says}: ask the bank"),
     )
 }
@@ -410,11 +415,20 @@ mod tests {
                 3,
             ),
             (
-                outcome(2, Some("정산상점"), Some("0012301000003"), Some(1_000), true),
+                outcome(
+                    2,
+                    Some("정산상점"),
+                    Some("0012301000003"),
+                    Some(1_000),
+                    true,
+                ),
                 3,
             ),
             (outcome(2, None, Some("12301000003"), Some(1_000), true), 3),
-            (outcome(2, None, Some("00123*****034"), Some(2_000), true), 34),
+            (
+                outcome(2, None, Some("00123*****034"), Some(2_000), true),
+                34,
+            ),
             (outcome(2, None, Some("0012**034"), Some(2_000), true), 34),
         ] {
             assert_eq!(ids(std::slice::from_ref(&row)), Ok(vec![id]), "{row:?}");
@@ -433,16 +447,34 @@ mod tests {
                 "goes to account 0012301000034",
             ),
             (outcome(2, Some("P11-3"), None, None, true), "of batch 11"),
-            (outcome(2, Some("P12-9"), None, None, true), "no payout of this batch is called"),
-            (outcome(2, Some("P12-3"), None, None, true), "there is no account"),
+            (
+                outcome(2, Some("P12-9"), None, None, true),
+                "no payout of this batch is called",
+            ),
+            (
+                outcome(2, Some("P12-3"), None, None, true),
+                "there is no account",
+            ),
             (
                 outcome(2, None, Some("110123456789"), Some(3_000), true),
                 "any of P12-5, P12-6",
             ),
-            (outcome(2, None, Some("0012301000003"), Some(7), true), "is of 1,000 won"),
-            (outcome(2, None, Some("777777"), Some(1_000), true), "no payout of this batch sends"),
-            (outcome(2, None, Some("***********03"), Some(1_000), true), "no payout of this batch"),
-            (outcome(2, None, Some("0012301000003"), None, true), "the amount is empty"),
+            (
+                outcome(2, None, Some("0012301000003"), Some(7), true),
+                "is of 1,000 won",
+            ),
+            (
+                outcome(2, None, Some("777777"), Some(1_000), true),
+                "no payout of this batch sends",
+            ),
+            (
+                outcome(2, None, Some("***********03"), Some(1_000), true),
+                "no payout of this batch",
+            ),
+            (
+                outcome(2, None, Some("0012301000003"), None, true),
+                "the amount is empty",
+            ),
         ] {
             let wrong = ids(std::slice::from_ref(&row)).unwrap_err();
             assert!(

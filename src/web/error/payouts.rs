@@ -21,13 +21,17 @@ impl From<PayoutError> for Problem {
             PayoutError::Nothing(until) => Problem::new(
                 CONFLICT,
                 "nothing-to-pay",
-                format!("{until}까지 지급할 수 있는 정산이 없습니다. 보류·계좌·승인·최소 지급액을 확인하세요."),
+                format!(
+                    "{until}까지 지급할 수 있는 정산이 없습니다. 보류·계좌·승인·최소 지급액을 확인하세요."
+                ),
                 en,
             ),
             PayoutError::Changed { shown, now } => Problem::new(
                 CONFLICT,
                 "payout-changed",
-                format!("확인한 합계는 {shown}원인데 지금은 {now}원입니다. 바뀐 내용을 다시 확인하세요."),
+                format!(
+                    "확인한 합계는 {shown}원인데 지금은 {now}원입니다. 바뀐 내용을 다시 확인하세요."
+                ),
                 en,
             )
             .with("shown", shown)
@@ -37,7 +41,10 @@ impl From<PayoutError> for Problem {
             PayoutError::NotOpen { id, state } => Problem::new(
                 CONFLICT,
                 "payout-batch-closed",
-                format!("지급 묶음 {id}에는 기다리는 지급이 없습니다(상태 {}).", state.as_str()),
+                format!(
+                    "지급 묶음 {id}에는 기다리는 지급이 없습니다(상태 {}).",
+                    state.as_str()
+                ),
                 en,
             )
             .with("batch_state", state),
@@ -52,12 +59,9 @@ impl From<PayoutError> for Problem {
                 en,
             )
             .with("payout_state", state),
-            PayoutError::Reason => Problem::new(
-                WRONG,
-                "payout-reason",
-                "사유를 1~200자로 적어 주세요.",
-                en,
-            ),
+            PayoutError::Reason => {
+                Problem::new(WRONG, "payout-reason", "사유를 1~200자로 적어 주세요.", en)
+            }
             PayoutError::Note => Problem::new(
                 WRONG,
                 "payout-note",
@@ -79,7 +83,9 @@ impl From<PayoutError> for Problem {
 fn of_file(kind: &'static str, what: (&str, &str), wrong: Vec<CellError>) -> Problem {
     let first = |korean| {
         let first = wrong.first();
-        first.map(|error| error.sentence(korean)).unwrap_or_default()
+        first
+            .map(|error| error.sentence(korean))
+            .unwrap_or_default()
     };
     let more = wrong.len().saturating_sub(1);
     let (ko, en) = match more {
@@ -224,7 +230,11 @@ mod tests {
         let wrong = |line| CellError::row(line, Said::new("틀림", "wrong"));
         let problem = Problem::from(ResultError::Rows(vec![wrong(2), wrong(3)]));
         assert!(problem.sentence(Lang::Ko).contains("2행: 틀림 (외 1건)"));
-        assert!(problem.sentence(Lang::En).contains("row 2: wrong (and 1 more)"));
+        assert!(
+            problem
+                .sentence(Lang::En)
+                .contains("row 2: wrong (and 1 more)")
+        );
         assert_eq!(problem.extra["errors"].as_array().unwrap().len(), 2);
     }
 }

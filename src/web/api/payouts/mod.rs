@@ -24,7 +24,8 @@ use crate::{
         money::{OutOfRange, Won},
     },
     flow::{
-        Ctx, bank_templates::{self, COMMON},
+        Ctx,
+        bank_templates::{self, COMMON},
         pay_out::{self, Choice, PayoutError, Told, Word},
         read_bank_result::{BankResult, ResultError, read_bank_result},
         write_bank_file::{deposit_memo, write_bank_file},

@@ -1,11 +1,11 @@
 //! One batch: its payouts, the file for the bank, the bank's result, what was withheld.
 
 use axum::{
+    body::Bytes,
     extract::{
         Multipart, Path, Query, State,
         multipart::{MultipartError, MultipartRejection},
     },
-    body::Bytes,
     http::StatusCode,
     response::{IntoResponse, Response},
 };
@@ -13,12 +13,11 @@ use maud::{Markup, html};
 use serde_json::{Value, json};
 
 use super::{
-    Pairs, account, batch_badge, batch_path, done, happened, payout_badge, self_page,
     super::{
         layout::{Fields, Look, field, layout, see_other},
         words,
     },
-    wrong_part,
+    Pairs, account, batch_badge, batch_path, done, happened, payout_badge, self_page, wrong_part,
 };
 use crate::{
     flow::{
@@ -595,8 +594,8 @@ pub(super) mod tests {
     };
 
     pub(in super::super) fn payout(id: i64, state: PayoutState) -> PayoutRow {
-        let decided = (state != PayoutState::Waiting)
-            .then(|| "2026-08-06T02:00:00Z".parse().unwrap());
+        let decided =
+            (state != PayoutState::Waiting).then(|| "2026-08-06T02:00:00Z".parse().unwrap());
         PayoutRow {
             id,
             batch: 3,

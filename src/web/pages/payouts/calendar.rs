@@ -12,11 +12,8 @@ use jiff::civil::{self, Weekday};
 use maud::{Markup, html};
 
 use super::{
-    day_words, done, month_name,
-    super::{
-        layout::{Fields, Look, Page, Part, field, layout, nothing, see_other},
-    },
-    wrong_part,
+    super::layout::{Fields, Look, Page, Part, field, layout, nothing, see_other},
+    day_words, done, month_name, wrong_part,
 };
 use crate::{
     domain::{
@@ -61,7 +58,11 @@ fn page(look: &Look, view: &View<'_>) -> Markup {
     let business = BusinessCalendar::new(view.specials.iter().cloned());
     let names = names(&business, view, lang);
     let off = business.weekdays_off(year);
-    let added: Vec<&Special> = view.specials.iter().filter(|s| s.day.year() == year).collect();
+    let added: Vec<&Special> = view
+        .specials
+        .iter()
+        .filter(|s| s.day.year() == year)
+        .collect();
     let link = |to: i16, text: String, rel: &str| {
         html! { @if YEARS.contains(&to) { a.button rel=(rel) href=(format!("/admin/calendar?year={to}")) { (text) } } }
     };
@@ -261,8 +262,13 @@ fn sure_page(look: &Look, change: &Change, moved: &[Moved]) -> Markup {
     let lang = look.lang;
     let day = change.day();
     let what = match change {
-        Change::Put(Special { name, off: true, .. }) => lang.t(
-            format!("{}을(를) 쉬는 날로 추가합니다: {name}", day_words(day, lang)),
+        Change::Put(Special {
+            name, off: true, ..
+        }) => lang.t(
+            format!(
+                "{}을(를) 쉬는 날로 추가합니다: {name}",
+                day_words(day, lang)
+            ),
             format!("{} becomes a day off: {name}", day_words(day, lang)),
         ),
         Change::Put(Special { name, .. }) => lang.t(
@@ -397,7 +403,11 @@ pub(super) async fn change(
             }
         }
     };
-    let year = if YEARS.contains(&year) { year } else { today.year() };
+    let year = if YEARS.contains(&year) {
+        year
+    } else {
+        today.year()
+    };
     look.answer(year_page(&web, &look, year, &form, Some(&problem), None))
 }
 

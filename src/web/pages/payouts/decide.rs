@@ -9,14 +9,13 @@ use axum::{
 use maud::{Markup, html};
 
 use super::{
-    account,
-    batch::{self, title},
-    batch_path, payout_badge, self_page,
     super::{
         layout::{Fields, Look, field, layout, see_other},
         words,
     },
-    wrong_part,
+    account,
+    batch::{self, title},
+    batch_path, payout_badge, self_page, wrong_part,
 };
 use crate::{
     flow::pay_out::{self, PayoutError, Word},
@@ -160,7 +159,10 @@ async fn ask_or_call_off(
     }
     if field(form, "sure").is_some() {
         return match pay_out::call_off(&web.ctx, id, reason.to_owned(), by).await {
-            Ok(_) => Ok(see_other(&format!("{}?did=called-off", batch_path(id)), None)),
+            Ok(_) => Ok(see_other(
+                &format!("{}?did=called-off", batch_path(id)),
+                None,
+            )),
             Err(error) => refuse(error),
         };
     }

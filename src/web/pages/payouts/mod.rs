@@ -33,9 +33,7 @@ use crate::{
         payouts::{self, BatchRow, BatchState, PayoutState},
         settlements::{self, SettlementRow},
     },
-    web::{
-        Web, api::payouts::LARGEST_FILE, auth::AdminPage, error::Problem, lang::Lang,
-    },
+    web::{Web, api::payouts::LARGEST_FILE, auth::AdminPage, error::Problem, lang::Lang},
 };
 
 const PAGE: usize = 30;
@@ -486,7 +484,11 @@ pub(super) mod tests {
     #[test]
     fn the_list_says_what_is_due_and_what_waits_in_both_languages() {
         for (lang, empty, waits) in [
-            (Lang::Ko, "지급일이 된 정산이 없습니다", "은행 결과를 기다립니다"),
+            (
+                Lang::Ko,
+                "지급일이 된 정산이 없습니다",
+                "은행 결과를 기다립니다",
+            ),
             (Lang::En, "Nothing is due", "wait for the bank"),
         ] {
             let mut view = ListView {

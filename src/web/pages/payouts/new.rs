@@ -12,11 +12,11 @@ use axum::{
 use maud::{Markup, html};
 
 use super::{
-    Pairs, account, batch_path, day_words, partner_edit, self_page, wrong_part,
     super::{
         layout::{Look, layout, see_other},
         words,
     },
+    Pairs, account, batch_path, day_words, partner_edit, self_page, wrong_part,
 };
 use crate::{
     domain::{
@@ -37,10 +37,7 @@ fn choice_of(pairs: &Pairs, today: KstDay) -> Result<Choice, Problem> {
     };
     Ok(Choice {
         until,
-        leave_out: pairs
-            .all("out")
-            .filter_map(|id| id.parse().ok())
-            .collect(),
+        leave_out: pairs.all("out").filter_map(|id| id.parse().ok()).collect(),
         leave_out_partners: pairs.all("partner_out").map(ToOwned::to_owned).collect(),
     })
 }
@@ -293,8 +290,14 @@ fn why(why: Why, lang: Lang) -> String {
             .t("아직 승인되지 않았습니다.", "It is not approved yet.")
             .to_owned(),
         Why::BelowMinimum { minimum } => lang.t(
-            format!("최소 지급액 {}에 못 미쳐 다음으로 넘어갑니다.", words::won(minimum)),
-            format!("Below the minimum of {}: it waits for more.", words::won(minimum)),
+            format!(
+                "최소 지급액 {}에 못 미쳐 다음으로 넘어갑니다.",
+                words::won(minimum)
+            ),
+            format!(
+                "Below the minimum of {}: it waits for more.",
+                words::won(minimum)
+            ),
         ),
     }
 }

@@ -9,9 +9,8 @@ use axum::{
 use maud::{Markup, html};
 
 use super::{
-    Pairs, done, self_page,
     super::layout::{Fields, Look, field, layout, nothing, see_other, segment},
-    wrong_part,
+    Pairs, done, self_page, wrong_part,
 };
 use crate::{
     flow::{
@@ -35,8 +34,16 @@ const FIELDS: [(&str, &str, &str); 12] = [
     ("account", "계좌번호", "account"),
     ("amount", "이체 금액", "amount"),
     ("holder", "예금주", "holder"),
-    ("deposit_memo", "받는 통장 표시(상호)", "memo in the partner's book"),
-    ("withdraw_memo", "내 통장 표시(지급번호)", "memo in our book"),
+    (
+        "deposit_memo",
+        "받는 통장 표시(상호)",
+        "memo in the partner's book",
+    ),
+    (
+        "withdraw_memo",
+        "내 통장 표시(지급번호)",
+        "memo in our book",
+    ),
     ("reference", "지급번호", "reference"),
     ("partner_id", "파트너 ID", "partner id"),
     ("partner_name", "파트너명", "partner name"),
@@ -188,12 +195,16 @@ impl Typed {
             let header = row.header.clone();
             let at: f64 = match row.at.as_str() {
                 "" => 1_000.0,
-                text => text.parse().ok().filter(|at: &f64| at.is_finite()).ok_or_else(|| {
-                    refuse(
-                        format!("`{header}` 열의 순서를 숫자로 적어 주세요."),
-                        format!("The place of column `{header}` is no number."),
-                    )
-                })?,
+                text => text
+                    .parse()
+                    .ok()
+                    .filter(|at: &f64| at.is_finite())
+                    .ok_or_else(|| {
+                        refuse(
+                            format!("`{header}` 열의 순서를 숫자로 적어 주세요."),
+                            format!("The place of column `{header}` is no number."),
+                        )
+                    })?,
             };
             let most = match row.most.as_str() {
                 "" => None,
@@ -295,7 +306,10 @@ fn told(did: Option<&str>, lang: Lang) -> Markup {
         Some("saved") => lang.t("양식을 저장했습니다.", "The template is saved."),
         Some("reset") => lang.t("기본 양식으로 되돌렸습니다.", "It is as it came again."),
         Some("removed") => lang.t("양식을 지웠습니다.", "The template is removed."),
-        Some("copied") => lang.t("양식을 복사했습니다. 은행에 맞게 고치세요.", "It is copied: change it to what the bank wants."),
+        Some("copied") => lang.t(
+            "양식을 복사했습니다. 은행에 맞게 고치세요.",
+            "It is copied: change it to what the bank wants.",
+        ),
         _ => return nothing(),
     })
 }
@@ -580,7 +594,10 @@ mod tests {
         let mut template = seeded().remove(0);
         template.name = "<b>".into();
         let typed = Typed::of(&template);
-        for (lang, words) in [(Lang::Ko, "견본 파일과 비교"), (Lang::En, "own sample file")] {
+        for (lang, words) in [
+            (Lang::Ko, "견본 파일과 비교"),
+            (Lang::En, "own sample file"),
+        ] {
             let known = Known {
                 template: template.clone(),
                 seeded: true,
