@@ -19,22 +19,14 @@ use jeongsan::{
     },
     sheet::{self, Cell, Sheet},
 };
-use jiff::Timestamp;
 use reqwest::Response;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use crate::support::{TOKEN, TestApp, read};
 
-/// An app on a Tuesday at noon in Seoul with no holiday near: 2027-03-09.
-async fn on_a_tuesday() -> TestApp {
-    let app = TestApp::start().await;
-    let tuesday: Timestamp = "2027-03-09T03:00:00Z".parse().unwrap();
-    let ahead = tuesday.as_millisecond() - Timestamp::now().as_millisecond();
-    app.clock
-        .advance(Duration::from_millis(u64::try_from(ahead).unwrap()));
-    app
-}
+/// Two days of lag, and the longest row of days on which banks are closed.
+const LONG_ENOUGH: u64 = 14;
 
 fn today(app: &TestApp) -> KstDay {
     KstDay::of(app.clock.now())
@@ -149,7 +141,7 @@ fn refused(app: &TestApp, sql: &str, rule: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_payout_goes_to_the_bank_and_comes_back_paid_or_failed() {
-    let app = on_a_tuesday().await;
+    let app = TestApp::start().await;
     partner(&app, "farm", "WITHHOLDING_INDIVIDUAL", "0012301000001", 0).await;
     partner(&app, "sea", "INDIVIDUAL", "0012301000002", 0).await;
     sold(&app, "ord-1", "farm", 1_234_567).await;
@@ -160,7 +152,7 @@ async fn a_payout_goes_to_the_bank_and_comes_back_paid_or_failed() {
         create(&app).await.1["type"],
         "urn:jeongsan:problem:nothing-to-pay"
     );
-    days_later(&app, 1).await;
+    days_later(&app, LONG_ENOUGH).await;
     let due = app
         .json(&format!("/api/payouts/due?until={}", today(&app)))
         .await;
@@ -276,10 +268,10 @@ async fn a_payout_goes_to_the_bank_and_comes_back_paid_or_failed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_batches_at_once_pay_once() {
-    let app = on_a_tuesday().await;
+    let app = TestApp::start().await;
     partner(&app, "farm", "INDIVIDUAL", "0012301000001", 0).await;
     sold(&app, "ord-1", "farm", 10_000).await;
-    days_later(&app, 2).await;
+    days_later(&app, LONG_ENOUGH).await;
     let (one, two, three) = tokio::join!(create(&app), create(&app), create(&app));
     let mut all = [one.0, two.0, three.0];
     all.sort_unstable();
@@ -289,7 +281,7 @@ async fn two_batches_at_once_pay_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_cannot_be_paid_waits_and_says_why() {
-    let app = on_a_tuesday().await;
+    let app = TestApp::start().await;
     partner(&app, "small", "INDIVIDUAL", "0012301000001", 20_000).await;
     partner(&app, "out", "INDIVIDUAL", "0012301000002", 0).await;
     partner(&app, "even", "INDIVIDUAL", "0012301000003", 0).await;
@@ -298,7 +290,7 @@ async fn what_cannot_be_paid_waits_and_says_why() {
     let back = sold(&app, "ord-3", "even", 7_000).await;
     assert_eq!(app.cancel(&back, None).await.status(), 200);
     app.drain().await;
-    days_later(&app, 2).await;
+    days_later(&app, LONG_ENOUGH).await;
     let until = today(&app).to_string();
     let due = app.json(&format!("/api/payouts/due?until={until}")).await;
     assert_eq!(due["waiting"][0]["why"], "below_minimum");
@@ -315,7 +307,7 @@ async fn what_cannot_be_paid_waits_and_says_why() {
     );
     // More comes in: both together are above the minimum.
     sold(&app, "ord-4", "small", 10_000).await;
-    days_later(&app, 4).await;
+    days_later(&app, 2 * LONG_ENOUGH).await;
     let (status, made) = create(&app).await;
     assert_eq!((status, &made["totals"]["amount"]), (201, &json!(30_000)));
     let batch = &made["batch"]["id"];
@@ -342,12 +334,12 @@ async fn what_cannot_be_paid_waits_and_says_why() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_result_that_contradicts_itself_changes_nothing() {
-    let app = on_a_tuesday().await;
+    let app = TestApp::start().await;
     partner(&app, "farm", "INDIVIDUAL", "0012301000001", 0).await;
     partner(&app, "sea", "INDIVIDUAL", "0012301000002", 0).await;
     sold(&app, "ord-1", "farm", 10_000).await;
     sold(&app, "ord-2", "sea", 20_000).await;
-    days_later(&app, 2).await;
+    days_later(&app, LONG_ENOUGH).await;
     let (_, made) = create(&app).await;
     let batch = made["batch"]["id"].as_i64().unwrap();
     let csv = "계좌번호,금액,처리결과\n0012301000001,\"10,000\",정상\n0012301000001,\"10,000\",오류\n\
@@ -385,61 +377,48 @@ async fn a_result_that_contradicts_itself_changes_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_day_that_is_added_moves_settlements_and_says_so_before() {
-    let app = on_a_tuesday().await;
+    let app = TestApp::start().await;
     partner(&app, "farm", "INDIVIDUAL", "0012301000001", 0).await;
     sold(&app, "ord-1", "farm", 10_000).await;
     days_later(&app, 1).await;
+    let due = || app.sql::<String>("select payout_day from settlement where partner_id = 'farm'");
+    let from = due();
     let put = |query: &str, name: &str| {
         let request = app
             .http
-            .put(app.url(&format!("/api/calendar/2027-03-11{query}")));
-        request
-            .bearer_auth(TOKEN)
-            .json(&json!({ "name": name }))
-            .send()
+            .put(app.url(&format!("/api/calendar/{from}{query}")));
+        let body = json!({ "name": name });
+        request.bearer_auth(TOKEN).json(&body).send()
     };
-    let due = || app.sql::<String>("select payout_day from settlement where partner_id = 'farm'");
-    assert_eq!(due(), "2027-03-11");
     let (status, seen) = read(put("?dry_run=true", "임시공휴일").await.unwrap()).await;
     assert_eq!(status, 200);
-    assert_eq!(
-        (&seen["moved"][0]["from"], &seen["moved"][0]["to"]),
-        (&json!("2027-03-11"), &json!("2027-03-12"))
-    );
-    assert_eq!(
-        (due().as_str(), &seen["business_day"]),
-        ("2027-03-11", &json!(true))
-    );
+    assert_eq!(seen["moved"][0]["from"], json!(from));
+    let to = seen["moved"][0]["to"].as_str().unwrap().to_owned();
+    assert!(to > from, "{to}");
+    assert_eq!((due(), &seen["business_day"]), (from.clone(), &json!(true)));
     assert_eq!(read(put("", " ").await.unwrap()).await.0, 422);
     let (status, done) = read(put("", "임시공휴일").await.unwrap()).await;
     assert_eq!(
-        (status, &done["business_day"], due().as_str()),
-        (200, &json!(false), "2027-03-12")
+        (status, &done["business_day"], due()),
+        (200, &json!(false), to)
     );
-    let year = app.json("/api/calendar?year=2027").await;
+    let year = app
+        .json(&format!("/api/calendar?year={}", &from[..4]))
+        .await;
     assert_eq!(year["added"][0]["name"], "임시공휴일");
-    let gone = app
-        .http
-        .delete(app.url("/api/calendar/2027-03-11"))
-        .bearer_auth(TOKEN);
-    assert_eq!(read(gone.send().await.unwrap()).await.0, 200);
-    assert_eq!(due(), "2027-03-11");
-    let gone = app
-        .http
-        .delete(app.url("/api/calendar/2027-03-11"))
-        .bearer_auth(TOKEN);
-    assert_eq!(read(gone.send().await.unwrap()).await.0, 404);
-    let past = app
-        .http
-        .put(app.url("/api/calendar/2027-03-01"))
-        .bearer_auth(TOKEN);
-    let past = past
-        .json(&json!({ "name": "지난 날" }))
-        .send()
-        .await
-        .unwrap();
+    let remove = || {
+        let path = app.url(&format!("/api/calendar/{from}"));
+        app.http.delete(path).bearer_auth(TOKEN).send()
+    };
+    assert_eq!(remove().await.unwrap().status(), 200);
+    assert_eq!(due(), from);
+    assert_eq!(remove().await.unwrap().status(), 404);
+    let yesterday = today(&app).previous();
+    let path = app.url(&format!("/api/calendar/{yesterday}"));
+    let past = app.http.put(path).bearer_auth(TOKEN);
+    let past = past.json(&json!({ "name": "지난 날" })).send();
     assert_eq!(
-        read(past).await.1["type"],
+        read(past.await.unwrap()).await.1["type"],
         "urn:jeongsan:problem:calendar-past"
     );
     assert_eq!(app.get("/api/calendar?year=1999").await.status(), 400);
@@ -548,14 +527,14 @@ impl<'a> Browser<'a> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_operator_does_it_all_on_the_pages() {
-    let app = on_a_tuesday().await;
+    let app = TestApp::start().await;
     partner(&app, "farm", "WITHHOLDING_INDIVIDUAL", "0012301000001", 0).await;
     partner(&app, "sea", "INDIVIDUAL", "0012301000002", 0).await;
     sold(&app, "ord-1", "farm", 1_234_567).await;
     sold(&app, "ord-2", "sea", 5_000).await;
     // Nobody said what this one is.
     sold(&app, "ord-3", "stranger", 3_000).await;
-    days_later(&app, 2).await;
+    days_later(&app, LONG_ENOUGH).await;
     let browser = Browser::signed_in(&app).await;
     let (status, text) = browser.get("/admin/payouts").await;
     assert!(status == 200 && text.contains("₩1,239,567"), "{text}");
@@ -648,7 +627,7 @@ async fn an_operator_does_it_all_on_the_pages() {
     let csv = bytes(browser.with(csv).send().await.unwrap()).await;
     let csv = String::from_utf8(csv).unwrap();
     assert!(
-        csv.contains("farm 상회,1234567,37030,3700,1193837,2027-03-11"),
+        csv.contains("farm 상회,1234567,37030,3700,1193837,"),
         "{csv}"
     );
     assert!(!csv.contains("sea"));
@@ -675,8 +654,10 @@ async fn an_operator_does_it_all_on_the_pages() {
     let (status, _) = browser.get(&format!("{path}/sample")).await;
     assert_eq!(status, 200);
 
+    let later = today(&app).plus_days(400).to_string();
+    let yesterday = today(&app).previous().to_string();
     let day = [
-        ("day", "2027-03-15"),
+        ("day", later.as_str()),
         ("name", "임시공휴일"),
         ("kind", "off"),
     ];
@@ -686,19 +667,13 @@ async fn an_operator_does_it_all_on_the_pages() {
         "{text}"
     );
     assert_eq!(app.sql::<i64>("select count(*) from special_day"), 0);
-    let day = [
-        ("day", "2027-03-15"),
-        ("name", "임시공휴일"),
-        ("kind", "off"),
-        ("sure", "1"),
-    ];
-    let (status, _) = browser.post("/admin/calendar", &day).await;
+    let sure = [day[0], day[1], day[2], ("sure", "1")];
+    let (status, to) = browser.post("/admin/calendar", &sure).await;
     assert_eq!(status, 303);
-    let (_, text) = browser.get("/admin/calendar?year=2027").await;
+    let (_, text) = browser.get(&to).await;
     assert!(text.contains("임시공휴일") && text.contains("class=\"ours\""));
-    let (status, text) = browser
-        .post("/admin/calendar", &[("day", "2027-03-01"), ("name", "x")])
-        .await;
+    let past = [("day", yesterday.as_str()), ("name", "x")];
+    let (status, text) = browser.post("/admin/calendar", &past).await;
     assert!(status == 422 && text.contains("지난 날입니다"));
     app.drain().await;
 }
