@@ -973,9 +973,9 @@ async fn killed_while_it_settles_it_ends_in_the_rows_of_a_run_in_peace() {
     let kills: u64 = std::env::var("JEONGSAN_KILLS")
         .ok()
         .and_then(|text| text.parse().ok())
-        .unwrap_or(8);
+        .unwrap_or(5);
     let (peace, killed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let day = crowd(peace.path(), 7, 40_000);
+    let day = crowd(peace.path(), 7, 24_000);
     // The server that is killed makes the default partner; so does this one.
     let sandbox = Sandbox::start(SandboxConfig::default()).await.unwrap();
     let port = free_port();
@@ -1013,12 +1013,26 @@ async fn killed_while_it_settles_it_ends_in_the_rows_of_a_run_in_peace() {
             .unwrap();
         store.close().await;
     };
+    let lines = || -> i64 {
+        let conn = Connection::open(database_in(killed.path())).unwrap();
+        conn.busy_timeout(Duration::from_secs(10)).unwrap();
+        let sql = "select count(*) from settlement_line";
+        conn.query_row(sql, [], |row| row.get(0)).unwrap()
+    };
     let mut dice = StdRng::seed_from_u64(kills);
     let mut half_way = 0;
     for _ in 0..kills {
         publish().await;
         let server = Server::start(&sandbox, killed.path(), port).await;
-        tokio::time::sleep(Duration::from_millis(dice.random_range(0..400))).await;
+        // Until it has begun to write, and a bit.
+        let before = lines();
+        for _ in 0..100 {
+            if lines() > before {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(dice.random_range(0..150))).await;
         server.kill();
         let conn = Connection::open(database_in(killed.path())).unwrap();
         let (lines, finished): (i64, bool) = conn
