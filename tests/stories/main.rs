@@ -9,6 +9,7 @@ mod killing;
 mod listing;
 mod queue;
 mod rare;
+mod statements;
 mod storage;
 mod support;
 mod sweeping;
