@@ -182,7 +182,7 @@ fn summary(of: &Statement, lang: Lang) -> Markup {
                     tbody { @for row in &of.settlements { tr {
                         th scope="row" { a href=(settlement_path(row.id)) { (row.day) } }
                         td { (badge(row, lang)) }
-                        td { @match row.payout_day { Some(day) => (day), None => "–" } }
+                        td.day { @match row.payout_day { Some(day) => (day), None => "–" } }
                         td.num { (row.sums.cut.order) }
                         td.num { (fees(&row.sums.cut)) }
                         td.num { (row.sums.adjustment) }
@@ -232,7 +232,7 @@ fn lines(of: &Statement, lang: Lang) -> Markup {
                             @let cut = &line.line.cut;
                             @let other = line.line.net.get() - cut.order.get() + cut.fee.get() + cut.fee_vat.get();
                             tr {
-                                td { (words::short_time(line.movement.happened_at)) }
+                                td.day { (words::short_time(line.movement.happened_at)) }
                                 td { (capital(kind_words(line.movement.kind, lang == Lang::Ko))) }
                                 td { (line.title) @if let Some(order) = &line.merchant_uid { " " code.soft { (order) } } }
                                 td.num { (cut.order) }
