@@ -74,6 +74,26 @@ enum Command {
         #[command(subcommand)]
         action: cli::partners::Contracts,
     },
+    /// Settle a day, or every day that is over and not settled.
+    Settle(cli::settlements::Settle),
+    /// What partners are owed, per day.
+    Settlements {
+        /// Print JSON.
+        #[arg(long, global = true)]
+        json: bool,
+        #[command(subcommand)]
+        action: cli::settlements::Settlements,
+    },
+    /// A partner's statement of a period.
+    Statement(cli::settlements::StatementOf),
+    /// Corrections by hand.
+    Adjustments {
+        /// Print JSON.
+        #[arg(long, global = true)]
+        json: bool,
+        #[command(subcommand)]
+        action: cli::settlements::Adjustments,
+    },
     /// What is due to partners: batches, files for the bank and from it.
     Payouts {
         /// Print JSON.
@@ -234,6 +254,14 @@ async fn run(cli: Cli) -> ExitCode {
         }
         Command::Payouts { json, action } => cli::payouts::payouts(&config, action, json).await,
         Command::Calendar { json, action } => cli::payouts::calendar(&config, action, json).await,
+        Command::Settle(asked) => cli::settlements::settle(&config, asked).await,
+        Command::Settlements { json, action } => {
+            cli::settlements::settlements(&config, action, json).await
+        }
+        Command::Statement(asked) => cli::settlements::statement(&config, asked).await,
+        Command::Adjustments { json, action } => {
+            cli::settlements::adjustments(&config, action, json).await
+        }
         Command::Healthcheck => match healthcheck::ask(config.listen) {
             Ok(()) => ExitCode::SUCCESS,
             Err(why) => {

@@ -2,7 +2,7 @@
 //!
 //! The file's fingerprint goes into the books with each row, so the same file is taken once.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map::Entry};
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -106,9 +106,9 @@ pub async fn import_adjustments(
             }
             let mut names = HashMap::new();
             for id in ids(&table) {
-                if !names.contains_key(&id) {
-                    let partner = partners::get(conn, &id)?;
-                    names.insert(id, partner.map(|partner| partner.name));
+                if let Entry::Vacant(slot) = names.entry(id) {
+                    let partner = partners::get(conn, slot.key())?;
+                    slot.insert(partner.map(|partner| partner.name));
                 }
             }
             understand(&table, &names).map_err(ImportAdjustmentsError::Cells)

@@ -13,6 +13,7 @@ mod queue;
 mod rare;
 mod settling;
 mod settling_dice;
+mod statements;
 mod storage;
 mod support;
 mod sweeping;

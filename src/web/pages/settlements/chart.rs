@@ -73,7 +73,7 @@ pub fn chart(sums: &[DaySums], from: KstDay, to: KstDay, lang: Lang) -> Markup {
         section.sheet aria-labelledby="chart" {
             div.head {
                 h2 #chart { (lang.t(format!("최근 {DAYS}일"), format!("The last {DAYS} days"))) }
-                p.legend { @for (class, name) in ["sales", "returned", "fees"].iter().zip(names) { span { i.swatch class=(class) aria-hidden="true" {} (name) } } }
+                p.legend { @for (class, name) in ["sales", "returned", "fees"].iter().zip(names) { span { i class={ "swatch " (class) } aria-hidden="true" {} (name) } } }
             }
             @if sums.is_empty() {
                 p.soft { (lang.t("이 기간에 정산된 날이 없습니다.", "No day of these has been settled.")) }

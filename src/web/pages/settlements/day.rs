@@ -19,7 +19,7 @@ use super::{
     crumb,
     list::table,
     page_of,
-    said::{day_path, partner_path, timeline},
+    said::{count, day_path, partner_path, timeline},
 };
 use crate::{
     domain::{calendar::KstDay, money::Won},
@@ -92,21 +92,19 @@ pub fn page(look: &Look, view: &View<'_>) -> Markup {
         div.two {
             div.stack {
                 (figures(view.day, lang))
-                @if view.rows.is_empty() {
-                    section.sheet.centre.empty { p { (lang.t("이 날의 정산이 없습니다.", "There are no settlements of this day.")) } }
-                } @else {
-                    (table(view.rows, lang))
-                    @if view.rows.len() >= MOST {
-                        p { a.button href=(format!("/admin/settlements?from={day}&to={day}")) { (lang.t("이 날의 정산 모두 보기", "All settlements of the day")) } }
-                    }
-                }
-            }
-            div.stack {
-                (actions(view, today, lang))
                 section.sheet aria-labelledby="history" {
                     h2 #history { (lang.t("진행 기록", "What happened")) }
                     (timeline(view.events, lang))
                 }
+            }
+            div.stack { (actions(view, today, lang)) }
+        }
+        @if view.rows.is_empty() {
+            section.sheet.centre.empty { p { (lang.t("이 날의 정산이 없습니다.", "There are no settlements of this day.")) } }
+        } @else {
+            (table(view.rows, lang))
+            @if view.rows.len() >= MOST {
+                p { a.button href=(format!("/admin/settlements?from={day}&to={day}")) { (lang.t("이 날의 정산 모두 보기", "All settlements of the day")) } }
             }
         }
     };
@@ -167,7 +165,7 @@ pub fn progress_part(view: &DayView, now: Timestamp, lang: Lang) -> Markup {
         return nothing();
     };
     if runs(Some(progress), now) {
-        let (done, total) = (Won::new(progress.done), Won::new(progress.total));
+        let (done, total) = (count(progress.done), count(progress.total));
         return html! {
             section.sheet #progress hx-get={ (day_path(view.day)) "/progress" } hx-trigger="load delay:1s" hx-swap="outerHTML" aria-live="polite" {
                 label.field {
@@ -240,9 +238,9 @@ fn figures(view: &DayView, lang: Lang) -> Markup {
                 }
             }
             dl.facts {
-                dt { (lang.t("항목", "Movements")) } dd { (Won::new(view.movements)) }
+                dt { (lang.t("항목", "Movements")) } dd { (count(view.movements)) }
                 @if let Some(sums) = &view.sums {
-                    dt { (lang.t("정산", "Settlements")) } dd { (Won::new(sums.settlements)) }
+                    dt { (lang.t("정산", "Settlements")) } dd { (count(sums.settlements)) }
                     dt { (lang.t("수수료", "Fees")) } dd { (sums.fees) }
                 }
                 @if let Some(day) = &view.stands {

@@ -144,7 +144,7 @@ fn shown_step(step: &Step, first: bool, lang: Lang) -> Markup {
     let name = figure(&step.figure, lang);
     html! {
         li {
-            div.line { span.grow { "− " (name) } strong { (won(Won::new(step.worth.get().saturating_neg()))) } }
+            div.line { span.grow { (name) } strong { (won(Won::new(step.worth.get().saturating_neg()))) } }
             @if first {
                 p.small.formula { (name) " = " (side(&step.after)) }
             } @else {

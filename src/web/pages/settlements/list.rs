@@ -11,7 +11,7 @@ use super::{
     super::layout::{Fields, Look, field, layout, nothing},
     chart::{self, chart},
     page_of,
-    said::{self, badge, day_path, partner_path, settlement_path},
+    said::{self, badge, day_path, lines_en, partner_path, settlement_path},
 };
 use crate::{
     domain::{calendar::KstDay, money::Won, settlement},
@@ -286,7 +286,7 @@ pub fn table(rows: &[SettlementRow], lang: Lang) -> Markup {
                         td.when { a href=(day_path(row.day)) { (row.day) } }
                         td.what {
                             a.main href=(settlement_path(row.id)) { (row.partner_name) }
-                            div.soft.small { a href=(partner_path(&row.partner)) { code { (row.partner) } } " · " (row.sums.lines) (lang.t("개 항목", " lines")) }
+                            div.soft.small { a href=(partner_path(&row.partner)) { code { (row.partner) } } " · " (lang.t(format!("{}개 항목", row.sums.lines), lines_en(row.sums.lines))) }
                         }
                         td.state { (badge(row, lang)) }
                         td.num data-label=(lang.t("주문 금액", "Order amount")) { (row.sums.cut.order) }

@@ -15,8 +15,8 @@ use super::{
     },
     crumb, page_of,
     said::{
-        badge, day_path, kind, partner_path, payout_badge, payout_why, rules, settlement_path,
-        statement_path, timeline, version_link,
+        badge, day_path, kind, lines_en, partner_path, payout_badge, payout_why, rules,
+        settlement_path, statement_path, timeline, version_link,
     },
 };
 use crate::{
@@ -149,24 +149,24 @@ fn ladder(view: &View<'_>, lang: Lang) -> Markup {
         section.sheet aria-labelledby="sum" {
             h2 #sum { (lang.t("정산 계산", "How it comes to its sum")) }
             ul.ladder {
-                (rung("", lang.t("매출", "Sales"), sums.sales, html! { p { (lang.t(
+                (rung(lang.t("매출", "Sales"), sums.sales, html! { p { (lang.t(
                     format!("주문 항목 {}개의 주문 금액입니다.", sums.orders),
-                    format!("The order amounts of {} lines that came.", sums.orders),
+                    format!("Order amounts that came, in {}.", lines_en(sums.orders)),
                 )) } }))
-                (rung("+", lang.t("취소", "Returned"), sums.returned, html! { p { (lang.t(
+                (rung(lang.t("취소", "Returned"), sums.returned, html! { p { (lang.t(
                     format!("취소 항목 {}개로 돌려준 주문 금액입니다.", sums.cancels),
-                    format!("The order amounts of {} lines that went back.", sums.cancels),
+                    format!("Order amounts that went back, in {}.", lines_en(sums.cancels)),
                 )) } }))
                 li.total { span.grow { "= " (lang.t("주문 금액", "Order amount")) } strong { (cut.order) } }
                 @for (at, (name, amount)) in taken.iter().enumerate() {
-                    (rung("−", name, minus(*amount), by_version(view, at, lang)))
+                    (rung(name, minus(*amount), by_version(view, at, lang)))
                 }
-                (rung("±", lang.t("조정", "Adjustments"), sums.adjustment, html! { p { (lang.t(
+                (rung(lang.t("조정", "Adjustments"), sums.adjustment, html! { p { (lang.t(
                     "사람이 사유와 함께 더하거나 뺀 금액입니다.",
                     "What a person added or took, with a reason.",
                 )) " " a href="/admin/adjustments" { (lang.t("조정 목록", "Adjustments")) } } }))
                 li.total { span.grow { "= " (lang.t("항목 합계", "Net of the lines")) } strong { (earned) } }
-                (rung("+", lang.t("이월 반영", "Carried in"), row.carried_in, carried(view, lang)))
+                (rung(lang.t("이월 반영", "Carried in"), row.carried_in, carried(view, lang)))
                 li.total.net { span.grow { "= " (lang.t("정산 결과", "Settlement")) } strong { (row.net) } }
             }
             (tie(view, lang))
@@ -175,11 +175,11 @@ fn ladder(view: &View<'_>, lang: Lang) -> Markup {
 }
 
 /// A step of the ladder. Nothing opens where there is nothing.
-fn rung(sign: &str, name: &str, amount: Won, inside: Markup) -> Markup {
+fn rung(name: &str, amount: Won, inside: Markup) -> Markup {
     html! {
         li {
             details {
-                summary { span.grow { (sign) @if !sign.is_empty() { " " } (name) } span { (won(amount)) } }
+                summary { span.grow { (name) } span { (won(amount)) } }
                 div.inside { (inside) }
             }
         }
@@ -208,7 +208,7 @@ fn by_version(view: &View<'_>, at: usize, lang: Lang) -> Markup {
                 }
                 (lang.t(
                     format!("→ 항목 {}개의 합 {}", part.sums.lines, won(of(&part.sums))),
-                    format!("→ {} in {} lines", won(of(&part.sums)), part.sums.lines),
+                    format!("→ {} in {}", won(of(&part.sums)), lines_en(part.sums.lines)),
                 ))
             }
         }
@@ -243,7 +243,7 @@ fn tie(view: &View<'_>, lang: Lang) -> Markup {
         @if sound {
             p.tie.good-text { "✓ " (lang.t(
                 format!("항목 {}개를 다시 더한 합({})이 모든 숫자와 맞습니다.", row.sums.lines, won(net)),
-                format!("The {} lines were added up again ({}): every figure ties.", row.sums.lines, won(net)),
+                format!("Added up again ({}, {}): every figure ties.", lines_en(row.sums.lines), won(net)),
             )) }
         } @else {
             p.message.bad role="alert" { "! " (lang.t(
@@ -259,7 +259,7 @@ fn lines(view: &View<'_>, lang: Lang) -> Markup {
     let here = settlement_path(row.id);
     html! {
         section.stack aria-labelledby="lines" {
-            h2 #lines { (lang.t(format!("항목 {}개", row.sums.lines), format!("{} lines", row.sums.lines))) }
+            h2 #lines { (lang.t(format!("항목 {}개", row.sums.lines), lines_en(row.sums.lines))) }
             table.rows.tight {
                 thead { tr {
                     th scope="col" { (lang.t("구분", "Kind")) }

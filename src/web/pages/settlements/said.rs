@@ -66,8 +66,8 @@ pub fn badge(row: &SettlementRow, lang: Lang) -> Markup {
     }
 }
 
-/// English badges begin with a capital.
-fn capital(text: &str) -> String {
+/// English words that stand alone begin with a capital.
+pub fn capital(text: &str) -> String {
     let mut letters = text.chars();
     match letters.next() {
         Some(first) => first.to_uppercase().chain(letters).collect(),
@@ -93,6 +93,17 @@ pub fn kind(kind: Kind, lang: Lang) -> Markup {
     };
     let text = capital(kind_words(kind, lang == Lang::Ko));
     words::tag(tone, sign, &text, kind.as_str())
+}
+
+/// A number of things: `1,000`.
+pub fn count(many: i64) -> String {
+    Won::new(many).to_string()
+}
+
+/// `1 line`, `3 lines`.
+pub fn lines_en(count: i64) -> String {
+    let many = if count == 1 { "" } else { "s" };
+    format!("{count} line{many}")
 }
 
 /// With its sign, as a correction is read: `+₩5,000`, `-₩5,000`.
@@ -157,7 +168,7 @@ fn fee_words(fee: Fee, lang: Lang) -> String {
 
 fn bearer_words(bearer: VatBearer, lang: Lang) -> &'static str {
     match bearer {
-        VatBearer::Partner => lang.t("수수료 × 10%, 파트너사 부담", "fee × 10 %, on the partner"),
+        VatBearer::Partner => lang.t("수수료 × 10%, 파트너사 부담", "fee × 10%, on the partner"),
         VatBearer::Platform => lang.t(
             "수수료에 포함되어 있어 빼지 않음",
             "inside the fee: not deducted",
@@ -285,7 +296,7 @@ fn happened(event: &Happened, lang: Lang) -> (&'static str, String, Vec<String>)
             let (lines, net) = (number("lines"), words::won(Won::new(number("net"))));
             facts.push(lang.t(
                 format!("항목 {lines}개, 합계 {net}"),
-                format!("{lines} lines, {net}"),
+                format!("{}, {net}", lines_en(lines)),
             ));
             ("plain", lang.t("정산을 만들었습니다", "Worked out"))
         }

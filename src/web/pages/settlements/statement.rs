@@ -16,12 +16,13 @@ use super::{
         words,
     },
     crumb, page_of,
-    said::{badge, partner_path, settlement_path},
+    said::{badge, capital, lines_en, partner_path, settlement_path},
 };
 use crate::{
     domain::{calendar::KstDay, money::Won},
     flow::make_statement::{MOST_LINES, Statement, kind_words, make_statement},
     sheet::{self, Encoding, WriteError},
+    store::partners,
     web::{Web, api::settlements::PeriodQuery, auth::AdminPage, error::Problem, lang::Lang},
 };
 
@@ -58,7 +59,7 @@ pub fn page(look: &Look, of: &Statement, shop: &str) -> Markup {
                     dl.facts {
                         dt { (lang.t("쇼핑몰", "Shop")) } dd { (shop) }
                         dt { (lang.t("기간", "Period")) } dd { (of.from) " ~ " (of.to) }
-                        dt { (lang.t("정산", "Settlements")) } dd { (of.settlements.len()) (lang.t("건", "")) ", " (of.totals.sums.lines) (lang.t("개 항목", " lines")) }
+                        dt { (lang.t("정산", "Settlements")) } dd { (of.settlements.len()) (lang.t("건", "")) ", " (lang.t(format!("{}개 항목", of.totals.sums.lines), lines_en(of.totals.sums.lines))) }
                     }
                 }
             }
@@ -79,11 +80,9 @@ fn period(partner: &str, from: KstDay, to: KstDay, lang: Lang) -> Markup {
             div.fields {
                 label.field { span { (lang.t("시작일", "From")) } input type="date" name="from" required value=(from); }
                 label.field { span { (lang.t("종료일", "To")) } input type="date" name="to" required value=(to); }
-                div.acts {
-                    button { (lang.t("기간 바꾸기", "Show")) }
-                    a.button href={ (path) "/statement.xlsx" (query) } { "XLSX" }
-                    a.button href={ (path) "/statement.csv" (query) } { "CSV" }
-                }
+                button.low { (lang.t("기간 바꾸기", "Show")) }
+                a.button.low href={ (path) "/statement.xlsx" (query) } { "XLSX" }
+                a.button.low href={ (path) "/statement.csv" (query) } { "CSV" }
             }
             p.soft.small { (lang.t("인쇄하거나 PDF로 저장하면 A4에 맞춰집니다.", "Printed, or saved as PDF, it fits A4.")) }
         }
@@ -168,7 +167,7 @@ fn summary(of: &Statement, lang: Lang) -> Markup {
             @if of.settlements.is_empty() {
                 p.soft { (lang.t("이 기간에 정산이 없습니다.", "There are no settlements in this period.")) }
             } @else {
-                div.wide-table { table.plain {
+                div.wide-table tabindex="0" role="region" aria-label=(lang.t("표", "Table")) { table.plain {
                     thead { tr {
                         th scope="col" { (lang.t("정산일", "Day")) }
                         th scope="col" { (lang.t("상태", "State")) }
@@ -183,7 +182,7 @@ fn summary(of: &Statement, lang: Lang) -> Markup {
                     tbody { @for row in &of.settlements { tr {
                         th scope="row" { a href=(settlement_path(row.id)) { (row.day) } }
                         td { (badge(row, lang)) }
-                        td { @match row.payout_day { Some(day) => (day), None => "–" } }
+                        td.day { @match row.payout_day { Some(day) => (day), None => "–" } }
                         td.num { (row.sums.cut.order) }
                         td.num { (fees(&row.sums.cut)) }
                         td.num { (row.sums.adjustment) }
@@ -218,7 +217,7 @@ fn lines(of: &Statement, lang: Lang) -> Markup {
                         format!("There are {count} lines, too many for a page: take the XLSX or CSV."),
                     )) }
                 } @else {
-                    div.wide-table { table.plain.small {
+                    div.wide-table tabindex="0" role="region" aria-label=(lang.t("표", "Table")) { table.plain.small {
                         thead { tr {
                             th scope="col" { (lang.t("일시", "Time")) }
                             th scope="col" { (lang.t("구분", "Kind")) }
@@ -233,8 +232,8 @@ fn lines(of: &Statement, lang: Lang) -> Markup {
                             @let cut = &line.line.cut;
                             @let other = line.line.net.get() - cut.order.get() + cut.fee.get() + cut.fee_vat.get();
                             tr {
-                                td { (words::short_time(line.movement.happened_at)) }
-                                td { (kind_words(line.movement.kind, lang == Lang::Ko)) }
+                                td.day { (words::short_time(line.movement.happened_at)) }
+                                td { (capital(kind_words(line.movement.kind, lang == Lang::Ko))) }
                                 td { (line.title) @if let Some(order) = &line.merchant_uid { " " code.soft { (order) } } }
                                 td.num { (cut.order) }
                                 td.num { (cut.fee) }
@@ -302,12 +301,13 @@ pub async fn show(
     Path(partner): Path<String>,
     Query(query): Query<PeriodQuery>,
 ) -> Response {
-    let shop = web
-        .site
-        .public_url
-        .host_str()
-        .unwrap_or_default()
-        .to_owned();
+    let host = web.site.public_url.host_str().unwrap_or_default();
+    // The shop's own name is that of its own partner, where somebody gave it one.
+    let own = &web.ctx.policy.default_partner;
+    let shop = match web.ctx.store.read(|conn| partners::get(conn, own)) {
+        Ok(Some(known)) if known.name != *own => format!("{} ({host})", known.name),
+        _ => host.to_owned(),
+    };
     match make(&web, &partner, &query, MOST_SHOWN).await {
         Ok(of) => page(&look, &of, &shop).into_response(),
         Err(problem) if matches!(problem.kind, "invalid-filter" | "statement-too-long") => {
