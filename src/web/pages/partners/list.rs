@@ -141,7 +141,7 @@ fn one(row: &Listed, lang: Lang) -> Markup {
                 @if let Some(account) = &partner.account { (masked(account, lang)) }
                 @else { span.soft { (lang.t("계좌 없음", "no account")) } }
             }
-            td.when data-label=(lang.t("계약", "Contract")) {
+            td.terms data-label=(lang.t("계약", "Contract")) {
                 @if let Some(version) = &row.contract { (phrase(&version.terms, lang)) }
                 @else { span.soft { (lang.t("지금 적용되는 계약 없음", "none holds now")) } }
             }
