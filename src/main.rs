@@ -74,6 +74,22 @@ enum Command {
         #[command(subcommand)]
         action: cli::partners::Contracts,
     },
+    /// What is due to partners: batches, files for the bank and from it.
+    Payouts {
+        /// Print JSON.
+        #[arg(long, global = true)]
+        json: bool,
+        #[command(subcommand)]
+        action: cli::payouts::Payouts,
+    },
+    /// The days on which banks are closed.
+    Calendar {
+        /// Print JSON.
+        #[arg(long, global = true)]
+        json: bool,
+        #[command(subcommand)]
+        action: cli::payouts::Calendar,
+    },
     /// Copy the database into a new file while the server runs, and check the copy.
     Backup { path: PathBuf },
     /// Check the books' invariants; exits 1 with a list if one is broken.
@@ -216,6 +232,8 @@ async fn run(cli: Cli) -> ExitCode {
         Command::Contracts { json, action } => {
             cli::partners::contracts(&config, action, json).await
         }
+        Command::Payouts { json, action } => cli::payouts::payouts(&config, action, json).await,
+        Command::Calendar { json, action } => cli::payouts::calendar(&config, action, json).await,
         Command::Healthcheck => match healthcheck::ask(config.listen) {
             Ok(()) => ExitCode::SUCCESS,
             Err(why) => {

@@ -6,6 +6,7 @@ pub mod calendar;
 pub mod cancellation;
 pub mod contract;
 pub mod cycle;
+pub mod derivation;
 pub mod holidays;
 pub mod ids;
 pub mod job;
