@@ -113,6 +113,20 @@ impl From<ReopenError> for Problem {
                 en,
             )
             .with("settlement", id),
+            ReopenError::Tried {
+                day,
+                id,
+                partner,
+                payout,
+            } => Problem::new(
+                conflict,
+                "day-begun",
+                format!(
+                    "{day}은(는) 다시 열 수 없습니다. `{partner}`의 정산 {id}이(가) 실패했거나 철회된 지급 {payout}에 들어 있었습니다. 조정으로 바로잡아 주세요."
+                ),
+                en,
+            )
+            .with("settlement", id),
             ReopenError::Netted { day, partner, into } => Problem::new(
                 conflict,
                 "day-netted",

@@ -546,6 +546,7 @@ mod tests {
             done: 250,
             total: 1_000,
             started_at: "2026-08-06T01:00:00Z".parse().unwrap(),
+            updated_at: "2026-08-06T01:00:05Z".parse().unwrap(),
             finished_at: None,
             failed: None,
         };
