@@ -12,10 +12,10 @@ use super::{
     terms::phrase,
 };
 use crate::{
-    store::partners::Filter,
+    store::partners::{Filter, Listed},
     web::{
         Web,
-        api::partners::{Listed, find, search_text},
+        api::partners::{find, search_text},
         auth::AdminPage,
         error::Problem,
         lang::Lang,
@@ -213,7 +213,7 @@ pub async fn show(
 #[cfg(test)]
 mod tests {
     use super::{super::test_values, *};
-    use crate::web::api::partners::Lack;
+    use crate::store::partners::Lack;
 
     #[test]
     fn a_list_shows_what_is_missing_and_little_of_an_account() {
