@@ -5,7 +5,7 @@
 
 use axum::{
     Form,
-    extract::{Path, State},
+    extract::{Path, Query, State},
     http::StatusCode,
     response::{IntoResponse, Response},
 };
@@ -569,9 +569,14 @@ pub async fn form(
     _: AdminPage,
     look: Look,
     Path(id): Path<String>,
+    Query(query): Query<Fields>,
 ) -> Response {
     look.answer(setting(&web, &id).map(|setting| {
-        let fields = first_fields(&setting);
+        let mut fields = first_fields(&setting);
+        // A day that waits for a contract leads here, and names itself.
+        if let Some(from) = field(&query, "from").and_then(|from| from.parse::<KstDay>().ok()) {
+            fields.insert("from".to_owned(), from.to_string());
+        }
         let view = FormView {
             setting: &setting,
             fields: &fields,
