@@ -160,11 +160,14 @@ impl Totals {
     }
 }
 
+/// A settlement that a payout pays: id, day, amount.
+pub type Part = (i64, KstDay, Won);
+
 /// A batch with all that belongs to it, for the API and the page.
 pub struct Whole {
     pub batch: BatchRow,
-    /// Each with its settlements: id, day, amount.
-    pub payouts: Vec<(PayoutRow, Vec<(i64, KstDay, Won)>)>,
+    /// Each with its settlements.
+    pub payouts: Vec<(PayoutRow, Vec<Part>)>,
     /// Without those that were called off.
     pub totals: Totals,
     pub history: Vec<history::Happened>,

@@ -76,6 +76,11 @@ pub(super) fn page(look: &Look, view: &View<'_>) -> Markup {
                         @if !batch.note.is_empty() { " · " (batch.note) }
                     }
                 }
+                section.sheet {
+                    h2 { (lang.t("진행 기록", "What happened")) }
+                    (happened(&view.whole.history, lang))
+                }
+                @if open { (call_off(&path, lang)) }
             }
             div.stack {
                 @if open { (bank_part(view, &path, lang)) }
@@ -100,13 +105,6 @@ pub(super) fn page(look: &Look, view: &View<'_>) -> Markup {
             )) } }
         } @else {
             (payouts(view, &path, lang))
-        }
-        div.two {
-            section.sheet {
-                h2 { (lang.t("진행 기록", "What happened")) }
-                (happened(&view.whole.history, lang))
-            }
-            @if open { (call_off(&path, lang)) }
         }
     };
     layout(look, self_page(lang), body)
@@ -162,10 +160,10 @@ fn totals(view: &View<'_>, lang: Lang) -> Markup {
             dt { (lang.t("− 지방소득세", "− local income tax")) } dd { (sums.local_tax) }
             dt { (lang.t("= 이체 합계", "= to transfer")) } dd { (sums.amount) }
         }
-        dl.figures {
-            div { dt { (lang.t("이체 대기", "Waiting")) } dd { (batch.waiting) } }
-            div { dt { (lang.t("지급 실패", "Failed")) } dd { (batch.failed) } }
-            div { dt { (lang.t("지급 완료", "Paid")) } dd { (batch.paid) " · " (batch.paid_amount) } }
+        dl.facts {
+            dt { (lang.t("이체 대기", "Waiting")) } dd { (lang.t(format!("{}건", batch.waiting), batch.waiting.to_string())) }
+            dt { (lang.t("지급 완료", "Paid")) } dd { (lang.t(format!("{}건", batch.paid), batch.paid.to_string())) " · " (batch.paid_amount) }
+            dt { (lang.t("지급 실패", "Failed")) } dd { (lang.t(format!("{}건", batch.failed), batch.failed.to_string())) }
         }
     }
 }

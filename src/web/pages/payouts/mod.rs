@@ -324,10 +324,10 @@ fn list_page(look: &Look, view: &ListView<'_>) -> Markup {
                 @if view.due.settlements == 0 {
                     p.soft { (lang.t("지급일이 된 정산이 없습니다.", "Nothing is due.")) }
                 } @else {
-                    dl.figures {
-                        div { dt { (lang.t("파트너사", "Partners")) } dd { (view.due.partners) } }
-                        div { dt { (lang.t("정산", "Settlements")) } dd { (view.due.settlements) } }
-                        div { dt { (lang.t("합계(세전)", "Sum before tax")) } dd { (view.due.sum) } }
+                    dl.sums {
+                        dt { (lang.t("파트너사", "Partners")) } dd { (view.due.partners) }
+                        dt { (lang.t("정산", "Settlements")) } dd { (view.due.settlements) }
+                        dt { (lang.t("합계(세전)", "Sum before tax")) } dd { (view.due.sum) }
                     }
                 }
                 p.acts {

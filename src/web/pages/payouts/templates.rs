@@ -347,6 +347,8 @@ fn page(look: &Look, view: &View<'_>) -> Markup {
         (wrong_part(view.wrong))
         form.stack method="post" action=(here) {
             input type="hidden" name="rows" value=(rows.len());
+            // What the Enter key presses.
+            button.hidden name="save" value="1" tabindex="-1" aria-hidden="true" { (lang.t("저장", "Save")) }
             section.sheet {
                 h2 { (lang.t("은행에 올리는 파일", "The file that the bank takes")) }
                 div.fields {
