@@ -58,6 +58,22 @@ enum Command {
         #[command(subcommand)]
         action: DeadLetters,
     },
+    /// Who is owed: list, add, change, archive, import.
+    Partners {
+        /// Print JSON.
+        #[arg(long, global = true)]
+        json: bool,
+        #[command(subcommand)]
+        action: cli::partners::Partners,
+    },
+    /// By which terms partners are settled: list, agree, take back.
+    Contracts {
+        /// Print JSON.
+        #[arg(long, global = true)]
+        json: bool,
+        #[command(subcommand)]
+        action: cli::partners::Contracts,
+    },
     /// Settle a day, or every day that is over and not settled.
     Settle(cli::settlements::Settle),
     /// What partners are owed, per day.
@@ -77,6 +93,22 @@ enum Command {
         json: bool,
         #[command(subcommand)]
         action: cli::settlements::Adjustments,
+    },
+    /// What is due to partners: batches, files for the bank and from it.
+    Payouts {
+        /// Print JSON.
+        #[arg(long, global = true)]
+        json: bool,
+        #[command(subcommand)]
+        action: cli::payouts::Payouts,
+    },
+    /// The days on which banks are closed.
+    Calendar {
+        /// Print JSON.
+        #[arg(long, global = true)]
+        json: bool,
+        #[command(subcommand)]
+        action: cli::payouts::Calendar,
     },
     /// Copy the database into a new file while the server runs, and check the copy.
     Backup { path: PathBuf },
@@ -224,6 +256,12 @@ async fn run(cli: Cli) -> ExitCode {
         Command::Adjustments { json, action } => {
             cli::settlements::adjustments(&config, action, json).await
         }
+        Command::Partners { json, action } => cli::partners::partners(&config, action, json).await,
+        Command::Contracts { json, action } => {
+            cli::partners::contracts(&config, action, json).await
+        }
+        Command::Payouts { json, action } => cli::payouts::payouts(&config, action, json).await,
+        Command::Calendar { json, action } => cli::payouts::calendar(&config, action, json).await,
         Command::Healthcheck => match healthcheck::ask(config.listen) {
             Ok(()) => ExitCode::SUCCESS,
             Err(why) => {

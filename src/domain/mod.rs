@@ -18,4 +18,5 @@ pub mod payment;
 pub mod retry;
 pub mod seen;
 pub mod settlement;
+pub mod terms_draft;
 pub mod withholding;

@@ -126,7 +126,9 @@ pub fn propose(conn: &Connection, choice: &Choice) -> Result<Proposal, PayoutErr
     let mut by_partner: BTreeMap<String, Vec<SettlementRow>> = BTreeMap::new();
     let mut nothing_to_pay = Vec::new();
     for row in settlements::due(conn, choice.until)? {
-        if row.net.is_zero() {
+        let left_out =
+            choice.leave_out.contains(&row.id) || choice.leave_out_partners.contains(&row.partner);
+        if row.net.is_zero() && !left_out {
             nothing_to_pay.push(row.id);
         } else {
             by_partner.entry(row.partner.clone()).or_default().push(row);
@@ -314,7 +316,8 @@ pub enum Word {
 }
 
 impl Word {
-    fn state(&self) -> PayoutState {
+    /// The state that it brings a payout to.
+    pub fn state(&self) -> PayoutState {
         match self {
             Word::Paid => PayoutState::Paid,
             Word::Failed(_) => PayoutState::Failed,

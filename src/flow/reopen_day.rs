@@ -12,9 +12,9 @@ use crate::{
         settle_day::{Report, SettleDayError, settle_day},
     },
     store::{
-        StoreError,
+        StoreError, contracts,
         history::{self, Subject},
-        movements, settlements,
+        movements, payouts, settlements,
     },
 };
 
@@ -49,6 +49,16 @@ pub enum ReopenError {
         partner: String,
         into: i64,
     },
+    #[error(
+        "{day} cannot be opened again: settlement {id} of `{partner}` was in payout {payout}, which was \
+         refused or called off; correct it with an adjustment"
+    )]
+    Tried {
+        day: KstDay,
+        id: i64,
+        partner: String,
+        payout: i64,
+    },
     #[error("a reason of 1 to 200 characters is needed: say why")]
     Reason,
     #[error(transparent)]
@@ -70,6 +80,7 @@ pub async fn reopen_day(
             if settlements::the_day(tx.conn(), day)?.is_none() {
                 return Err(ReopenError::NotSettled(day));
             }
+            let tried = payouts::tried_of_day(tx.conn(), day)?;
             for row in settlements::of_day(tx.conn(), day)? {
                 let (id, partner) = (row.id, row.partner);
                 if row.state != State::Requested {
@@ -84,11 +95,21 @@ pub async fn reopen_day(
                 if row.hold.is_some() {
                     return Err(ReopenError::Held { day, id, partner });
                 }
+                // What was sent to a bank once stays in the books.
+                if let Some((_, payout)) = tried.filter(|(settlement, _)| *settlement == id) {
+                    return Err(ReopenError::Tried {
+                        day,
+                        id,
+                        partner,
+                        payout,
+                    });
+                }
                 if let Some(into) = row.carried_into {
                     return Err(ReopenError::Netted { day, partner, into });
                 }
             }
             let removed = settlements::remove_day(tx, day)?;
+            contracts::unused_since(tx, day)?;
             settlements::open_day(tx, day)?;
             let home = movements::bring_home(tx, day)?;
             let detail =

@@ -6,7 +6,7 @@
 //! lines without one are what a run left that broke off, and the next run writes the same ones again.
 //! One row per partner and day is a rule of the schema, so two runs at once end in the same rows.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc};
 
 use serde::Serialize;
 use serde_json::json;
@@ -16,13 +16,12 @@ use crate::{
     domain::{
         alert::Alert,
         calendar::KstDay,
-        contract::Cut,
-        holidays::BusinessCalendar,
+        contract::Terms,
+        holidays::{BusinessCalendar, Special},
         ids::PartnerId,
         job::{Delivery, Outcome},
         money::{OutOfRange, Won},
         partner::PartnerType,
-        settlement::Kind,
     },
     flow::{Ctx, raise_alert::raise, record_movements},
     store::{
@@ -117,14 +116,17 @@ pub async fn settle_day(ctx: &Ctx, day: KstDay, by: &str) -> Result<Report, Sett
     let name = progress_of(day);
     let begun = ctx
         .store
+        .write(move |tx| settlements::close_day(tx, day))
+        .await?;
+    // A big day takes a while to count: not the writer's while.
+    let total = ctx
+        .store
+        .read_long(move |conn| movements::count(conn, day))
+        .await?;
+    ctx.store
         .write({
             let name = name.clone();
-            move |tx| {
-                let begun = settlements::close_day(tx, day)?;
-                let total = movements::count(tx.conn(), day)?;
-                progress::begin(tx, &name, total)?;
-                Ok::<_, StoreError>(begun)
-            }
+            move |tx| progress::begin(tx, &name, total)
         })
         .await?;
     let result = write_all(ctx, day, begun.generation, by).await;
@@ -233,6 +235,8 @@ pub async fn dry_run(ctx: &Ctx, day: KstDay) -> Result<Report, SettleDayError> {
 /// Lines of one partner, and what ends its day if they are the last.
 struct Part {
     partner: PartnerId,
+    /// Its contract as it was read.
+    versions: Arc<[Version]>,
     lines: Vec<Line>,
     end: Option<End>,
 }
@@ -240,14 +244,31 @@ struct Part {
 struct End {
     result: PartnerDay,
     contract: Option<i64>,
-    /// Versions that were used, as they were read, and the last day for which.
-    used: Vec<(Version, KstDay)>,
+    /// Versions that were used, and the last day for which.
+    used: Vec<(i64, KstDay)>,
 }
 
-#[derive(Default)]
 struct Portion {
     parts: Vec<Part>,
     lines: usize,
+    /// The operator's days as they were read.
+    specials: Arc<[Special]>,
+}
+
+impl Portion {
+    fn new(specials: &Arc<[Special]>) -> Portion {
+        Portion {
+            parts: Vec::new(),
+            lines: 0,
+            specials: specials.clone(),
+        }
+    }
+
+    /// Full, or the last: hands it over and begins the next. False if nobody writes any more.
+    fn hand_over(&mut self, send: &mpsc::Sender<Portion>) -> bool {
+        let next = Portion::new(&self.specials);
+        send.blocking_send(std::mem::replace(self, next)).is_ok()
+    }
 }
 
 #[derive(Default)]
@@ -266,12 +287,13 @@ fn read_day(
     let store = store.clone();
     move || {
         store.read(|conn| {
-            let calendar = calendar::business(conn)?;
+            let specials: Arc<[Special]> = calendar::specials(conn)?.into();
+            let calendar = BusinessCalendar::new(specials.iter().cloned());
             let settled: HashSet<String> = settlements::settled_partners(conn, day)?
                 .into_iter()
                 .collect();
             let mut read = ReadDay::default();
-            let mut portion = Portion::default();
+            let mut portion = Portion::new(&specials);
             for partner in movements::partners(conn, day)? {
                 if settled.contains(partner.as_str()) {
                     read.already += 1;
@@ -283,7 +305,7 @@ fn read_day(
                     conn,
                     day,
                     partner: &partner,
-                    versions: contracts::of(conn, partner.as_str())?,
+                    versions: contracts::of(conn, partner.as_str())?.into(),
                     calendar: &calendar,
                 };
                 if let Some(blocked) = reader.run(&mut portion, &send)? {
@@ -291,7 +313,7 @@ fn read_day(
                 }
             }
             if !portion.parts.is_empty() {
-                let _ = send.blocking_send(portion);
+                portion.hand_over(&send);
             }
             Ok(read)
         })
@@ -302,7 +324,7 @@ struct PartnerReader<'a> {
     conn: &'a rusqlite::Connection,
     day: KstDay,
     partner: &'a PartnerId,
-    versions: Vec<Version>,
+    versions: Arc<[Version]>,
     calendar: &'a BusinessCalendar,
 }
 
@@ -315,19 +337,30 @@ impl PartnerReader<'_> {
         if let Some(blocked) = self.blocked()? {
             return Ok(Some(blocked));
         }
-        let (mut sums, mut used) = (Sums::default(), Vec::<(Version, KstDay)>::new());
+        let (mut sums, mut used) = (Sums::default(), Vec::<(i64, KstDay)>::new());
+        let partner = self.partner.as_str();
         let mut after = 0;
         loop {
-            let movements =
-                movements::of(self.conn, self.day, self.partner.as_str(), after, PORTION)?;
-            let last = movements.len() < PORTION;
-            let mut lines = Vec::with_capacity(movements.len());
-            for movement in &movements {
-                after = movement.seq;
-                let line = self.line(movement, &mut used)?;
-                sums.add(&line).map_err(|OutOfRange| self.out_of_range())?;
-                lines.push(line);
+            let room = PORTION.saturating_sub(portion.lines).max(1);
+            let mut lines = Vec::new();
+            let mut wrong = None;
+            let count =
+                movements::each(self.conn, self.day, partner, after, room as i64, |step| {
+                    after = step.seq;
+                    let line = self.line(step, &mut used).and_then(|line| {
+                        sums.add(&line).map_err(|OutOfRange| self.out_of_range())?;
+                        Ok(line)
+                    });
+                    match line {
+                        Ok(line) => lines.push(line),
+                        Err(error) => wrong = wrong.take().or(Some(error)),
+                    }
+                    Ok(())
+                })?;
+            if let Some(wrong) = wrong {
+                return Err(wrong);
             }
+            let last = count < room;
             let end = if last {
                 Some(self.end(sums, std::mem::take(&mut used))?)
             } else {
@@ -336,11 +369,12 @@ impl PartnerReader<'_> {
             portion.lines += lines.len();
             portion.parts.push(Part {
                 partner: self.partner.clone(),
+                versions: self.versions.clone(),
                 lines,
                 end,
             });
-            if portion.lines >= PORTION && send.blocking_send(std::mem::take(portion)).is_err() {
-                // Nobody writes any more: the run broke off, and says why itself.
+            // Nobody writes any more: the run broke off, and says why itself.
+            if portion.lines >= PORTION && !portion.hand_over(send) {
                 return Ok(None);
             }
             if last {
@@ -374,38 +408,23 @@ impl PartnerReader<'_> {
 
     fn line(
         &self,
-        movement: &movements::Movement,
-        used: &mut Vec<(Version, KstDay)>,
+        step: &movements::Step,
+        used: &mut Vec<(i64, KstDay)>,
     ) -> Result<Line, SettleDayError> {
-        if movement.kind == Kind::Adjustment {
-            return Ok(Line {
-                seq: movement.seq,
-                contract: None,
-                cut: Cut::default(),
-                adjustment: movement.adjustment,
-                net: movement.adjustment,
-            });
+        if !step.adjustment.is_zero() {
+            return Ok(Line::of_adjustment(step.seq, step.adjustment));
         }
-        let version = contracts::holding(&self.versions, movement.terms_day)
+        let version = contracts::holding(&self.versions, step.terms_day)
             .ok_or(SettleDayError::Changed("a contract was taken away"))?;
-        match used.iter_mut().find(|(seen, _)| seen.id == version.id) {
-            Some((_, until)) => *until = (*until).max(movement.terms_day),
-            None => used.push((version.clone(), movement.terms_day)),
-        }
+        use_until(used, version.id, step.terms_day);
         let cut = version
             .terms
-            .between(&movement.before, &movement.after)
+            .between(&step.before, &step.after)
             .map_err(|OutOfRange| self.out_of_range())?;
-        Ok(Line {
-            seq: movement.seq,
-            contract: Some(version.id),
-            cut,
-            adjustment: Won::ZERO,
-            net: cut.net,
-        })
+        Ok(Line::of_cut(step.seq, version.id, cut))
     }
 
-    fn end(&self, sums: Sums, mut used: Vec<(Version, KstDay)>) -> Result<End, SettleDayError> {
+    fn end(&self, sums: Sums, mut used: Vec<(i64, KstDay)>) -> Result<End, SettleDayError> {
         let holding = contracts::holding(&self.versions, self.day);
         let own = partners::kind(self.conn, self.partner.as_str())? == Some(PartnerType::Own);
         let payout_day = holding
@@ -413,10 +432,7 @@ impl PartnerReader<'_> {
             .map(|version| version.terms.cycle.payout_day(self.day, self.calendar));
         // The payout day comes from the version of the settled day, so that one is used, too.
         if let Some(version) = holding {
-            match used.iter_mut().find(|(seen, _)| seen.id == version.id) {
-                Some((_, until)) => *until = (*until).max(self.day),
-                None => used.push((version.clone(), self.day)),
-            }
+            use_until(&mut used, version.id, self.day);
         }
         Ok(End {
             result: PartnerDay {
@@ -429,6 +445,23 @@ impl PartnerReader<'_> {
             used,
         })
     }
+}
+
+/// Notes that a version settles something of `day`.
+fn use_until(used: &mut Vec<(i64, KstDay)>, version: i64, day: KstDay) {
+    match used.iter_mut().find(|(seen, _)| *seen == version) {
+        Some((_, until)) => *until = (*until).max(day),
+        None => used.push((version, day)),
+    }
+}
+
+/// Whether contracts that were read still say the same of days up to `day`.
+fn same_terms(read: &[Version], now: &[Version], day: KstDay) -> bool {
+    fn what(versions: &[Version], day: KstDay) -> impl Iterator<Item = (i64, KstDay, &Terms)> {
+        let so_far = versions.iter().filter(move |version| version.from <= day);
+        so_far.map(|version| (version.id, version.from, &version.terms))
+    }
+    what(read, day).eq(what(now, day))
 }
 
 #[derive(Default)]
@@ -449,6 +482,10 @@ fn write_portion(
     if now.is_none_or(|now| now.generation != generation) {
         return Err(SettleDayError::Changed("the day was opened again"));
     }
+    // It would be written with payout days that the change of the calendar did not move.
+    if calendar::specials(tx.conn())?[..] != portion.specials[..] {
+        return Err(SettleDayError::Changed("the calendar was changed"));
+    }
     let mut written = Written::default();
     for part in portion.parts {
         let partner = part.partner.as_str();
@@ -457,15 +494,15 @@ fn write_portion(
             written.already += usize::from(part.end.is_some());
             continue;
         }
+        // Every line of a settlement under the same contract, whoever wrote it: with other terms, or a
+        // version in between, this portion would not fit what another run writes.
+        if !same_terms(&part.versions, &contracts::of(tx.conn(), partner)?, day) {
+            return Err(SettleDayError::Changed("a contract was changed"));
+        }
         settlements::add_lines(tx, day, partner, &part.lines)?;
         let Some(end) = part.end else { continue };
         for (version, until) in &end.used {
-            let still = contracts::get(tx.conn(), version.id)?;
-            if still.is_none_or(|still| still.terms != version.terms || still.from != version.from)
-            {
-                return Err(SettleDayError::Changed("a contract was changed"));
-            }
-            contracts::used(tx, version.id, *until)?;
+            contracts::used(tx, *version, *until)?;
         }
         let new = settlements::New {
             partner,

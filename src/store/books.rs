@@ -5,7 +5,7 @@
 use rusqlite::Connection;
 use serde::Serialize;
 
-use super::StoreError;
+use super::{StoreError, replay};
 
 /// A rule that the books break, with a few of the rows that break it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -120,6 +120,104 @@ const RULES: &[Rule] = &[
         sql: "select imp_uid from payment p
                where not exists (select 1 from payment_partner o where o.payment_id = p.id)",
     },
+    Rule {
+        name: "movements_lead_to_what_is_left",
+        meaning: "what a payment's movements come to is what the buyer paid and did not get back; nothing of one that is held or unpaid",
+        // Payments of before there were movements get theirs at the first settlement.
+        sql: "select imp_uid || ': ' || want || ' won, its movements ' || have from (
+                  select p.imp_uid, coalesce(m.won, 0) as have,
+                         iif(p.hold is null and p.status not in ('READY', 'FAILED'), p.amount - p.cancelled, 0) as want
+                    from payment p left join (
+                         select payment_id, sum(order_after - order_before - discount_after + discount_before) as won
+                           from movement where payment_id is not null group by payment_id) m on m.payment_id = p.id
+                   where p.id > coalesce((select cast(value as integer) from setting
+                                           where key = 'movements_missing_until'), 0))
+               where have <> want",
+    },
+    Rule {
+        name: "an_adjustment_is_one_movement",
+        meaning: "each correction by hand counts once, with its amount",
+        sql: "select 'adjustment ' || a.id || ': ' || a.amount || ' won, its movements ' || coalesce(m.won, 0)
+                from adjustment a left join (
+                     select cause, partner_id, count(*) as many, sum(adjustment) as won from movement
+                      where kind = 'ADJUSTMENT' group by cause, partner_id) m
+                     on m.cause = 'a' || a.id and m.partner_id = a.partner_id
+               where m.many is not 1 or m.won <> a.amount",
+    },
+    Rule {
+        name: "a_finished_day_has_a_settlement_for_each_partner",
+        meaning: "a day that was settled without a partner left out has a settlement for each that is owed something",
+        sql: "select distinct m.day || ' ' || m.partner_id from settlement_day d cross join movement m on m.day = d.day
+               where d.finished_at is not null and d.blocked = 0
+                 and not exists (select 1 from settlement s where s.partner_id = m.partner_id and s.day = m.day)",
+    },
+    Rule {
+        name: "a_settlement_is_of_a_closed_day",
+        meaning: "nothing can be added to a day of which a settlement exists",
+        sql: "select 'settlement ' || id || ': ' || day from settlement
+               where day not in (select day from settlement_day)",
+    },
+    Rule {
+        name: "carried_in_is_what_was_netted",
+        meaning: "what a settlement carries in is the sum of the negative ones that were netted in it, of the same partner",
+        sql: "select 'settlement ' || s.id || ': ' || s.carried_in || ' won, netted ' || coalesce(sum(f.net), 0)
+                from settlement s left join settlement f on f.carried_into = s.id
+               group by s.id
+              having s.carried_in <> coalesce(sum(f.net), 0) or max(f.net) >= 0
+                  or sum(f.partner_id <> s.partner_id) > 0",
+    },
+    Rule {
+        name: "a_chain_completes_with_what_covers_it",
+        meaning: "a negative settlement is completed if, and only if, the one that it was netted in is",
+        sql: "select 'settlement ' || f.id || ': ' || f.state || ', netted in ' || coalesce(i.id || ', ' || i.state, 'none')
+                from settlement f left join settlement i on i.id = f.carried_into
+               where f.net < 0 and (f.state = 'COMPLETED') <> (i.state is 'COMPLETED')",
+    },
+    Rule {
+        name: "a_payout_is_the_sum_of_its_settlements",
+        meaning: "a transfer is for its settlements, each with what it comes to, of the same partner",
+        sql: "select 'payout ' || o.id || ': ' || o.gross || ' won, its settlements ' || coalesce(sum(s.net), 0)
+                from payout o left join payout_settlement x on x.payout_id = o.id
+                     left join settlement s on s.id = x.settlement_id
+               group by o.id
+              having o.gross is not sum(x.amount) or sum(x.amount is not s.net) > 0
+                  or sum(s.partner_id is not o.partner_id) > 0",
+    },
+    Rule {
+        name: "a_payout_and_its_settlements_stand_alike",
+        meaning: "settlements of a paid transfer are COMPLETED, of a waiting one PROCESSING; what was refused or called off lets go of them",
+        sql: "select 'payout ' || o.id || ': ' || o.state || ', settlement ' || s.id || ': ' || s.state
+                from payout o join payout_settlement x on x.payout_id = o.id join settlement s on s.id = x.settlement_id
+               where x.live <> (o.state in ('WAITING', 'PAID'))
+                  or (o.state = 'PAID' and s.state <> 'COMPLETED') or (o.state = 'WAITING' and s.state <> 'PROCESSING')",
+    },
+    Rule {
+        name: "what_is_being_paid_is_in_a_payout",
+        meaning: "a settlement that is PROCESSING waits in one transfer, one that is COMPLETED was paid by one",
+        sql: "select 'settlement ' || s.id || ': ' || s.state from settlement s
+               where (s.state = 'PROCESSING' or (s.state = 'COMPLETED' and s.net > 0))
+                 and 1 <> (select count(*) from payout_settlement x join payout o on o.id = x.payout_id
+                            where x.settlement_id = s.id and x.live = 1
+                              and o.state = iif(s.state = 'PROCESSING', 'WAITING', 'PAID'))",
+    },
+    Rule {
+        name: "an_open_batch_waits_for_something",
+        meaning: "a payout batch is open as long as a transfer of it waits",
+        sql: "select 'batch ' || b.id || ': ' || b.state from payout_batch b
+               where (b.state = 'OPEN') <> exists (select 1 from payout o where o.batch_id = b.id and o.state = 'WAITING')",
+    },
+    Rule {
+        name: "every_won_of_a_partner_is_in_one_place",
+        meaning: "what a partner earned is paid, open, or a negative sum that waits",
+        sql: "select s.partner_id || ': earned ' || sum(s.net - s.carried_in) || ', paid '
+                     || coalesce(p.paid, 0) || ', open and carried '
+                     || sum(iif(s.state <> 'COMPLETED' and (s.net >= 0 or s.carried_into is null), s.net, 0))
+                from settlement s left join (select partner_id, sum(gross) as paid from payout where state = 'PAID'
+                                              group by partner_id) p on p.partner_id = s.partner_id
+               group by s.partner_id
+              having sum(s.net - s.carried_in) <> coalesce(p.paid, 0)
+                     + sum(iif(s.state <> 'COMPLETED' and (s.net >= 0 or s.carried_into is null), s.net, 0))",
+    },
 ];
 
 /// Checks everything. Empty means that the books are sound.
@@ -162,6 +260,16 @@ pub fn check(conn: &Connection) -> Result<Vec<Broken>, StoreError> {
             });
         }
     }
+    let replayed = replay::replay(conn)?;
+    for ((rule, meaning), rows) in replay::RULES.into_iter().zip(replayed) {
+        if !rows.is_empty() {
+            broken.push(Broken {
+                rule,
+                meaning,
+                rows,
+            });
+        }
+    }
     Ok(broken)
 }
 
@@ -170,4 +278,5 @@ pub fn rules() -> impl Iterator<Item = &'static str> {
     ["integrity_check", "foreign_key_check"]
         .into_iter()
         .chain(RULES.iter().map(|rule| rule.name))
+        .chain(replay::RULES.iter().map(|(name, _)| *name))
 }

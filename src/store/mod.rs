@@ -29,6 +29,7 @@ pub mod partners;
 pub mod payments;
 pub mod payouts;
 pub mod progress;
+pub mod replay;
 pub mod schedules;
 pub mod search;
 pub mod settlements;

@@ -171,6 +171,63 @@ pub fn of(
         .collect()
 }
 
+/// A movement, as far as it makes a line. One with an adjustment has no positions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step {
+    pub seq: i64,
+    pub terms_day: KstDay,
+    pub before: Position,
+    pub after: Position,
+    pub adjustment: Won,
+}
+
+const STEPS: &str = "
+    select seq, terms_day, order_before, order_after, discount_before, discount_after, tax_free_before,
+           tax_free_after, adjustment
+      from movement where day = ?1 and partner_id = ?2 and seq > ?3 order by seq limit ?4";
+
+/// Goes through a partner's movements of a day behind `after`, at most `most`; gives how many there were.
+/// Most of them bear the same day, so that one is read once.
+pub fn each(
+    conn: &Connection,
+    on: KstDay,
+    partner: &str,
+    after: i64,
+    most: i64,
+    mut step: impl FnMut(&Step) -> Result<(), StoreError>,
+) -> Result<usize, StoreError> {
+    let mut query = conn.prepare_cached(STEPS)?;
+    let mut rows = query.query((on.to_string(), partner, after, most))?;
+    let (mut text, mut terms_day) = (on.to_string(), on);
+    let mut count = 0;
+    while let Some(row) = rows.next()? {
+        let this = row.get_ref(1)?.as_str().map_err(unreadable)?;
+        if this != text {
+            terms_day = this.parse().map_err(unreadable)?;
+            text.clear();
+            text.push_str(this);
+        }
+        let won = |at: usize| row.get(at).map(Won::new);
+        step(&Step {
+            seq: row.get(0)?,
+            terms_day,
+            before: Position {
+                order: won(2)?,
+                discount: won(4)?,
+                tax_free: won(6)?,
+            },
+            after: Position {
+                order: won(3)?,
+                discount: won(5)?,
+                tax_free: won(7)?,
+            },
+            adjustment: won(8)?,
+        })?;
+        count += 1;
+    }
+    Ok(count)
+}
+
 /// Partners with movements on a day, in order. Jumps from one to the next in the index.
 pub fn partners(conn: &Connection, day: KstDay) -> Result<Vec<PartnerId>, StoreError> {
     let mut query = conn.prepare_cached(
@@ -363,22 +420,28 @@ pub fn of_payment(conn: &Connection, payment: i64) -> Result<Vec<PaymentLine>, S
 /// open again. Only those of days that are open themselves.
 pub fn bring_home(tx: &Tx<'_>, day: KstDay) -> Result<usize, StoreError> {
     let conn = tx.conn();
+    // Open days behind it: what is late waits on one of them. A jump per day, none of a closed one is read.
+    let mut next = conn.prepare_cached("select min(day) from movement where day > ?1")?;
+    let mut closed = conn.prepare_cached("select 1 from settlement_day where day = ?1")?;
     let sql = format!(
         "select {COLUMNS}, m.day, m.partner_id from movement m
-          where m.day > ?1 and m.happened_at >= ?2 and m.happened_at < ?3
-            and not exists (select 1 from settlement_day d where d.day = m.day)"
+          where m.day = ?1 and m.happened_at >= ?2 and m.happened_at < ?3"
     );
-    let late: Vec<(Movement, String, String)> = conn
-        .prepare_cached(&sql)?
-        .query_and_then(
-            (
-                day.to_string(),
-                day.start().as_millisecond(),
-                day.end().as_millisecond(),
-            ),
-            |row| Ok::<_, StoreError>((read(row)?, row.get(14)?, row.get(15)?)),
-        )?
-        .collect::<Result<_, _>>()?;
+    let mut happened = conn.prepare_cached(&sql)?;
+    let (first, end) = (day.start().as_millisecond(), day.end().as_millisecond());
+    let mut late: Vec<(Movement, String, String)> = Vec::new();
+    let mut last = day.to_string();
+    while let Some(open) = next.query_row([&last], |row| row.get::<_, Option<String>>(0))? {
+        if !closed.exists([&open])? {
+            let rows = happened.query_and_then((&open, first, end), |row| {
+                Ok::<_, StoreError>((read(row)?, row.get(14)?, row.get(15)?))
+            })?;
+            for row in rows {
+                late.push(row?);
+            }
+        }
+        last = open;
+    }
     for (movement, from, partner) in &late {
         conn.prepare_cached(
             "delete from movement where day = ?1 and partner_id = ?2 and seq = ?3",

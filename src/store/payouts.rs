@@ -246,6 +246,19 @@ pub fn of_settlement(conn: &Connection, settlement: i64) -> Result<Vec<PayoutRow
         .collect()
 }
 
+/// A settlement of the day that was in a payout, also one that failed or was called off: it, and the payout.
+pub fn tried_of_day(conn: &Connection, day: KstDay) -> Result<Option<(i64, i64)>, StoreError> {
+    // From the payouts' side: one pass, where asking for each settlement would take one each.
+    Ok(conn
+        .prepare_cached(
+            "select settlement_id, max(payout_id) from payout_settlement
+              where settlement_id in (select id from settlement where day = ?1)
+              group by settlement_id order by settlement_id limit 1",
+        )?
+        .query_row([day.to_string()], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?)
+}
+
 /// The bank's word, or ours, on one payout. What was not paid gives its settlements free.
 pub fn decide(
     tx: &Tx<'_>,
@@ -333,6 +346,17 @@ pub fn batches(
     );
     conn.prepare_cached(&sql)?
         .query_and_then((before.unwrap_or(i64::MAX), most as i64), read_batch)?
+        .collect()
+}
+
+/// Those in which something waits, newest first.
+pub fn open_batches(conn: &Connection, most: usize) -> Result<Vec<BatchRow>, StoreError> {
+    let sql = format!(
+        "select {BATCH} from payout_batch t left join payout b on b.batch_id = t.id
+          where t.state = 'OPEN' group by t.id order by t.id desc limit ?1"
+    );
+    conn.prepare_cached(&sql)?
+        .query_and_then([most as i64], read_batch)?
         .collect()
 }
 

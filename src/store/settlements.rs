@@ -134,6 +134,58 @@ pub struct Line {
     pub net: Won,
 }
 
+impl Line {
+    /// What terms make of a movement.
+    pub fn of_cut(seq: i64, contract: i64, cut: Cut) -> Line {
+        Line {
+            seq,
+            contract: Some(contract),
+            cut,
+            adjustment: Won::ZERO,
+            net: cut.net,
+        }
+    }
+
+    /// A correction by hand: no terms, no fee.
+    pub fn of_adjustment(seq: i64, amount: Won) -> Line {
+        Line {
+            seq,
+            contract: None,
+            cut: Cut::default(),
+            adjustment: amount,
+            net: amount,
+        }
+    }
+}
+
+/// A partner's lines of a day, in order.
+pub(super) const LINES_OF: &str = "
+    select seq, contract_id, order_amount, discount, fee, fee_vat, additional, additional_vat, discount_share,
+           payment_vat, adjustment, net
+      from settlement_line where day = ?1 and partner_id = ?2 order by seq";
+
+pub(super) fn read_line(row: &Row<'_>) -> Result<Line, StoreError> {
+    let won = |at: usize| row.get(at).map(Won::new);
+    let (adjustment, net) = (won(10)?, won(11)?);
+    Ok(Line {
+        seq: row.get(0)?,
+        contract: row.get(1)?,
+        cut: Cut {
+            order: won(2)?,
+            discount: won(3)?,
+            fee: won(4)?,
+            fee_vat: won(5)?,
+            additional: won(6)?,
+            additional_vat: won(7)?,
+            discount_share: won(8)?,
+            payment_vat: won(9)?,
+            net: net.minus(adjustment).map_err(unreadable)?,
+        },
+        adjustment,
+        net,
+    })
+}
+
 const ADD_LINE: &str = "
     insert or replace into settlement_line
            (day, partner_id, seq, contract_id, order_amount, discount, fee, fee_vat, additional, additional_vat,

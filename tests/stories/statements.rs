@@ -408,7 +408,7 @@ async fn adjustments_out_of_a_file_are_all_booked_or_none_and_once() {
     let (status, problem) = upload(&app, "/api/adjustments/import", bad).await;
     assert_eq!(
         (status, &problem["type"]),
-        (422, &json!("urn:jeongsan:problem:invalid-file"))
+        (422, &json!("urn:jeongsan:problem:invalid-import"))
     );
     let places: Vec<String> = problem["errors"]
         .as_array()

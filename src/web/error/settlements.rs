@@ -113,6 +113,20 @@ impl From<ReopenError> for Problem {
                 en,
             )
             .with("settlement", id),
+            ReopenError::Tried {
+                day,
+                id,
+                partner,
+                payout,
+            } => Problem::new(
+                conflict,
+                "day-begun",
+                format!(
+                    "{day}은(는) 다시 열 수 없습니다. `{partner}`의 정산 {id}이(가) 실패했거나 철회된 지급 {payout}에 들어 있었습니다. 조정으로 바로잡아 주세요."
+                ),
+                en,
+            )
+            .with("settlement", id),
             ReopenError::Netted { day, partner, into } => Problem::new(
                 conflict,
                 "day-netted",
@@ -207,7 +221,7 @@ impl From<AdjustError> for Problem {
                 let inner = Problem::from(*why);
                 Problem::new(
                     inner.status,
-                    "invalid-file",
+                    "invalid-import",
                     format!("{line}행: {} 반영한 것은 없습니다.", inner.ko),
                     format!("Row {line}: {} Nothing was booked.", inner.en),
                 )
@@ -226,7 +240,7 @@ pub(crate) fn invalid_file(errors: &[CellError]) -> Problem {
     let count = errors.len();
     Problem::new(
         StatusCode::UNPROCESSABLE_ENTITY,
-        "invalid-file",
+        "invalid-import",
         format!(
             "파일에 고칠 곳이 {count}군데 있어 아무것도 반영하지 않았습니다. {}",
             told(true)
@@ -342,7 +356,7 @@ mod tests {
                     why: Box::new(AdjustError::NoPartner(farm())),
                 }
                 .into(),
-                "invalid-file",
+                "invalid-import",
             ),
             (StatementError::TooLong(401).into(), "statement-too-long"),
             (

@@ -110,7 +110,7 @@ pub fn live(lang: Lang, view: &View<'_>) -> Markup {
                     @if cancel::possible(payment) {
                         section.sheet aria-labelledby="cancel" id={ "cancel-" (payment.balance.get()) } hx-preserve="true" {
                             h2 #cancel { (lang.t("결제 취소", "Cancel")) }
-                            (cancel::form_part(payment, &Fields::new(), view.key, lang))
+                            (cancel::form_part(payment, view.story.order.as_ref(), &Fields::new(), view.key, lang))
                         }
                     }
                     (order(view.story.order.as_ref(), payment, lang))

@@ -217,7 +217,7 @@ fn without_contract(view: &DayView, lang: Lang) -> Markup {
                         @if one.agreed_since {
                             span.mini { (lang.t("이제 계약 있음", "agreed by now")) }
                         } @else {
-                            a.button.small href=(format!("{}/contracts/new?from={}", partner_path(one.partner.as_str()), one.day)) { (lang.t("계약 맺기", "Make a contract")) span.hidden { " " (one.partner_name) } }
+                            a.button.small href=(format!("{}/contract?from={}", partner_path(one.partner.as_str()), one.day)) { (lang.t("계약 맺기", "Make a contract")) span.hidden { " " (one.partner_name) } }
                         }
                     }
                 }
@@ -573,7 +573,7 @@ mod tests {
         assert!(text.contains("정산 완료") && text.contains("/reopen") && !text.contains("<b>"));
         let text = shown(Lang::Ko, &day(true, 1), &[]);
         assert!(text.contains("2026-08-05의 계약이 필요합니다") && text.contains("-₩3,000"));
-        assert!(text.contains("/contracts/new?from=2026-08-05"));
+        assert!(text.contains("/contract?from=2026-08-05"));
     }
 
     #[test]
