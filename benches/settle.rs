@@ -11,7 +11,7 @@ mod common;
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::ExitCode,
+    process::{Child, Command, ExitCode, Stdio},
     rc::Rc,
     sync::{
         Arc,
@@ -24,12 +24,15 @@ use std::{
 use clap::Parser;
 use common::{Portone, Server, count, migrate, receive, webhook};
 use jeongsan::{
+    app,
+    config::Config,
     domain::{
         calendar::KstDay,
         contract::{AdditionalFee, Fee, Terms, VatBearer},
         cycle::{Cycle, HolidayPolicy, Method},
         job::Job,
     },
+    flow::settle_day::settle_day,
     store::{Clock, Store, books, database_in, jobs},
 };
 use rusqlite::Connection;
@@ -50,6 +53,12 @@ struct Options {
     /// Payments that arrive per second meanwhile.
     #[arg(long, default_value_t = 200)]
     rate: u64,
+    /// Settle in a process of its own beside the server, as `jeongsan settle` does.
+    #[arg(long)]
+    beside: bool,
+    /// Be that process.
+    #[arg(long, hide = true)]
+    settle: Option<KstDay>,
     /// What `cargo bench` adds by itself.
     #[arg(long, hide = true)]
     bench: bool,
@@ -62,6 +71,9 @@ const QUIET: Duration = Duration::from_secs(4);
 fn main() -> ExitCode {
     let options = Options::parse();
     let home = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("settle");
+    if let Some(day) = options.settle {
+        return beside(&home, day);
+    }
     let _ = fs::remove_dir_all(&home);
     fs::create_dir_all(&home).expect("a directory for the databases");
     let today = KstDay::of(Clock::default().now());
@@ -123,18 +135,17 @@ fn settle(options: &Options, dir: &Path, day: KstDay, many: i64, run: usize) -> 
     thread::sleep(QUIET);
     server.forget_peak();
     let began = from.elapsed();
-    let publish = tokio::runtime::Runtime::new().expect("a runtime");
-    publish.block_on(async {
-        let store = Store::open_beside(dir, Clock::default()).expect("the books");
-        let until = day.next().start();
-        let terms = jobs::Terms {
-            max_attempts: 1,
-            run_at: None,
-        };
-        let put = store.write(move |tx| jobs::publish(tx, &Job::Settle { until }, terms));
-        put.await.expect("the night's job");
-        store.close().await;
-    });
+    let mut its_peak = None;
+    if options.beside {
+        let child = Command::new(std::env::current_exe().expect("this program"))
+            .args(["--settle", &day.to_string()])
+            .stdout(Stdio::piped())
+            .spawn();
+        let said = child.and_then(Child::wait_with_output).expect("to settle");
+        its_peak = String::from_utf8_lossy(&said.stdout).trim().parse().ok();
+    } else {
+        publish(dir, day);
+    }
     let conn = Connection::open(database_in(dir)).expect("the books");
     conn.busy_timeout(Duration::from_secs(30)).expect("a wait");
     let took = loop {
@@ -155,7 +166,7 @@ fn settle(options: &Options, dir: &Path, day: KstDay, many: i64, run: usize) -> 
         thread::sleep(Duration::from_millis(20));
     };
     let ended = from.elapsed();
-    let rss = server.peak_rss();
+    let rss = its_peak.unwrap_or_else(|| server.peak_rss());
     thread::sleep(QUIET);
     stop.store(true, Ordering::Relaxed);
     let (answers, failed) = client.join().expect("the client");
@@ -197,6 +208,43 @@ fn settle(options: &Options, dir: &Path, day: KstDay, many: i64, run: usize) -> 
         );
     }
     right
+}
+
+/// Puts the night's job into the queue.
+fn publish(dir: &Path, day: KstDay) {
+    runtime().block_on(async {
+        let store = Store::open_beside(dir, Clock::default()).expect("the books");
+        let until = day.next().start();
+        let terms = jobs::Terms {
+            max_attempts: 1,
+            run_at: None,
+        };
+        let put = store.write(move |tx| jobs::publish(tx, &Job::Settle { until }, terms));
+        put.await.expect("the night's job");
+        store.close().await;
+    });
+}
+
+/// Settles a day in this process; says how much memory that took.
+fn beside(dir: &Path, day: KstDay) -> ExitCode {
+    let set = [
+        ("data.dir", dir.display().to_string()),
+        ("portone.imp_key", "imp_apikey".to_owned()),
+        ("portone.imp_secret", "imp_secret".to_owned()),
+    ];
+    let config = Config::load(None, [], &set).expect("settings");
+    let store = Store::open_beside(dir, Clock::default()).expect("the books");
+    let ctx = app::context(&config, store).expect("a context");
+    runtime().block_on(async {
+        settle_day(&ctx, day, "bench").await.expect("a settlement");
+        ctx.store.close().await;
+    });
+    println!("{}", common::peak_rss(std::process::id()));
+    ExitCode::SUCCESS
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Runtime::new().expect("a runtime")
 }
 
 /// p50, p99 and the longest, in ms.
@@ -277,7 +325,8 @@ fn fill(options: &Options, dir: &Path, first: KstDay) {
     let partners = options.partners;
     let from = first.plus_days(-366);
     conn.execute_batch(&format!(
-        "pragma synchronous = off;
+        "pragma journal_mode = off;
+         pragma synchronous = off;
          pragma cache_size = -800000;
          begin;
          insert or replace into schedule (name, last_slot) values ('sweep', {now}), ('prune', {now}), ('settle', {now});
@@ -309,7 +358,7 @@ fn fill(options: &Options, dir: &Path, first: KstDay) {
         "update contract_version set used_until = '{}' where {} > 0;
          insert or replace into setting (key, value) values ('search_filled', {next});
          commit;
-         pragma wal_checkpoint(truncate);",
+         pragma journal_mode = wal;",
         first.plus_days(-1),
         options.year
     ))

@@ -248,6 +248,12 @@ async fn run(cli: Cli) -> ExitCode {
         },
         Command::Verify { json } => verify(&config, json),
         Command::DeadLetters { json, action } => dead_letters(&config, action, json).await,
+        Command::Partners { json, action } => cli::partners::partners(&config, action, json).await,
+        Command::Contracts { json, action } => {
+            cli::partners::contracts(&config, action, json).await
+        }
+        Command::Payouts { json, action } => cli::payouts::payouts(&config, action, json).await,
+        Command::Calendar { json, action } => cli::payouts::calendar(&config, action, json).await,
         Command::Settle(asked) => cli::settlements::settle(&config, asked).await,
         Command::Settlements { json, action } => {
             cli::settlements::settlements(&config, action, json).await
@@ -256,12 +262,6 @@ async fn run(cli: Cli) -> ExitCode {
         Command::Adjustments { json, action } => {
             cli::settlements::adjustments(&config, action, json).await
         }
-        Command::Partners { json, action } => cli::partners::partners(&config, action, json).await,
-        Command::Contracts { json, action } => {
-            cli::partners::contracts(&config, action, json).await
-        }
-        Command::Payouts { json, action } => cli::payouts::payouts(&config, action, json).await,
-        Command::Calendar { json, action } => cli::payouts::calendar(&config, action, json).await,
         Command::Healthcheck => match healthcheck::ask(config.listen) {
             Ok(()) => ExitCode::SUCCESS,
             Err(why) => {

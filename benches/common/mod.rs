@@ -158,14 +158,18 @@ impl Server {
 
     /// In MB of 1,000,000 bytes.
     pub fn peak_rss(&self) -> f64 {
-        let status =
-            fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
-        let kb = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmHWM:"))
-            .and_then(|rest| rest.trim().trim_end_matches(" kB").parse::<f64>().ok());
-        kb.unwrap_or(f64::NAN) * 1_024.0 / 1e6
+        peak_rss(self.child.id())
     }
+}
+
+/// The most memory that a process has had, in MB of 1,000,000 bytes.
+pub fn peak_rss(pid: u32) -> f64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let kb = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .and_then(|rest| rest.trim().trim_end_matches(" kB").parse::<f64>().ok());
+    kb.unwrap_or(f64::NAN) * 1_024.0 / 1e6
 }
 
 impl Drop for Server {

@@ -21,10 +21,9 @@ use jeongsan::{
     store::{
         StoreError,
         contracts::{self, Version},
-        partners::{self, Filter, PartnerRow},
+        partners::{self, Filter, Lack, Listed, PartnerRow},
         progress, settlements,
     },
-    web::api::partners::{Lack, Listed},
 };
 use serde_json::json;
 

@@ -116,7 +116,7 @@ pub fn may_agree<'a>(
     {
         return Ok(Some(same));
     }
-    if let Some(holding) = contracts::holding(&versions, from)
+    if let Some(holding) = contracts::holding(versions, from)
         && let Some(until) = holding.used_until
         && until >= from
     {

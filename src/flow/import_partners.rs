@@ -39,9 +39,9 @@ pub const PROGRESS: &str = "import:partners";
 /// Rows of one file.
 pub const MOST_ROWS: usize = 20_000;
 /// Up to so many rows that change something are written in one transaction.
-const AT_ONCE: usize = 1_000;
+const AT_ONCE: usize = 500;
 /// Rows in a transaction of a larger file.
-const PORTION: usize = 250;
+const PORTION: usize = 100;
 
 const fn column(key: &'static str, aliases: &'static [&'static str]) -> Column<'static> {
     Column {

@@ -371,6 +371,11 @@ impl Store {
         })
     }
 
+    /// Whether another process may hold the books, so that its writes wait for ours.
+    pub fn is_beside(&self) -> bool {
+        self.inner._lock.is_none()
+    }
+
     /// Runs `work` in a transaction and answers once it is on disk.
     ///
     /// An error of `work` rolls back what it did and nothing else. `work` may share its commit with
@@ -531,8 +536,13 @@ fn wal_of(path: &Path) -> PathBuf {
 
 /// A connection that writes durably: WAL, `synchronous=FULL`, no checkpoint of its own.
 fn connect(path: &Path) -> Result<Connection, StoreError> {
-    let conn = Connection::open(path)?;
-    conn.busy_timeout(Duration::from_secs(30))?;
+    let mut conn = Connection::open(path)?;
+    // Where two processes write, SQLite's own waits grow to a tenth of a second, which is longer than the
+    // other one leaves room: then nobody's turn comes.
+    conn.busy_handler(Some(|times| {
+        std::thread::sleep(Duration::from_millis(1));
+        times < 30_000
+    }))?;
     conn.execute_batch(
         "pragma journal_mode = wal;
          pragma synchronous = full;

@@ -8,6 +8,7 @@ mod intake;
 mod killing;
 mod listing;
 mod partnering;
+mod paying_out;
 mod queue;
 mod rare;
 mod settling;

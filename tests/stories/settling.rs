@@ -9,7 +9,6 @@ use jeongsan::{
         calendar::KstDay,
         contract::{AdditionalFee, Fee, Terms, VatBearer},
         cycle::{Cycle, HolidayPolicy, Method},
-        holidays::Special,
         ids::{ImpUid, PartnerId},
         money::Won,
         partner::{Partner, PartnerType},
@@ -19,7 +18,6 @@ use jeongsan::{
         Ctx,
         adjust::{Adjustment, adjust},
         agree_contract::{ContractError, agree},
-        change_calendar::{Change, change_calendar},
         hold_settlement::{hold, release, try_again},
         pay_out::{self, Choice, PayoutError, Word},
         release_hold::release_hold,
@@ -856,71 +854,83 @@ async fn an_adjustment_is_a_line_of_its_day_and_needs_no_fee() {
     shop.close().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_day_off_that_is_added_while_a_day_is_settled_moves_every_payout_day() {
-    let shop = Shop::open().await;
-    let after = Cycle::new(2, Method::Daily, HolidayPolicy::After).unwrap();
-    for n in 0..8 {
-        let id = format!("p{n}");
-        shop.partner(&id, PartnerType::Individual).await;
-        shop.agree(
-            &id,
-            shop.today(),
-            Terms::plain(percent("10"), after.clone()),
-        )
-        .await;
-        shop.buy(&id, &[(&id, 10_000, 0)]).await;
-    }
-    let day = shop.today();
-    shop.days(1);
-    let before = dry_run(shop.ctx(), day).await.unwrap().settled[0]
-        .payout_day
-        .unwrap();
-    let change = Change::Put(Special {
-        day: before,
-        name: "임시공휴일".into(),
-        off: true,
+/// Settles a crowd's day, and has another process write `sql` once it has begun; gives what the run said, and
+/// the books.
+async fn meddled_with(
+    partners: i64,
+    sql: impl Fn(KstDay) -> String,
+) -> (
+    tempfile::TempDir,
+    Ctx,
+    KstDay,
+    Result<Report, SettleDayError>,
+) {
+    let dir = tempfile::tempdir().unwrap();
+    let day = crowd(dir.path(), partners, 30_000);
+    let ctx = context(dir.path()).await;
+    let run = tokio::spawn({
+        let ctx = ctx.clone();
+        async move { settle_day(&ctx, day, "api").await }
     });
-    let (changed, settled) = tokio::join!(
-        change_calendar(shop.ctx(), change, "api"),
-        settle_day(shop.ctx(), day, "api")
-    );
-    changed.unwrap();
-    if settled.is_err() {
-        shop.settle(day).await;
+    let mut other = Connection::open(database_in(dir.path())).unwrap();
+    other
+        .busy_handler(Some(|_| {
+            std::thread::sleep(Duration::from_micros(200));
+            true
+        }))
+        .unwrap();
+    let begun = || -> bool {
+        let sql = "select exists (select 1 from progress)";
+        other.query_row(sql, [], |row| row.get(0)).unwrap()
+    };
+    while !begun() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    for n in 0..8 {
-        assert_ne!(shop.get(&format!("p{n}"), day).payout_day, Some(before));
-    }
-    shop.close().await;
+    let tx = other
+        .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
+        .unwrap();
+    tx.execute_batch(&sql(day)).unwrap();
+    // What is read meanwhile is read as it was.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    tx.commit().unwrap();
+    let said = run.await.unwrap();
+    (dir, ctx, day, said)
 }
 
-/// A contract that is changed in the middle of a big partner's day: all lines under one version.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn terms_that_change_while_a_day_is_settled_hold_for_all_of_it_or_none() {
-    let dir = tempfile::tempdir().unwrap();
-    let day = crowd(dir.path(), 3, 30_000);
-    let ctx = context(dir.path()).await;
-    for round in 0..40_i64 {
-        let terms = terms_with(|terms| terms.fee = Fee::Fixed(Won::new(100 + round)));
-        let id = PartnerId::new(format!("crowd-{}", round % 3)).unwrap();
-        let (agreed, settled) = tokio::join!(
-            agree(&ctx, id, day.plus_days(-5), terms, "api"),
-            settle_day(&ctx, day, "api")
-        );
-        if let Err(error) = &agreed {
-            assert!(matches!(error, ContractError::Settled { .. }), "{error}");
-        }
-        if let Err(error) = &settled {
-            assert!(matches!(error, SettleDayError::Changed(_)), "{error}");
-        } else if agreed.is_err() {
-            break;
-        }
+async fn terms_that_change_while_a_day_is_settled_hold_for_all_of_it() {
+    let other = serde_json::to_string(&terms_with(|terms| terms.fee = percent("20"))).unwrap();
+    let changed = |_: KstDay| {
+        format!("update contract_version set terms = '{other}' where partner_id = 'crowd-0'")
+    };
+    let between = |day: KstDay| {
+        format!(
+            "insert into contract_version (partner_id, from_day, terms, created_at, created_by)
+             values ('crowd-0', '{}', '{other}', 0, 'test')",
+            day.previous()
+        )
+    };
+    let cases: [&dyn Fn(KstDay) -> String; 2] = [&changed, &between];
+    for case in cases {
+        let (dir, ctx, day, said) = meddled_with(1, case).await;
+        assert!(matches!(said, Err(SettleDayError::Changed(_))), "{said:?}");
+        settle_day(&ctx, day, "api").await.unwrap();
+        ctx.store.close().await;
+        let conn = Connection::open(database_in(dir.path())).unwrap();
+        assert_eq!(books::check(&conn).unwrap(), []);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_day_off_that_is_added_while_a_day_is_settled_moves_every_payout_day() {
+    let off = |day: KstDay| {
+        let due = day.plus_days(2);
+        format!("insert into special_day values ('{due}', '임시공휴일', 1, 0, 'test')")
+    };
+    let (_dir, ctx, day, said) = meddled_with(30, off).await;
+    assert!(matches!(said, Err(SettleDayError::Changed(_))), "{said:?}");
     settle_day(&ctx, day, "api").await.unwrap();
     ctx.store.close().await;
-    let conn = Connection::open(database_in(dir.path())).unwrap();
-    assert_eq!(books::check(&conn).unwrap(), []);
 }
 
 /// Books with many payments of yesterday, put there by SQL; gives the day.
@@ -964,7 +974,7 @@ fn crowd(dir: &Path, partners: i64, payments: i64) -> KstDay {
 async fn context(dir: &Path) -> Ctx {
     let sandbox = Sandbox::start(SandboxConfig::default()).await.unwrap();
     let config = Config::load(None, [], &settings(&sandbox, dir)).unwrap();
-    let store = Store::open(dir, Clock::default()).unwrap();
+    let store = Store::open_beside(dir, Clock::default()).unwrap();
     app::context(&config, store).unwrap()
 }
 
@@ -973,9 +983,9 @@ async fn killed_while_it_settles_it_ends_in_the_rows_of_a_run_in_peace() {
     let kills: u64 = std::env::var("JEONGSAN_KILLS")
         .ok()
         .and_then(|text| text.parse().ok())
-        .unwrap_or(8);
+        .unwrap_or(5);
     let (peace, killed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let day = crowd(peace.path(), 7, 40_000);
+    let day = crowd(peace.path(), 7, 24_000);
     // The server that is killed makes the default partner; so does this one.
     let sandbox = Sandbox::start(SandboxConfig::default()).await.unwrap();
     let port = free_port();
@@ -1013,12 +1023,26 @@ async fn killed_while_it_settles_it_ends_in_the_rows_of_a_run_in_peace() {
             .unwrap();
         store.close().await;
     };
+    let lines = || -> i64 {
+        let conn = Connection::open(database_in(killed.path())).unwrap();
+        conn.busy_timeout(Duration::from_secs(10)).unwrap();
+        let sql = "select count(*) from settlement_line";
+        conn.query_row(sql, [], |row| row.get(0)).unwrap()
+    };
     let mut dice = StdRng::seed_from_u64(kills);
     let mut half_way = 0;
     for _ in 0..kills {
         publish().await;
         let server = Server::start(&sandbox, killed.path(), port).await;
-        tokio::time::sleep(Duration::from_millis(dice.random_range(0..400))).await;
+        // Until it has begun to write, and a bit.
+        let before = lines();
+        for _ in 0..100 {
+            if lines() > before {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(dice.random_range(0..150))).await;
         server.kill();
         let conn = Connection::open(database_in(killed.path())).unwrap();
         let (lines, finished): (i64, bool) = conn

@@ -19,7 +19,7 @@ use crate::{
         calendar::KstDay,
         contract::Terms,
         ids::PartnerId,
-        partner::{FieldError, PartnerDraft, PartnerStatus, PartnerType},
+        partner::{FieldError, PartnerDraft},
         terms_draft::from_day,
     },
     flow::{
@@ -30,7 +30,7 @@ use crate::{
     store::{
         StoreError,
         contracts::{self, Version},
-        partners::{self, Filter, PartnerRow},
+        partners::{self, Filter, Listed, PartnerRow},
         settlements,
     },
     web::{
@@ -73,59 +73,6 @@ pub struct ListQuery {
     archived: Option<String>,
     after: Option<String>,
     limit: Option<String>,
-}
-
-/// What a partner lacks before it can be paid.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum Lack {
-    Type,
-    Account,
-    Approval,
-    Contract,
-}
-
-/// A partner of a list, with what holds now and what is missing.
-#[derive(Clone, Debug, Serialize)]
-pub struct Listed {
-    #[serde(flatten)]
-    pub partner: PartnerRow,
-    /// The version that holds today; none, or one that begins later, is none.
-    pub contract: Option<Version>,
-    pub lacks: Vec<Lack>,
-}
-
-impl Listed {
-    /// Looks up what a list shows of a partner.
-    pub fn of(
-        conn: &rusqlite::Connection,
-        partner: PartnerRow,
-        today: KstDay,
-    ) -> Result<Listed, StoreError> {
-        let versions = contracts::of(conn, partner.id.as_str())?;
-        let lacks = lacks(&partner, !versions.is_empty());
-        Ok(Listed {
-            contract: contracts::holding(&versions, today).cloned(),
-            partner,
-            lacks,
-        })
-    }
-}
-
-/// What keeps a partner from being paid. The shop itself lacks nothing.
-pub fn lacks(partner: &PartnerRow, has_contract: bool) -> Vec<Lack> {
-    if partner.kind == Some(PartnerType::Own) {
-        return Vec::new();
-    }
-    [
-        (partner.kind.is_none(), Lack::Type),
-        (partner.account.is_none(), Lack::Account),
-        (partner.status != PartnerStatus::Approved, Lack::Approval),
-        (!has_contract, Lack::Contract),
-    ]
-    .into_iter()
-    .filter_map(|(missing, lack)| missing.then_some(lack))
-    .collect()
 }
 
 /// Partners of one page by name, and the id behind which the next one begins.

@@ -13,8 +13,8 @@ use axum::{
 use maud::{Markup, html};
 
 use super::{
-    Fields, Look, crumb, field_name, kind, layout, list::filter, nothing, page, path, status,
-    terms, words,
+    Fields, Look, crumb, field, field_name, kind, layout, list::filter, nothing, page, path,
+    see_other, status, terms, words,
 };
 use crate::{
     domain::{
@@ -49,8 +49,8 @@ pub struct View<'a> {
     /// Rows of a broken-off import that were written.
     pub written: usize,
     pub wrong: Option<&'a str>,
-    /// What was just taken in.
-    pub done: Option<&'a Plan>,
+    /// What was just taken in: added, changed, unchanged, contracts.
+    pub done: Option<[usize; 4]>,
 }
 
 pub fn form_page(look: &Look, view: &View<'_>) -> Markup {
@@ -60,7 +60,7 @@ pub fn form_page(look: &Look, view: &View<'_>) -> Markup {
         (crumb("/admin/partners", lang.t("파트너사", "Partners")))
         div.head { h1 { (title) } }
         @if let Some(wrong) = view.wrong { p.message.bad role="alert" { (wrong) } }
-        @if let Some(plan) = view.done { (taken_in(plan, lang)) }
+        @if let Some(counts) = view.done { (taken_in(counts, lang)) }
         (errors(view, lang))
         div.two {
             section.sheet {
@@ -133,11 +133,11 @@ fn last(last: Option<&Progress>, lang: Lang) -> Markup {
     }
 }
 
-fn taken_in(plan: &Plan, lang: Lang) -> Markup {
+fn taken_in([added, changed, unchanged, contracts]: [usize; 4], lang: Lang) -> Markup {
     html! {
         p.message.good role="status" { (lang.t(
-            format!("가져왔습니다: 추가 {}곳, 변경 {}곳, 그대로 {}곳, 계약 {}건.", plan.added, plan.changed, plan.unchanged, plan.contracts),
-            format!("Done: {} added, {} changed, {} unchanged, {} contracts.", plan.added, plan.changed, plan.unchanged, plan.contracts),
+            format!("가져왔습니다: 추가 {added}곳, 변경 {changed}곳, 그대로 {unchanged}곳, 계약 {contracts}건."),
+            format!("Done: {added} added, {changed} changed, {unchanged} unchanged, {contracts} contracts."),
         )) }
     }
 }
@@ -303,10 +303,20 @@ fn last_import(web: &Web) -> Result<Option<Progress>, StoreError> {
 }
 
 /// `GET /admin/partners/import`
-pub async fn form(State(web): State<Web>, _: AdminPage, look: Look) -> Response {
+pub async fn form(
+    State(web): State<Web>,
+    _: AdminPage,
+    look: Look,
+    Query(query): Query<Fields>,
+) -> Response {
+    let done = field(&query, "did").and_then(|counts| {
+        let counts: Result<Vec<usize>, _> = counts.split('-').map(str::parse).collect();
+        counts.ok()?.try_into().ok()
+    });
     look.answer(last_import(&web).map_err(Problem::from).map(|last| {
         let view = View {
             last: last.as_ref(),
+            done,
             ..View::default()
         };
         form_page(&look, &view).into_response()
@@ -413,13 +423,12 @@ async fn take(web: &Web, look: &Look, sent: Sent, by: &'static str) -> Result<Re
         })?;
         return match import_partners::import(&web.ctx, Arc::new(table), Some(seen), by).await {
             Ok(plan) => {
-                let last = last_import(web).map_err(|error| Refused::Problem(error.into()))?;
-                let view = View {
-                    last: last.as_ref(),
-                    done: Some(&plan),
-                    ..View::default()
-                };
-                Ok(form_page(look, &view).into_response())
+                let counts = [plan.added, plan.changed, plan.unchanged, plan.contracts];
+                let counts = counts.map(|count| count.to_string()).join("-");
+                Ok(see_other(
+                    &format!("/admin/partners/import?did={counts}"),
+                    None,
+                ))
             }
             Err(ImportError::Changed(plan)) => {
                 let page = look_page(look, &plan, &carried, true);

@@ -76,7 +76,9 @@ pub fn form_page(look: &Look, view: &View<'_>) -> Markup {
                                 option value=(of.as_str()) selected[draft.kind.as_deref() == Some(of.as_str())] { (kind(of, lang)) }
                             }
                         }
-                        (told(view.errors, "type", lang))
+                        @if is_wrong(view, "type").is_some() {
+                            span.bad-text.small role="alert" { (lang.t("유형을 골라 주세요", "choose a type")) }
+                        }
                     }
                     (input("business_number", &draft.business_number, 20, lang.t("사업자만 적습니다. 숫자 10자리", "Businesses only: ten digits")))
                     label.field {

@@ -12,10 +12,10 @@ use super::{
     terms::phrase,
 };
 use crate::{
-    store::partners::Filter,
+    store::partners::{Filter, Listed},
     web::{
         Web,
-        api::partners::{Listed, find, search_text},
+        api::partners::{find, search_text},
         auth::AdminPage,
         error::Problem,
         lang::Lang,
@@ -141,7 +141,7 @@ fn one(row: &Listed, lang: Lang) -> Markup {
                 @if let Some(account) = &partner.account { (masked(account, lang)) }
                 @else { span.soft { (lang.t("계좌 없음", "no account")) } }
             }
-            td.when data-label=(lang.t("계약", "Contract")) {
+            td.terms data-label=(lang.t("계약", "Contract")) {
                 @if let Some(version) = &row.contract { (phrase(&version.terms, lang)) }
                 @else { span.soft { (lang.t("지금 적용되는 계약 없음", "none holds now")) } }
             }
@@ -213,7 +213,7 @@ pub async fn show(
 #[cfg(test)]
 mod tests {
     use super::{super::test_values, *};
-    use crate::web::api::partners::Lack;
+    use crate::store::partners::Lack;
 
     #[test]
     fn a_list_shows_what_is_missing_and_little_of_an_account() {

@@ -23,11 +23,8 @@ use crate::{
         bank::BankAccount,
         partner::{FieldError, PartnerStatus, PartnerType},
     },
-    web::{
-        Web,
-        api::partners::{LARGEST_FILE, Lack},
-        lang::Lang,
-    },
+    store::partners::Lack,
+    web::{Web, api::partners::LARGEST_FILE, lang::Lang},
 };
 
 /// Pages for who is signed in.

@@ -12,11 +12,11 @@ use super::{
     Fields, Look, archived_badge, crumb, field, field_name, kind, lacking, layout, nothing, page,
     path, see_other, segment, status_badge, terms, words,
 };
+use crate::web::pages::settlements::{
+    actor, payout_badge, settlement_badge, settlement_path, statement_path,
+};
 use crate::{
-    domain::{
-        calendar::KstDay, contract::Terms, ids::PartnerId, partner::PartnerType,
-        settlement::State as SettlementState,
-    },
+    domain::{calendar::KstDay, contract::Terms, ids::PartnerId, partner::PartnerType},
     flow::{
         agree_contract::withdraw,
         save_partner::{archive, recover},
@@ -26,13 +26,13 @@ use crate::{
         adjustments::{self, AdjustmentRow},
         contracts::{self, Version},
         history::{self, Happened, Subject},
-        partners::{self, PartnerRow},
-        payouts::{self, PayoutRow, PayoutState},
+        partners::{self, Lack, PartnerRow, lacks},
+        payouts::{self, PayoutRow},
         settlements::{self, Account, SettlementRow},
     },
     web::{
         Web,
-        api::partners::{Lack, Standing, lacks, standings},
+        api::partners::{Standing, standings},
         auth::AdminPage,
         error::Problem,
         lang::Lang,
@@ -88,7 +88,7 @@ pub fn one_page(look: &Look, view: &View<'_>) -> Markup {
                     (account(&view.of.account, partner, lang))
                 }
                 (contracts_part(view, lang))
-                (settlements_part(view.of, lang))
+                (settlements_part(view, lang))
                 (payouts_part(view.of, lang))
                 (adjustments_part(view.of, lang))
             }
@@ -247,7 +247,7 @@ fn version_part(version: &Version, standing: &str, tone: &str, lang: Lang) -> Ma
                 (words::tag(tone, sign, standing, "CONTRACT"))
                 strong { (lang.t(format!("{}부터", version.from), format!("from {}", version.from))) }
                 span.grow {}
-                span.soft.small { "#" (version.id) " · " (words::actor(&version.created_by, lang)) }
+                span.soft.small { "#" (version.id) " · " (actor(&version.created_by, lang)) }
             }
             (terms::facts(&version.terms, lang))
             @if let Some(until) = version.used_until {
@@ -264,18 +264,10 @@ fn version_part(version: &Version, standing: &str, tone: &str, lang: Lang) -> Ma
     }
 }
 
-fn settlement_state(state: SettlementState, lang: Lang) -> Markup {
-    let (tone, sign, text) = match state {
-        SettlementState::Requested => ("wait", "◷", lang.t("지급 대기", "Requested")),
-        SettlementState::Processing => ("wait", "↻", lang.t("지급 중", "Processing")),
-        SettlementState::Completed => ("good", "✓", lang.t("지급 완료", "Completed")),
-        SettlementState::Failed => ("bad", "✕", lang.t("지급 실패", "Failed")),
-    };
-    words::tag(tone, sign, text, state.as_str())
-}
-
-fn settlements_part(of: &Whole, lang: Lang) -> Markup {
+fn settlements_part(view: &View<'_>, lang: Lang) -> Markup {
+    let of = view.of;
     let id = of.partner.id.as_str();
+    let month = KstDay::from_date(view.today.date().first_of_month());
     html! {
         section.sheet {
             h2 { (lang.t("최근 정산", "Recent settlements")) }
@@ -284,15 +276,17 @@ fn settlements_part(of: &Whole, lang: Lang) -> Markup {
                 ul.lines {
                     @for row in &of.settlements {
                         li {
-                            a href=(format!("/admin/settlements/{}", row.id)) { (row.day) }
-                            (settlement_state(row.state, lang))
-                            @if row.hold.is_some() { (words::held_badge(lang)) }
+                            a href=(settlement_path(row.id)) { (row.day) }
+                            (settlement_badge(row, lang))
                             span.grow {}
                             strong { (row.net) }
                         }
                     }
                 }
-                p.foot { a href={ "/admin/settlements?partner=" (segment(id)) } { (lang.t("모두 보기", "Show all")) } }
+                p.acts {
+                    a.button href={ "/admin/settlements?partner=" (segment(id)) } { (lang.t("모두 보기", "Show all")) }
+                    a.button href=(statement_path(id, month, view.today)) { (lang.t("이달 정산내역서", "This month's statement")) }
+                }
             }
         }
     }
@@ -306,15 +300,9 @@ fn payouts_part(of: &Whole, lang: Lang) -> Markup {
             @else {
                 ul.lines {
                     @for row in &of.payouts {
-                        @let (tone, sign, text) = match row.state {
-                            PayoutState::Waiting => ("wait", "◷", lang.t("은행 확인 대기", "Waits for the bank")),
-                            PayoutState::Paid => ("good", "✓", lang.t("지급됨", "Paid")),
-                            PayoutState::Failed => ("bad", "✕", lang.t("지급 실패", "Failed")),
-                            PayoutState::Cancelled => ("plain", "–", lang.t("취소됨", "Called off")),
-                        };
                         li {
                             a href=(format!("/admin/payouts/{}", row.batch)) { (row.reference()) }
-                            (words::tag(tone, sign, text, row.state.as_str()))
+                            (payout_badge(row, lang))
                             @if let Some(at) = row.decided_at { span.soft.small { (words::short_time(at)) } }
                             span.grow {}
                             strong { (row.amount) }
@@ -379,7 +367,7 @@ fn moment(happened: &Happened, lang: Lang) -> Markup {
     html! {
         li class=(tone) {
             div.line {
-                strong { (title) " " span.by { (words::actor(&happened.actor, lang)) } }
+                strong { (title) " " span.by { (actor(&happened.actor, lang)) } }
                 (words::time(happened.at))
             }
             @for fact in told(&happened.kind, detail, lang) { p.fact { (fact) } }

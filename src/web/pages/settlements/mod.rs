@@ -23,7 +23,9 @@ use crate::{
     web::{Web, api::settlements::LARGEST_FILE, lang::Lang},
 };
 
-pub(super) use said::of_payment;
+pub(super) use said::{
+    actor, badge as settlement_badge, of_payment, payout_badge, settlement_path, statement_path,
+};
 
 /// Pages for who is signed in.
 pub fn routes() -> Router<Web> {
