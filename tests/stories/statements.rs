@@ -207,12 +207,9 @@ async fn a_statement_ties_on_the_page_in_the_workbook_and_in_the_csv() {
     let column = |rows: &[Vec<Data>], name: &str| -> Vec<f64> {
         let header = rows
             .iter()
-            .position(|row| row.iter().any(|cell| cell.to_string() == name))
+            .position(|row| row.iter().any(|cell| *cell == *name))
             .unwrap();
-        let at = rows[header]
-            .iter()
-            .position(|cell| cell.to_string() == name)
-            .unwrap();
+        let at = rows[header].iter().position(|cell| *cell == *name).unwrap();
         rows[header + 1..]
             .iter()
             .filter_map(|row| row[at].to_string().parse().ok())
@@ -408,7 +405,7 @@ async fn adjustments_out_of_a_file_are_all_booked_or_none_and_once() {
     let (status, problem) = upload(&app, "/api/adjustments/import", bad).await;
     assert_eq!(
         (status, &problem["type"]),
-        (422, &json!("urn:jeongsan:problem:invalid-file"))
+        (422, &json!("urn:jeongsan:problem:invalid-import"))
     );
     let places: Vec<String> = problem["errors"]
         .as_array()

@@ -28,9 +28,16 @@ async fn every_link_leads_somewhere(shop: &str, dir: &std::path::Path) {
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     let mut seen: BTreeSet<String> = BTreeSet::new();
     // Breadth first: a page of each kind before the hundredth of one.
-    let mut next: VecDeque<(String, String)> = ["/payment/mypage", "/admin/alerts", "/admin/inbox"]
-        .map(|path| (path.to_owned(), "the navigation".to_owned()))
-        .into();
+    let mut next: VecDeque<(String, String)> = [
+        "/admin/settlements",
+        "/admin/payouts",
+        "/admin/partners",
+        "/payment/mypage",
+        "/admin/alerts",
+        "/admin/inbox",
+    ]
+    .map(|path| (path.to_owned(), "the navigation".to_owned()))
+    .into();
     while let Some((path, from)) = next.pop_front() {
         if seen.len() >= PAGES || !seen.insert(path.clone()) {
             continue;

@@ -221,7 +221,7 @@ impl From<AdjustError> for Problem {
                 let inner = Problem::from(*why);
                 Problem::new(
                     inner.status,
-                    "invalid-file",
+                    "invalid-import",
                     format!("{line}행: {} 반영한 것은 없습니다.", inner.ko),
                     format!("Row {line}: {} Nothing was booked.", inner.en),
                 )
@@ -240,7 +240,7 @@ pub(crate) fn invalid_file(errors: &[CellError]) -> Problem {
     let count = errors.len();
     Problem::new(
         StatusCode::UNPROCESSABLE_ENTITY,
-        "invalid-file",
+        "invalid-import",
         format!(
             "파일에 고칠 곳이 {count}군데 있어 아무것도 반영하지 않았습니다. {}",
             told(true)
@@ -356,7 +356,7 @@ mod tests {
                     why: Box::new(AdjustError::NoPartner(farm())),
                 }
                 .into(),
-                "invalid-file",
+                "invalid-import",
             ),
             (StatementError::TooLong(401).into(), "statement-too-long"),
             (
