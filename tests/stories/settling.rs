@@ -470,6 +470,145 @@ async fn a_negative_sum_that_is_held_is_netted_once_it_is_released() {
     shop.close().await;
 }
 
+/// Each rule that spans rows finds what breaks it, in a copy of books that are sound.
+#[tokio::test]
+async fn the_check_finds_what_is_broken_in_settlements() {
+    let shop = Shop::open().await;
+    for id in ["farm", "bakery"] {
+        shop.plain_partner(id).await;
+    }
+    let apple = shop
+        .buy("apple", &[("farm", 10_000, 0), ("bakery", 9_000, 0)])
+        .await;
+    let adjustment = Adjustment {
+        partner: PartnerId::new("bakery").unwrap(),
+        amount: Won::new(500),
+        reason: "보상".into(),
+    };
+    adjust(shop.ctx(), adjustment, "api").await.unwrap();
+    shop.days(3);
+    shop.night().await;
+    let batch = shop.batch().await.unwrap();
+    shop.bank(batch, Word::Paid).await;
+    shop.give_back(&apple, 1_900).await;
+    shop.days(1);
+    shop.buy("pear", &[("farm", 30_000, 0)]).await;
+    shop.days(3);
+    shop.night().await;
+    shop.batch().await.unwrap();
+    shop.app.drain().await;
+    let sound = shop.app.dir().join("sound.sqlite3");
+    let conn = Connection::open(shop.app.database()).unwrap();
+    conn.execute("vacuum into ?1", [sound.to_str().unwrap()])
+        .unwrap();
+    for (rule, sql) in [
+        (
+            "a_settlement_has_a_line_for_each_movement",
+            "delete from settlement_line where rowid_of = 1",
+        ),
+        (
+            "a_settlement_has_a_line_for_each_movement",
+            "insert into settlement_line select day, partner_id, 99, contract_id, order_amount, discount, fee, fee_vat, additional, additional_vat, discount_share, payment_vat, adjustment, net from settlement_line limit 1",
+        ),
+        (
+            "a_line_replays_to_the_same_won",
+            "update settlement_line set fee = fee + 1, net = net - 1 where fee > 0",
+        ),
+        (
+            "a_settlement_is_the_sum_of_its_lines",
+            "update settlement set fee = fee + 1, net = net - 1",
+        ),
+        (
+            "a_contract_knows_what_it_settled",
+            "update contract_version set used_until = from_day where partner_id = 'farm'",
+        ),
+        (
+            "a_line_replays_to_the_same_won",
+            "insert into contract_version (partner_id, from_day, terms, created_at, created_by) select partner_id, (select min(day) from settlement), terms, 0, 'x' from contract_version where partner_id = 'farm'",
+        ),
+        (
+            "movements_lead_to_what_is_left",
+            "update movement set order_after = order_after + 1 where kind = 'ORDER'",
+        ),
+        (
+            "an_adjustment_is_one_movement",
+            "update adjustment set amount = amount + 1",
+        ),
+        (
+            "a_finished_day_has_a_settlement_for_each_partner",
+            "insert into movement select (select max(day) from settlement_day), partner_id, 77, kind, payment_id, order_line, cause, happened_at, terms_day, order_before, order_after, discount_before, discount_after, tax_free_before, tax_free_after, adjustment from movement where partner_id = 'farm' limit 1",
+        ),
+        (
+            "a_settlement_is_of_a_closed_day",
+            "delete from settlement_day",
+        ),
+        (
+            "carried_in_is_what_was_netted",
+            "update settlement set carried_into = null",
+        ),
+        (
+            "a_chain_completes_with_what_covers_it",
+            "update settlement set state = 'COMPLETED', completed_at = 1, completed_by = 'x' where carried_into is not null",
+        ),
+        (
+            "a_payout_is_the_sum_of_its_settlements",
+            "update payout set gross = gross + 1, amount = amount + 1",
+        ),
+        (
+            "a_payout_is_the_sum_of_its_settlements",
+            "update payout_settlement set amount = amount + 1",
+        ),
+        (
+            "a_payout_and_its_settlements_stand_alike",
+            "update payout set state = 'PAID', decided_at = 1 where state = 'WAITING'",
+        ),
+        (
+            "what_is_being_paid_is_in_a_payout",
+            "update payout_settlement set live = 0",
+        ),
+        (
+            "what_is_being_paid_is_in_a_payout",
+            "update settlement set state = 'REQUESTED', completed_at = null, completed_by = null where state = 'COMPLETED' and net > 0; update settlement set state = 'PROCESSING' where state = 'REQUESTED' and net > 0",
+        ),
+        (
+            "an_open_batch_waits_for_something",
+            "update payout_batch set state = 'DONE', finished_at = 1",
+        ),
+        (
+            "every_won_of_a_partner_is_in_one_place",
+            "update payout set gross = gross + 1, amount = amount + 1 where state = 'PAID'",
+        ),
+    ] {
+        let broken = shop.app.dir().join("broken.sqlite3");
+        std::fs::copy(&sound, &broken).unwrap();
+        let conn = Connection::open(&broken).unwrap();
+        assert_eq!(books::check(&conn).unwrap(), [], "sound before");
+        let mut query = conn
+            .prepare("select 'drop trigger ' || name from sqlite_schema where type = 'trigger'")
+            .unwrap();
+        let triggers: Vec<String> = query
+            .query_map([], |row| row.get(0))
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+        for drop in triggers {
+            conn.execute_batch(&drop).unwrap();
+        }
+        let sql = sql.replace("rowid_of = 1", "seq = 1 and partner_id = 'farm'");
+        conn.execute_batch(&sql).unwrap();
+        let found: Vec<&str> = books::check(&conn)
+            .unwrap()
+            .iter()
+            .map(|broken| broken.rule)
+            .collect();
+        assert!(
+            found.contains(&rule),
+            "{rule} is not found by {found:?}: {sql}"
+        );
+    }
+    shop.close().await;
+}
+
 /// Everything that a settlement left, without what differs from run to run.
 fn dump(database: &Path) -> Vec<String> {
     let conn = Connection::open(database).unwrap();
