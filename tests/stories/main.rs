@@ -11,6 +11,8 @@ mod queue;
 mod rare;
 mod settling;
 mod settling_dice;
+mod settling_hard;
+mod shop;
 mod storage;
 mod support;
 mod sweeping;
