@@ -362,13 +362,11 @@ async fn killed_while_it_settles_it_ends_in_the_rows_of_a_run_in_peace() {
     // The server that is killed makes the default partner; so does this one.
     let sandbox = Sandbox::start(SandboxConfig::default()).await.unwrap();
     let port = free_port();
-    assert_eq!(
-        Server::start(&sandbox, peace.path(), port)
-            .await
-            .terminate(),
-        Some(0)
-    );
-    std::fs::copy(database_in(peace.path()), database_in(killed.path())).unwrap();
+    Server::start(&sandbox, peace.path(), port).await.kill();
+    let conn = Connection::open(database_in(peace.path())).unwrap();
+    let copy = database_in(killed.path());
+    conn.execute("vacuum into ?1", [copy.to_str().unwrap()])
+        .unwrap();
     let ctx = context(peace.path()).await;
     settle_day(&ctx, day, "schedule").await.unwrap();
     ctx.store.close().await;
