@@ -58,6 +58,58 @@ enum Command {
         #[command(subcommand)]
         action: DeadLetters,
     },
+    /// Who is owed: list, add, change, archive, import.
+    Partners {
+        /// Print JSON.
+        #[arg(long, global = true)]
+        json: bool,
+        #[command(subcommand)]
+        action: cli::partners::Partners,
+    },
+    /// By which terms partners are settled: list, agree, take back.
+    Contracts {
+        /// Print JSON.
+        #[arg(long, global = true)]
+        json: bool,
+        #[command(subcommand)]
+        action: cli::partners::Contracts,
+    },
+    /// Settle a day, or every day that is over and not settled.
+    Settle(cli::settlements::Settle),
+    /// What partners are owed, per day.
+    Settlements {
+        /// Print JSON.
+        #[arg(long, global = true)]
+        json: bool,
+        #[command(subcommand)]
+        action: cli::settlements::Settlements,
+    },
+    /// A partner's statement of a period.
+    Statement(cli::settlements::StatementOf),
+    /// Corrections by hand.
+    Adjustments {
+        /// Print JSON.
+        #[arg(long, global = true)]
+        json: bool,
+        #[command(subcommand)]
+        action: cli::settlements::Adjustments,
+    },
+    /// What is due to partners: batches, files for the bank and from it.
+    Payouts {
+        /// Print JSON.
+        #[arg(long, global = true)]
+        json: bool,
+        #[command(subcommand)]
+        action: cli::payouts::Payouts,
+    },
+    /// The days on which banks are closed.
+    Calendar {
+        /// Print JSON.
+        #[arg(long, global = true)]
+        json: bool,
+        #[command(subcommand)]
+        action: cli::payouts::Calendar,
+    },
     /// Copy the database into a new file while the server runs, and check the copy.
     Backup { path: PathBuf },
     /// Check the books' invariants; exits 1 with a list if one is broken.
@@ -196,6 +248,20 @@ async fn run(cli: Cli) -> ExitCode {
         },
         Command::Verify { json } => verify(&config, json),
         Command::DeadLetters { json, action } => dead_letters(&config, action, json).await,
+        Command::Partners { json, action } => cli::partners::partners(&config, action, json).await,
+        Command::Contracts { json, action } => {
+            cli::partners::contracts(&config, action, json).await
+        }
+        Command::Payouts { json, action } => cli::payouts::payouts(&config, action, json).await,
+        Command::Calendar { json, action } => cli::payouts::calendar(&config, action, json).await,
+        Command::Settle(asked) => cli::settlements::settle(&config, asked).await,
+        Command::Settlements { json, action } => {
+            cli::settlements::settlements(&config, action, json).await
+        }
+        Command::Statement(asked) => cli::settlements::statement(&config, asked).await,
+        Command::Adjustments { json, action } => {
+            cli::settlements::adjustments(&config, action, json).await
+        }
         Command::Healthcheck => match healthcheck::ask(config.listen) {
             Ok(()) => ExitCode::SUCCESS,
             Err(why) => {

@@ -28,7 +28,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "demo",
         &[
-            "app", "config", "domain", "flow", "sandbox", "sheet", "store", "web",
+            "app", "config", "domain", "flow", "jobs", "sandbox", "sheet", "store", "web",
         ],
     ),
     (

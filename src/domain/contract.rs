@@ -48,7 +48,7 @@ impl Rate {
     }
 
     /// This part of an amount that is not negative, rounded to whole won.
-    fn of(self, amount: Won, round: Round) -> Result<Won, OutOfRange> {
+    pub(super) fn of(self, amount: Won, round: Round) -> Result<Won, OutOfRange> {
         round.divide(i128::from(amount.get()) * i128::from(self.0), 100_000)
     }
 }
@@ -124,7 +124,7 @@ impl Round {
         Round::ALL.into_iter().find(|round| round.as_str() == text)
     }
 
-    fn divide(self, number: i128, by: i128) -> Result<Won, OutOfRange> {
+    pub(super) fn divide(self, number: i128, by: i128) -> Result<Won, OutOfRange> {
         let more = match self {
             Round::Down => 0,
             Round::Up => by - 1,
@@ -158,7 +158,7 @@ pub enum Fee {
 }
 
 impl Fee {
-    fn of(self, order: Won, round: Round) -> Result<Won, OutOfRange> {
+    pub(super) fn of(self, order: Won, round: Round) -> Result<Won, OutOfRange> {
         match self {
             Fee::Rate(rate) => rate.of(order, round),
             Fee::Fixed(_) if order.is_zero() => Ok(Won::ZERO),
@@ -202,7 +202,7 @@ impl VatBearer {
     }
 
     /// 10 % of a fee, if the partner bears it.
-    fn vat(self, fee: Won, round: Round) -> Result<Won, OutOfRange> {
+    pub(super) fn vat(self, fee: Won, round: Round) -> Result<Won, OutOfRange> {
         match self {
             VatBearer::Partner => round.divide(i128::from(fee.get()), 10),
             VatBearer::Platform => Ok(Won::ZERO),

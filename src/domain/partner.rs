@@ -159,7 +159,7 @@ pub struct BusinessNumber([u8; 10]);
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WrongBusinessNumber {
-    #[error("`{0}` is no business number; expected ten digits, such as 220-81-62517")]
+    #[error("`{0}` is no business number; expected ten digits, such as 999-88-00014")]
     Shape(String),
     #[error("`{0}` is no business number: its last digit does not fit the others; look for a typo")]
     CheckDigit(String),
@@ -332,7 +332,8 @@ mod tests {
 
     #[test]
     fn a_business_number_checks_itself() {
-        for text in ["124-81-00998", "2208162517", "120 81 47521"] {
+        // The last is one that a real business prints on its pages: the rule is not only ours.
+        for text in ["999-88-00028", "9998800014", "999 88 00033", "220-81-62517"] {
             assert!(BusinessNumber::parse(text).is_ok(), "{text}");
         }
         assert_eq!(
@@ -343,7 +344,7 @@ mod tests {
             "",
             "000-00-00000",
             "220-81-6251",
-            "220-81-625177",
+            "999-88-000147",
             "22O-81-62517",
         ] {
             let shape = Err(WrongBusinessNumber::Shape(text.into()));
@@ -355,7 +356,7 @@ mod tests {
         #[test]
         fn one_digit_mistyped_is_seen(at in 0usize..9, by in 1u8..10) {
             // The weights are prime to ten, but the ninth: it is seen by its tens.
-            let mut digits = BusinessNumber::parse("220-81-62517").unwrap().0;
+            let mut digits = BusinessNumber::parse("999-88-00014").unwrap().0;
             digits[at] = (digits[at] + by) % 10;
             let text: String = digits.iter().map(ToString::to_string).collect();
             proptest::prop_assert!(BusinessNumber::parse(&text).is_err());

@@ -357,7 +357,7 @@ fn check_business_number(
             Some(kind) if kind.is_business() => Err(missing(
                 FIELD,
                 "사업자는 사업자등록번호 10자리가 필요합니다",
-                "a business needs its ten digits, such as 220-81-62517",
+                "a business needs its ten digits, such as 999-88-00014",
             )),
             _ => Ok(None),
         };
@@ -380,7 +380,7 @@ fn check_business_number(
     BusinessNumber::parse(text).map(Some).map_err(|error| {
         let ko = match &error {
             WrongBusinessNumber::Shape(given) => format!(
-                "`{given}`은(는) 사업자등록번호가 아닙니다. 220-81-62517처럼 숫자 10자리여야 합니다"
+                "`{given}`은(는) 사업자등록번호가 아닙니다. 999-88-00014처럼 숫자 10자리여야 합니다"
             ),
             WrongBusinessNumber::CheckDigit(given) => format!(
                 "`{given}`은(는) 사업자등록번호가 아닙니다. 마지막 숫자가 나머지와 맞지 않으니 오타를 확인해 주세요"
@@ -569,7 +569,7 @@ mod tests {
             id: some(" farm-1 "),
             name: some("햇살농장"),
             kind: some("business_general"),
-            business_number: some("2208162517"),
+            business_number: some("9998800014"),
             bank: some("국민은행"),
             account_number: some("004-0001-2345"),
             account_holder: some("김철수"),
@@ -593,7 +593,7 @@ mod tests {
         let partner = draft().check().unwrap();
         assert_eq!(partner.id.as_str(), "farm-1");
         assert_eq!(partner.kind, PartnerType::ALL[0]);
-        assert_eq!(partner.business_number.unwrap().to_string(), "220-81-62517");
+        assert_eq!(partner.business_number.unwrap().to_string(), "999-88-00014");
         let account = partner.account.unwrap();
         assert_eq!(
             (account.bank.as_str(), account.number.as_str()),

@@ -38,6 +38,26 @@ pub enum ContractError {
     Store(#[from] StoreError),
 }
 
+impl ContractError {
+    /// The same in Korean, with what to do.
+    pub fn ko(&self) -> String {
+        match self {
+            Self::NoPartner(id) => format!("파트너 `{id}`을(를) 찾을 수 없습니다."),
+            Self::Archived(id) => {
+                format!("파트너 `{id}`은(는) 보관되어 있습니다. 먼저 복구하세요.")
+            }
+            Self::Settled { from, until, next } => format!(
+                "{from}부터 적용된 계약으로 {until} 결제까지 정산했습니다. {next}부터 바꿀 수 있습니다."
+            ),
+            Self::Scheduled(day) => format!(
+                "{day}부터 적용될 변경이 이미 예약되어 있습니다. 그 예약을 먼저 취소하거나 그것을 바꾸세요."
+            ),
+            Self::NoVersion(id) => format!("계약 버전 {id}을(를) 찾을 수 없습니다."),
+            Self::Store(error) => error.to_string(),
+        }
+    }
+}
+
 /// Agrees `terms` from `from` on; gives the version. The same again changes nothing.
 pub async fn agree(
     ctx: &Ctx,
@@ -65,27 +85,8 @@ pub fn agree_in(
         return Err(ContractError::Archived(partner.clone()));
     }
     let versions = contracts::of(tx.conn(), partner.as_str())?;
-    if let Some(same) = versions
-        .iter()
-        .find(|v| v.from == from && v.terms == *terms)
-    {
+    if let Some(same) = may_agree(&versions, from, terms, KstDay::of(tx.now))? {
         return Ok(same.clone());
-    }
-    if let Some(holding) = contracts::holding(&versions, from)
-        && let Some(until) = holding.used_until
-        && until >= from
-    {
-        return Err(ContractError::Settled {
-            from: holding.from,
-            until,
-            next: until.next(),
-        });
-    }
-    let today = KstDay::of(tx.now);
-    if from > today
-        && let Some(other) = versions.iter().find(|v| v.from > today && v.from != from)
-    {
-        return Err(ContractError::Scheduled(other.from));
     }
     let id = contracts::put(tx, partner.as_str(), from, terms, by)?;
     let was = contracts::holding(&versions, from).map(|version| &version.terms);
@@ -99,6 +100,38 @@ pub fn agree_in(
     )?;
     alerts::resolve(tx, &format!("no_contract:{partner}"))?;
     contracts::get(tx.conn(), id)?.ok_or(ContractError::NoVersion(id))
+}
+
+/// Whether `terms` can hold from `from` on, beside the partner's `versions`, oldest first. The version
+/// that says the same already, if there is one.
+pub fn may_agree<'a>(
+    versions: &'a [Version],
+    from: KstDay,
+    terms: &Terms,
+    today: KstDay,
+) -> Result<Option<&'a Version>, ContractError> {
+    if let Some(same) = versions
+        .iter()
+        .find(|v| v.from == from && v.terms == *terms)
+    {
+        return Ok(Some(same));
+    }
+    if let Some(holding) = contracts::holding(versions, from)
+        && let Some(until) = holding.used_until
+        && until >= from
+    {
+        return Err(ContractError::Settled {
+            from: holding.from,
+            until,
+            next: until.next(),
+        });
+    }
+    if from > today
+        && let Some(other) = versions.iter().find(|v| v.from > today && v.from != from)
+    {
+        return Err(ContractError::Scheduled(other.from));
+    }
+    Ok(None)
 }
 
 /// Takes a version back that has settled nothing.

@@ -14,7 +14,7 @@ use crate::{
         cancellation::{RefundAccount, Step, tax_free_part},
         ids::{ImpUid, MerchantUid},
         job::{Delivery, Job},
-        money::Won,
+        money::{OutOfRange, Won},
         payment::NotCancellable,
     },
     flow::{
@@ -25,7 +25,7 @@ use crate::{
     store::{
         StoreError, Tx, admin,
         cancellations::{self, CancellationRow},
-        events, jobs, orders,
+        events, jobs, movements, orders,
         payments::{self, PaymentRow},
     },
 };
@@ -37,6 +37,9 @@ pub struct Asked {
     pub amount: Option<Won>,
     /// Part of the amount without VAT (면세). `None` where the order says it, or nobody needs to know.
     pub tax_free: Option<Won>,
+    /// Order lines that it gives back, with the won of each. Empty spreads it over what is left of all:
+    /// whose settlement it is taken from depends on it.
+    pub lines: Vec<(i64, Won)>,
     pub reason: String,
     pub refund: Option<RefundAccount>,
     pub idempotency_key: Option<String>,
@@ -54,6 +57,8 @@ pub enum CancelError {
     Reason,
     #[error("{tax_free} won cannot be the tax-free part of {amount} won: expected 0 to {amount}")]
     TaxFree { tax_free: Won, amount: Won },
+    #[error(transparent)]
+    Lines(#[from] WrongLines),
     #[error("the refund account's {0} must have 1 to 60 characters")]
     RefundAccount(&'static str),
     #[error("the Idempotency-Key must have 1 to 255 printable ASCII characters")]
@@ -62,6 +67,25 @@ pub enum CancelError {
     KeyReused,
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// Why the order lines that a cancellation names cannot be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum WrongLines {
+    #[error("the payment has no registered order: its lines cannot be named")]
+    NoOrder,
+    #[error("the order has no line {line}: expected 1 to {most}")]
+    Unknown { line: i64, most: usize },
+    #[error("line {0} is named twice: name it once, with the sum")]
+    Twice(i64),
+    #[error(
+        "{asked} won of line {line} were asked for, but {left} won of it are left: ask for 1 to {left} won"
+    )]
+    Amount { line: i64, asked: Won, left: Won },
+    #[error("the lines come to {lines} won, but {amount} won are to be cancelled")]
+    Sum { lines: Won, amount: Won },
+    #[error(transparent)]
+    OutOfRange(#[from] OutOfRange),
 }
 
 /// Leaves room for our mark in what PortOne takes.
@@ -177,8 +201,9 @@ async fn take_on(ctx: &Ctx, imp_uid: ImpUid, asked: Asked) -> Result<Taken, Canc
                 .ok_or_else(|| CancelError::NotFound(imp_uid.clone()))?;
             let id = new_cancellation_id();
             let from = kept.payment.status();
+            check_lines(tx, &kept, &asked.lines)?;
             let (next, amount, checksum) =
-                kept.payment.clone().request_cancel(id.clone(), asked.amount)?;
+                kept.payment.clone().request_cancel(id.clone(), amount_of(&asked)?)?;
             let tax_free = tax_free(tx, &kept.merchant_uid, amount, asked.tax_free)?;
             cancellations::add(
                 tx,
@@ -195,6 +220,7 @@ async fn take_on(ctx: &Ctx, imp_uid: ImpUid, asked: Asked) -> Result<Taken, Canc
                     request_hash: &hash,
                 },
             )?;
+            cancellations::add_lines(tx, &id, &asked.lines)?;
             payments::put(tx, &kept, &next)?;
             events::add(
                 tx,
@@ -206,6 +232,7 @@ async fn take_on(ctx: &Ctx, imp_uid: ImpUid, asked: Asked) -> Result<Taken, Canc
                     to: Some(next.status()),
                     detail: json!({
                         "cancellation": id, "amount": amount, "balance": checksum, "reason": asked.reason.trim(),
+                        "lines": asked.lines,
                     }),
                 },
             )?;
@@ -223,6 +250,59 @@ async fn take_on(ctx: &Ctx, imp_uid: ImpUid, asked: Asked) -> Result<Taken, Canc
             Ok(Taken::New(Box::new(row), held))
         })
         .await
+}
+
+/// What is asked for: where lines are named, what they come to.
+fn amount_of(asked: &Asked) -> Result<Option<Won>, CancelError> {
+    if asked.lines.is_empty() {
+        return Ok(asked.amount);
+    }
+    let lines =
+        Won::sum(asked.lines.iter().map(|(_, amount)| *amount)).map_err(WrongLines::from)?;
+    match asked.amount {
+        Some(amount) if amount != lines => Err(WrongLines::Sum { lines, amount }.into()),
+        _ => Ok(Some(lines)),
+    }
+}
+
+/// Each named line is one of the order's, and has that much left.
+fn check_lines(
+    tx: &Tx<'_>,
+    kept: &payments::Kept,
+    lines: &[(i64, Won)],
+) -> Result<(), CancelError> {
+    if lines.is_empty() {
+        return Ok(());
+    }
+    let Some((order, _)) = orders::get(tx.conn(), &kept.merchant_uid)? else {
+        return Err(WrongLines::NoOrder.into());
+    };
+    let given = movements::given(tx.conn(), kept.row)?;
+    for (i, (line, asked)) in lines.iter().enumerate() {
+        let (line, asked) = (*line, *asked);
+        if lines[..i].iter().any(|(before, _)| *before == line) {
+            return Err(WrongLines::Twice(line).into());
+        }
+        let at = usize::try_from(line - 1).unwrap_or(usize::MAX);
+        let Some(of) = order.lines.get(at) else {
+            let most = order.lines.len();
+            return Err(WrongLines::Unknown { line, most }.into());
+        };
+        let named = given
+            .iter()
+            .flat_map(|(_, _, given)| &given.of)
+            .filter(|(named, _)| *named == line)
+            .map(|(_, amount)| *amount);
+        let named = Won::sum(named).map_err(WrongLines::from)?;
+        let left = of
+            .amount()
+            .and_then(|amount| amount.minus(named))
+            .map_err(WrongLines::from)?;
+        if !asked.is_positive() || asked > left {
+            return Err(WrongLines::Amount { line, asked, left }.into());
+        }
+    }
+    Ok(())
 }
 
 /// What was named, if it fits; else what the registered order says.
@@ -243,14 +323,18 @@ fn tax_free(
 }
 
 fn request_hash(imp_uid: &ImpUid, asked: &Asked) -> String {
-    let what = json!([
-        imp_uid,
-        asked.amount,
-        asked.tax_free,
-        asked.reason.trim(),
-        asked.refund
-    ]);
-    admin::hash(&what.to_string())
+    let mut what = vec![
+        json!(imp_uid),
+        json!(asked.amount),
+        json!(asked.tax_free),
+        json!(asked.reason.trim()),
+        json!(asked.refund),
+    ];
+    // Requests from before lines could be named keep their hash.
+    if !asked.lines.is_empty() {
+        what.push(json!(asked.lines));
+    }
+    admin::hash(&json!(what).to_string())
 }
 
 /// The direct attempts: up to the policy's number, then the queue.

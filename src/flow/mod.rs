@@ -5,17 +5,23 @@
 
 pub mod adjust;
 pub mod agree_contract;
+pub mod bank_templates;
 pub mod cancel_attempt;
 pub mod cancel_payment;
 pub mod change_calendar;
 pub mod confirm_payment;
 pub mod dead_letters;
+pub mod export_partners;
 pub mod hold_settlement;
+pub mod import_adjustments;
+pub mod import_partners;
 pub mod keep_webhook;
+pub mod make_statement;
 pub mod pay_out;
 pub mod prepare_order;
 pub mod prune;
 pub mod raise_alert;
+pub mod read_bank_result;
 pub mod record_movements;
 pub mod recover_jobs;
 pub mod register_order;
@@ -27,6 +33,7 @@ pub mod save_partner;
 pub mod send_alert;
 pub mod settle_day;
 pub mod sweep;
+pub mod write_bank_file;
 
 use std::{sync::Arc, time::Duration};
 

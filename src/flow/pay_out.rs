@@ -316,7 +316,8 @@ pub enum Word {
 }
 
 impl Word {
-    fn state(&self) -> PayoutState {
+    /// The state that it brings a payout to.
+    pub fn state(&self) -> PayoutState {
         match self {
             Word::Paid => PayoutState::Paid,
             Word::Failed(_) => PayoutState::Failed,

@@ -12,7 +12,7 @@ use crate::{
         settle_day::{Report, SettleDayError, settle_day},
     },
     store::{
-        StoreError,
+        StoreError, contracts,
         history::{self, Subject},
         movements, payouts, settlements,
     },
@@ -109,6 +109,7 @@ pub async fn reopen_day(
                 }
             }
             let removed = settlements::remove_day(tx, day)?;
+            contracts::unused_since(tx, day)?;
             settlements::open_day(tx, day)?;
             let home = movements::bring_home(tx, day)?;
             let detail =

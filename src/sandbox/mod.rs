@@ -27,10 +27,7 @@ use std::{
     collections::VecDeque,
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicI64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -41,7 +38,7 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
     routing::get,
 };
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
 
 pub use books::{
@@ -138,7 +135,7 @@ struct Inner {
     slack: Mutex<VecDeque<slack::Message>>,
     http: reqwest::Client,
     /// Milliseconds that the books' clock is ahead of the machine's.
-    ahead: AtomicI64,
+    ahead: watch::Sender<i64>,
     stop: CancellationToken,
 }
 
@@ -173,7 +170,7 @@ impl Sandbox {
             deliveries: Mutex::default(),
             slack: Mutex::default(),
             http: webhooks::client().map_err(SandboxError::Client)?,
-            ahead: AtomicI64::new(ahead),
+            ahead: watch::Sender::new(ahead),
             stop: stop.clone(),
             config,
         });
@@ -344,6 +341,17 @@ impl Sandbox {
         self.inner.advance(by.as_millis() as i64)
     }
 
+    /// Sets the books' clock back, as for a story that begins in the past.
+    pub fn set_back(&self, by: Duration) -> Result<(), BooksError> {
+        self.inner.advance(-(by.as_millis() as i64))
+    }
+
+    /// Milliseconds that the books' clock is ahead of the machine's, as they change: for whoever is to
+    /// live in the same time.
+    pub fn clock_ahead(&self) -> watch::Receiver<i64> {
+        self.inner.ahead.subscribe()
+    }
+
     /// The books' clock, UNIX seconds.
     pub fn now(&self) -> i64 {
         self.inner.now()
@@ -366,7 +374,7 @@ impl Inner {
         let since = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
-        since.as_millis() as i64 + self.ahead.load(Ordering::Relaxed)
+        since.as_millis() as i64 + *self.ahead.borrow()
     }
 
     fn now(&self) -> i64 {
@@ -377,7 +385,7 @@ impl Inner {
         let mut books = lock(&self.books);
         let ahead = books.ahead_ms() + ms;
         books.set_ahead_ms(ahead)?;
-        self.ahead.store(ahead, Ordering::Relaxed);
+        self.ahead.send_replace(ahead);
         Ok(())
     }
 

@@ -631,6 +631,9 @@ impl View<'_> {
                                 "Moves the books' clock ahead. There is no way back."))
                     }
                     div.buttons {
+                        button type="submit" name="ahead" value=(until_night(self.inner.now())) {
+                            (self.t("다음 새벽 1시 (일 정산)", "1 a.m. next (the night's settlement)"))
+                        }
                         button type="submit" name="ahead" value="3600" { (self.t("1시간", "1 hour")) }
                         button type="submit" name="ahead" value="86400" { (self.t("하루", "1 day")) }
                         button type="submit" name="ahead" value="2592000" { (self.t("30일", "30 days")) }
@@ -639,6 +642,13 @@ impl View<'_> {
             }
         }
     }
+}
+
+/// Seconds until it is next a moment past one at night in Seoul, nine hours ahead of UTC.
+fn until_night(now: i64) -> i64 {
+    const DAY: i64 = 86_400;
+    let past_one = (now + 9 * 3_600 - 3_600).rem_euclid(DAY);
+    DAY - past_one + 2
 }
 
 fn delivery(one: &Delivery) -> Markup {

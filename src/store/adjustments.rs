@@ -1,7 +1,7 @@
 //! Corrections by hand: each is one movement of its own.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension, Row};
 use serde::Serialize;
 
 use super::{
@@ -81,6 +81,29 @@ pub struct AdjustmentRow {
     pub created_by: String,
 }
 
+/// One of them.
+pub fn get(conn: &Connection, id: i64) -> Result<Option<AdjustmentRow>, StoreError> {
+    let mut query = conn.prepare_cached(
+        "select a.id, a.partner_id, p.name, a.day, a.amount, a.reason, a.source, a.created_at, a.created_by
+           from adjustment a join partner p on p.id = a.partner_id where a.id = ?1",
+    )?;
+    query.query_and_then([id], read)?.next().transpose()
+}
+
+fn read(row: &Row<'_>) -> Result<AdjustmentRow, StoreError> {
+    Ok(AdjustmentRow {
+        id: row.get(0)?,
+        partner: row.get(1)?,
+        partner_name: row.get(2)?,
+        day: day(row, 3)?,
+        amount: Won::new(row.get(4)?),
+        reason: row.get(5)?,
+        source: row.get(6)?,
+        created_at: instant(row.get(7)?)?,
+        created_by: row.get(8)?,
+    })
+}
+
 /// Newest first, behind `before`; of one partner, or of all.
 pub fn list(
     conn: &Connection,
@@ -101,18 +124,6 @@ pub fn list(
         }
     })?;
     query
-        .query_and_then((before.unwrap_or(i64::MAX), partner, most as i64), |row| {
-            Ok(AdjustmentRow {
-                id: row.get(0)?,
-                partner: row.get(1)?,
-                partner_name: row.get(2)?,
-                day: day(row, 3)?,
-                amount: Won::new(row.get(4)?),
-                reason: row.get(5)?,
-                source: row.get(6)?,
-                created_at: instant(row.get(7)?)?,
-                created_by: row.get(8)?,
-            })
-        })?
+        .query_and_then((before.unwrap_or(i64::MAX), partner, most as i64), read)?
         .collect()
 }

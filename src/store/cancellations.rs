@@ -62,6 +62,17 @@ pub fn add(tx: &Tx<'_>, new: &New<'_>) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Which order lines a cancellation gives back, and how much of each.
+pub fn add_lines(tx: &Tx<'_>, id: &CancellationId, lines: &[(i64, Won)]) -> Result<(), StoreError> {
+    let mut add = tx.conn().prepare_cached(
+        "insert into cancellation_line (cancellation_id, line, amount) values (?1, ?2, ?3)",
+    )?;
+    for (line, amount) in lines {
+        add.execute((id.as_str(), line, amount.get()))?;
+    }
+    Ok(())
+}
+
 /// A cancellation as flows, pages and programs look at it.
 #[derive(Clone, Debug, Serialize)]
 pub struct CancellationRow {

@@ -23,6 +23,11 @@ impl Clock {
         Timestamp::from_millisecond(now.as_millisecond().saturating_add(ahead)).unwrap_or(now)
     }
 
+    /// Sets how far the clock is ahead of the machine's, in milliseconds.
+    pub fn set_ahead(&self, ms: i64) {
+        self.ahead_ms.store(ms, Ordering::Relaxed);
+    }
+
     /// Sets the clock back, as somebody does who finds it fast.
     pub fn set_back(&self, by: Duration) {
         let ms = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);

@@ -98,6 +98,24 @@ pub fn remove(tx: &Tx<'_>, id: i64) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Settlements of `day` are gone: versions that settled nothing after it, or nothing at all, may change
+/// again from where they were used last.
+pub fn unused_since(tx: &Tx<'_>, day: KstDay) -> Result<usize, StoreError> {
+    // A later version that settled something may have cancels of payments under this one among its
+    // lines: then it stays as it is.
+    Ok(tx
+        .conn()
+        .prepare_cached(
+            "update contract_version as v
+                set used_until = (select max(s.day) from settlement s
+                                   where s.partner_id = v.partner_id and s.contract_id = v.id)
+              where v.used_until = ?1
+                and not exists (select 1 from settlement s
+                                 where s.partner_id = v.partner_id and s.day > ?1)",
+        )?
+        .execute([day.to_string()])?)
+}
+
 /// From now on it never changes: payments up to `until` were settled by it.
 pub fn used(tx: &Tx<'_>, id: i64, until: KstDay) -> Result<(), StoreError> {
     tx.conn()

@@ -22,6 +22,7 @@ pub mod glance;
 pub mod history;
 pub mod inbox;
 pub mod jobs;
+pub mod line_sums;
 pub mod movements;
 pub mod orders;
 pub mod partners;

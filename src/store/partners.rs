@@ -4,9 +4,14 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
 use serde::Serialize;
 
-use super::{StoreError, Tx, instant, instant_maybe};
+use super::{
+    StoreError, Tx,
+    contracts::{self, Version},
+    instant, instant_maybe,
+};
 use crate::domain::{
     bank::{AccountNumber, BankAccount, BankCode},
+    calendar::KstDay,
     ids::PartnerId,
     partner::{BusinessNumber, Contact, Partner, PartnerStatus, PartnerType},
 };
@@ -208,4 +213,55 @@ pub fn set_archived(tx: &Tx<'_>, id: &str, archived: bool) -> Result<(), StoreEr
         )?
         .execute((id, archived, tx.now_ms()))?;
     Ok(())
+}
+
+// --- What a list shows
+
+/// What a partner lacks before it can be paid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Lack {
+    Type,
+    Account,
+    Approval,
+    Contract,
+}
+
+/// A partner of a list, with what holds now and what is missing.
+#[derive(Clone, Debug, Serialize)]
+pub struct Listed {
+    #[serde(flatten)]
+    pub partner: PartnerRow,
+    /// The version that holds today; none, or one that begins later, is none.
+    pub contract: Option<Version>,
+    pub lacks: Vec<Lack>,
+}
+
+impl Listed {
+    /// Looks up what a list shows of a partner.
+    pub fn of(conn: &Connection, partner: PartnerRow, today: KstDay) -> Result<Listed, StoreError> {
+        let versions = contracts::of(conn, partner.id.as_str())?;
+        let lacks = lacks(&partner, !versions.is_empty());
+        Ok(Listed {
+            contract: contracts::holding(&versions, today).cloned(),
+            partner,
+            lacks,
+        })
+    }
+}
+
+/// What keeps a partner from being paid. The shop itself lacks nothing.
+pub fn lacks(partner: &PartnerRow, has_contract: bool) -> Vec<Lack> {
+    if partner.kind == Some(PartnerType::Own) {
+        return Vec::new();
+    }
+    [
+        (partner.kind.is_none(), Lack::Type),
+        (partner.account.is_none(), Lack::Account),
+        (partner.status != PartnerStatus::Approved, Lack::Approval),
+        (!has_contract, Lack::Contract),
+    ]
+    .into_iter()
+    .filter_map(|(missing, lack)| missing.then_some(lack))
+    .collect()
 }

@@ -349,6 +349,17 @@ pub fn batches(
         .collect()
 }
 
+/// Those in which something waits, newest first.
+pub fn open_batches(conn: &Connection, most: usize) -> Result<Vec<BatchRow>, StoreError> {
+    let sql = format!(
+        "select {BATCH} from payout_batch t left join payout b on b.batch_id = t.id
+          where t.state = 'OPEN' group by t.id order by t.id desc limit ?1"
+    );
+    conn.prepare_cached(&sql)?
+        .query_and_then([most as i64], read_batch)?
+        .collect()
+}
+
 pub fn batch(conn: &Connection, id: i64) -> Result<Option<BatchRow>, StoreError> {
     let sql = format!(
         "select {BATCH} from payout_batch t left join payout b on b.batch_id = t.id where t.id = ?1 group by t.id"

@@ -13,6 +13,9 @@ pub struct Progress {
     pub total: i64,
     #[serde(serialize_with = "super::payments::seoul_time")]
     pub started_at: Timestamp,
+    /// When it was last heard of: long ago, and it broke off without a word.
+    #[serde(serialize_with = "super::payments::seoul_time")]
+    pub updated_at: Timestamp,
     #[serde(serialize_with = "super::payments::seoul_time_maybe")]
     pub finished_at: Option<Timestamp>,
     /// Why it broke off.
@@ -62,7 +65,7 @@ pub fn end(tx: &Tx<'_>, name: &str, failed: Option<&str>) -> Result<(), StoreErr
 pub fn get(conn: &Connection, name: &str) -> Result<Option<Progress>, StoreError> {
     let found = conn
         .prepare_cached(
-            "select name, done, total, started_at, finished_at, failed from progress where name = ?1",
+            "select name, done, total, started_at, finished_at, failed, updated_at from progress where name = ?1",
         )?
         .query_row([name], |row| {
             Ok((
@@ -72,11 +75,12 @@ pub fn get(conn: &Connection, name: &str) -> Result<Option<Progress>, StoreError
                 row.get(3)?,
                 row.get(4)?,
                 row.get(5)?,
+                row.get(6)?,
             ))
         })
         .optional()?;
     found
-        .map(|(name, done, total, started, finished, failed)| {
+        .map(|(name, done, total, started, finished, failed, updated)| {
             Ok(Progress {
                 name,
                 done,
@@ -84,6 +88,7 @@ pub fn get(conn: &Connection, name: &str) -> Result<Option<Progress>, StoreError
                 started_at: instant(started)?,
                 finished_at: instant_maybe(finished)?,
                 failed,
+                updated_at: instant(updated)?,
             })
         })
         .transpose()

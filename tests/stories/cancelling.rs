@@ -556,3 +556,57 @@ async fn the_tax_free_part_goes_along_where_the_order_says_it() {
     let (_, _, sent) = cancel(&paid("ord-4", 0).await, json!({ "reason": "x" })).await;
     assert!(!sent.contains("tax_free"), "{sent}");
 }
+
+#[tokio::test]
+async fn a_cancel_that_names_an_order_line_takes_it_from_that_partner() {
+    let app = TestApp::start().await;
+    let order = json!({
+        "merchant_uid": "ord-lines", "name": "사과 외 1건",
+        "lines": [
+            { "partner": "farm", "name": "사과", "quantity": 1, "unit_price": 10_000 },
+            { "partner": "tea", "name": "녹차", "quantity": 1, "unit_price": 4_000 },
+        ],
+    });
+    assert_eq!(app.post("/api/orders", &order).await.status(), 201);
+    let imp_uid = app.paid("ord-lines", 14_000).await;
+    let cancel = async |lines: serde_json::Value, amount: Option<i64>| {
+        let body = json!({ "lines": lines, "amount": amount, "reason": "반품" });
+        read(
+            app.post(&format!("/api/payment/{imp_uid}/cancel"), &body)
+                .await,
+        )
+        .await
+    };
+    for (lines, amount) in [
+        (json!([{ "line": 3, "amount": 1 }]), None),
+        (json!([{ "line": 0, "amount": 1 }]), None),
+        (json!([{ "line": 2, "amount": 4_001 }]), None),
+        (json!([{ "line": 2, "amount": 0 }]), None),
+        (
+            json!([{ "line": 2, "amount": 1 }, { "line": 2, "amount": 1 }]),
+            None,
+        ),
+        (json!([{ "line": 2, "amount": 4_000 }]), Some(5_000)),
+    ] {
+        let (status, problem) = cancel(lines.clone(), amount).await;
+        assert_eq!(status, 422, "{lines}: {problem}");
+        assert_eq!(problem["type"], "urn:jeongsan:problem:cancel-lines");
+    }
+    let (status, answer) = cancel(json!([{ "line": 2, "amount": 4_000 }]), None).await;
+    assert_eq!(
+        (status, &answer["payment"]["balance"]),
+        (200, &json!(10_000))
+    );
+    // Nothing of the line is left to be named; what names none is spread over the rest.
+    assert_eq!(
+        cancel(json!([{ "line": 2, "amount": 1 }]), None).await.0,
+        422
+    );
+    assert_eq!(cancel(json!([]), Some(1_000)).await.0, 200);
+    let of = |partner: &str| {
+        app.sql::<i64>(&format!(
+            "select sum(order_after - order_before) from movement where partner_id = '{partner}'"
+        ))
+    };
+    assert_eq!((of("farm"), of("tea")), (9_000, 0));
+}

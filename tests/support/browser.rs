@@ -139,6 +139,43 @@ impl Browser {
             .await;
     }
 
+    /// Chooses something in a select, or a day in a field for days.
+    pub async fn choose(&self, css: &str, value: &str) {
+        self.until_there(css).await;
+        let chosen = self
+            .script(&format!(
+                "const e = document.querySelector({css:?}); e.value = {value:?}; \
+                 e.dispatchEvent(new Event('change', {{ bubbles: true }})); return e.value"
+            ))
+            .await;
+        assert_eq!(chosen, value, "{css} has no such value");
+    }
+
+    /// Puts a file of this machine into a field for files.
+    pub async fn upload(&self, css: &str, path: &std::path::Path) {
+        let element = self.element(css).await;
+        let text = path.display().to_string();
+        self.post(&format!("{element}/value"), json!({ "text": text }))
+            .await;
+    }
+
+    /// What a link or form would download, fetched as the page would.
+    pub async fn download(&self, path: &str) -> Vec<u8> {
+        let script = format!(
+            "const done = arguments[0]; fetch({path:?}).then(async answer => {{ \
+               const bytes = new Uint8Array(await answer.arrayBuffer()); \
+               done(answer.ok ? Array.from(bytes) : String(answer.status)); }}, why => done(String(why)))"
+        );
+        let got = self
+            .post("/execute/async", json!({ "script": script, "args": [] }))
+            .await;
+        let bytes = got.as_array().unwrap_or_else(|| panic!("{path}: {got}"));
+        bytes
+            .iter()
+            .filter_map(|byte| u8::try_from(byte.as_u64()?).ok())
+            .collect()
+    }
+
     pub async fn frame(&self, number: Option<u32>) {
         self.post("/frame", json!({ "id": number })).await;
     }

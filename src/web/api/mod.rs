@@ -306,10 +306,19 @@ struct CancelBody {
     amount: Option<Won>,
     #[serde(default)]
     tax_free: Option<Won>,
+    /// Which order lines it gives back; all in proportion where none is named.
+    #[serde(default)]
+    lines: Vec<CancelLine>,
     #[serde(default)]
     reason: String,
     #[serde(default, alias = "refund_account")]
     refund: Option<RefundAccount>,
+}
+
+#[derive(Deserialize)]
+struct CancelLine {
+    line: i64,
+    amount: Won,
 }
 
 fn json_body<T: serde::de::DeserializeOwned>(bytes: &[u8], example: &str) -> Result<T, Problem> {
@@ -347,6 +356,11 @@ pub async fn cancel(
     let asked = Asked {
         amount: body.amount,
         tax_free: body.tax_free,
+        lines: body
+            .lines
+            .iter()
+            .map(|named| (named.line, named.amount))
+            .collect(),
         reason: body.reason,
         refund: body.refund,
         idempotency_key: key,
@@ -408,6 +422,7 @@ pub async fn cancel_all(
     let asked = Asked {
         amount: None,
         tax_free: None,
+        lines: Vec::new(),
         reason: lang.t("전액 취소 요청", "full cancel").to_owned(),
         refund: None,
         idempotency_key: None,

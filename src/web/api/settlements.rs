@@ -1,10 +1,807 @@
-//! The API of settlements, days, holds and adjustments.
+//! The API of settlements, days, holds, statements and adjustments.
 
-use axum::Router;
+use std::{future::Future, time::Duration};
 
-use crate::web::Web;
+use axum::{
+    Json, Router,
+    body::Bytes,
+    extract::{DefaultBodyLimit, FromRequest, Multipart, Path, Query, Request, State},
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{LARGEST_PAGE, PAGE, json_body};
+use crate::{
+    domain::{calendar::KstDay, ids::PartnerId, money::Won, settlement},
+    flow::{
+        adjust::{AdjustError, Adjustment, adjust, adjust_all},
+        cancel_payment::CancelError,
+        hold_settlement::{self, HoldError},
+        import_adjustments::import_adjustments,
+        make_statement::{MOST_LINES, make_statement},
+        reopen_day::reopen_day,
+        settle_day::{self, Report, settle_day},
+    },
+    store::{
+        StoreError, adjustments, contracts, history, movements, payouts, progress,
+        settlements::{self, Cursor, Filter, LineCursor, LineRow, SettlementRow},
+    },
+    web::{
+        Web,
+        auth::Admin,
+        error::{InLang, Problem},
+        lang::Lang,
+    },
+};
+
+/// A file of adjustments.
+pub const LARGEST_FILE: usize = 20 << 20;
 
 /// Routes behind the admin token.
 pub fn routes() -> Router<Web> {
     Router::new()
+        .route("/api/settlements", get(list))
+        .route("/api/settlements/{id}", get(show))
+        .route("/api/settlements/{id}/lines", get(lines))
+        .route("/api/settlements/{id}/hold", post(hold))
+        .route("/api/settlements/{id}/release", post(release))
+        .route("/api/settlements/{id}/retry", post(retry))
+        .route("/api/settlements/days/{day}", get(day).post(settle))
+        .route("/api/settlements/days/{day}/reopen", post(reopen))
+        .route("/api/statements/{partner}", get(statement))
+        .route(
+            "/api/adjustments",
+            get(list_adjustments).post(add_adjustment),
+        )
+        .route(
+            "/api/adjustments/import",
+            post(import).layer(DefaultBodyLimit::max(LARGEST_FILE)),
+        )
+}
+
+// --- Reading what stands in the address
+
+fn set(text: &Option<String>) -> Option<&str> {
+    text.as_deref()
+        .map(str::trim)
+        .filter(|text| !text.is_empty())
+}
+
+fn wrong(what: &str, text: &str, ko: &str, en: &str) -> Problem {
+    Problem::new(
+        StatusCode::BAD_REQUEST,
+        "invalid-filter",
+        format!("{what} 값 `{text}`을(를) 읽을 수 없습니다. {ko}"),
+        format!("{what} `{text}` cannot be read. {en}"),
+    )
+    .with("parameter", what)
+}
+
+/// A day out of an address.
+pub fn a_day(what: &str, text: &str) -> Result<KstDay, Problem> {
+    text.parse().map_err(|_| {
+        wrong(
+            what,
+            text,
+            "2026-08-06 형식의 날짜여야 합니다.",
+            "Expected a date such as 2026-08-06.",
+        )
+    })
+}
+
+fn an_id(text: &str) -> Result<i64, Problem> {
+    text.parse().map_err(|_| Problem::not_found(text))
+}
+
+fn a_limit(text: &Option<String>) -> Result<usize, Problem> {
+    match set(text) {
+        None => Ok(PAGE),
+        Some(text) => text
+            .parse()
+            .ok()
+            .filter(|n| (1..=LARGEST_PAGE).contains(n))
+            .ok_or_else(|| wrong("limit", text, "1~200이어야 합니다.", "Expected 1 to 200.")),
+    }
+}
+
+fn not_a_cursor(text: &str) -> Problem {
+    wrong(
+        "after",
+        text,
+        "앞 페이지의 next 값이어야 합니다.",
+        "Expected `next` of the page before.",
+    )
+}
+
+fn yes(text: &Option<String>) -> bool {
+    matches!(text.as_deref(), Some("1" | "true" | "on" | ""))
+}
+
+/// What a list of settlements may be cut by, as it stands in the address.
+#[derive(Debug, Default, Deserialize)]
+pub struct SettlementQuery {
+    pub state: Option<String>,
+    pub held: Option<String>,
+    pub carried: Option<String>,
+    pub partner: Option<String>,
+    pub from: Option<String>,
+    pub to: Option<String>,
+    pub after: Option<String>,
+    pub limit: Option<String>,
+}
+
+impl SettlementQuery {
+    /// Checks every part; one that is wrong says what was expected.
+    pub fn read(&self) -> Result<(Filter, Option<Cursor>, usize), Problem> {
+        let all = settlement::State::ALL
+            .map(settlement::State::as_str)
+            .join(", ");
+        let state = set(&self.state)
+            .map(|text| {
+                settlement::State::parse(text).ok_or_else(|| {
+                    wrong(
+                        "state",
+                        text,
+                        &format!("가능한 값: {all}"),
+                        &format!("Expected one of {all}."),
+                    )
+                })
+            })
+            .transpose()?;
+        let from = set(&self.from)
+            .map(|text| a_day("from", text))
+            .transpose()?;
+        let to = set(&self.to).map(|text| a_day("to", text)).transpose()?;
+        if let (Some(from), Some(to)) = (from, to)
+            && from > to
+        {
+            return Err(wrong(
+                "to",
+                &to.to_string(),
+                &format!("from({from})보다 이를 수 없습니다."),
+                &format!("It cannot lie before `from` ({from})."),
+            ));
+        }
+        let after = set(&self.after)
+            .map(|text| Cursor::parse(text).ok_or_else(|| not_a_cursor(text)))
+            .transpose()?;
+        let filter = Filter {
+            state,
+            held: set(&self.held).is_some() && yes(&self.held),
+            carried: set(&self.carried).is_some() && yes(&self.carried),
+            partner: set(&self.partner).map(str::to_owned),
+            from,
+            to,
+        };
+        Ok((filter, after, a_limit(&self.limit)?))
+    }
+}
+
+/// A page of a list and where the next one begins.
+#[derive(Serialize)]
+struct Page<T> {
+    items: Vec<T>,
+    next: Option<String>,
+}
+
+fn page<T>(mut items: Vec<T>, limit: usize, cursor: impl Fn(&T) -> String) -> Page<T> {
+    let more = items.len() > limit;
+    items.truncate(limit);
+    let next = items.last().filter(|_| more).map(cursor);
+    Page { items, next }
+}
+
+// --- Settlements
+
+/// `GET /api/settlements`
+async fn list(
+    State(web): State<Web>,
+    _: Admin,
+    lang: Lang,
+    Query(query): Query<SettlementQuery>,
+) -> Result<Response, Problem> {
+    let (filter, after, limit) = query.read().lang(lang)?;
+    let rows = web
+        .ctx
+        .store
+        .read_long(move |conn| settlements::list(conn, &filter, after.as_ref(), limit + 1))
+        .await
+        .lang(lang)?;
+    Ok(Json(page(rows, limit, |row| Cursor::of(row).to_string())).into_response())
+}
+
+/// A settlement that is known.
+pub fn find(web: &Web, id: &str) -> Result<SettlementRow, Problem> {
+    let number = an_id(id)?;
+    web.ctx
+        .store
+        .read(|conn| settlements::get(conn, number))?
+        .ok_or_else(|| Problem::not_found(id))
+}
+
+/// `GET /api/settlements/{id}`
+async fn show(
+    State(web): State<Web>,
+    _: Admin,
+    lang: Lang,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    let row = find(&web, &id).lang(lang)?;
+    let told = web.ctx.store.read(|conn| {
+        Ok::<_, StoreError>(json!({
+            "carried_in_from": settlements::carried_into(conn, row.id)?,
+            "payouts": payouts::of_settlement(conn, row.id)?,
+            "history": history::of(conn, &history::Subject::Settlement(row.id), 200)?,
+            "contract": row.contract.map(|id| contracts::get(conn, id)).transpose()?.flatten(),
+        }))
+    });
+    let mut told = told.lang(lang)?;
+    told["settlement"] = json!(row);
+    Ok(Json(told))
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct PageQuery {
+    after: Option<String>,
+    limit: Option<String>,
+    partner: Option<String>,
+}
+
+/// `GET /api/settlements/{id}/lines`
+async fn lines(
+    State(web): State<Web>,
+    _: Admin,
+    lang: Lang,
+    Path(id): Path<String>,
+    Query(query): Query<PageQuery>,
+) -> Result<Response, Problem> {
+    let row = find(&web, &id).lang(lang)?;
+    let limit = a_limit(&query.limit).lang(lang)?;
+    let seq = set(&query.after)
+        .map(|text| text.parse::<i64>().map_err(|_| not_a_cursor(text)))
+        .transpose()
+        .lang(lang)?
+        .unwrap_or(0);
+    let rows = web
+        .ctx
+        .store
+        .read(|conn| lines_of(conn, &row, seq, limit + 1))
+        .lang(lang)?;
+    Ok(Json(page(rows, limit, |row| row.movement.seq.to_string())).into_response())
+}
+
+/// Lines of a settlement behind the one with the number `seq`.
+pub fn lines_of(
+    conn: &rusqlite::Connection,
+    row: &SettlementRow,
+    seq: i64,
+    most: usize,
+) -> Result<Vec<LineRow>, StoreError> {
+    let after = LineCursor { day: row.day, seq };
+    settlements::lines(conn, &row.partner, row.day, row.day, Some(after), most)
+}
+
+#[derive(Deserialize)]
+struct ReasonBody {
+    #[serde(default)]
+    reason: String,
+}
+
+fn reason_of(body: &Bytes) -> Result<String, Problem> {
+    let body: ReasonBody = json_body(body, r#"{"reason": "계좌 확인 중"}"#)?;
+    Ok(body.reason)
+}
+
+/// What a person does to one settlement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Act {
+    Hold,
+    Release,
+    Retry,
+}
+
+/// Calls the flow of an act.
+pub async fn act(
+    web: &Web,
+    id: i64,
+    act: Act,
+    reason: String,
+    by: &'static str,
+) -> Result<(), HoldError> {
+    match act {
+        Act::Hold => hold_settlement::hold(&web.ctx, id, reason, by).await,
+        Act::Release => hold_settlement::release(&web.ctx, id, reason, by).await,
+        Act::Retry => hold_settlement::try_again(&web.ctx, id, reason, by).await,
+    }
+}
+
+async fn acted(
+    web: &Web,
+    id: &str,
+    what: Act,
+    body: &Bytes,
+    by: &'static str,
+) -> Result<Json<Value>, Problem> {
+    let number = an_id(id)?;
+    act(web, number, what, reason_of(body)?, by).await?;
+    Ok(Json(json!({ "settlement": find(web, id)? })))
+}
+
+/// `POST /api/settlements/{id}/hold`
+async fn hold(
+    State(web): State<Web>,
+    admin: Admin,
+    lang: Lang,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Result<Json<Value>, Problem> {
+    acted(&web, &id, Act::Hold, &body, admin.by)
+        .await
+        .lang(lang)
+}
+
+/// `POST /api/settlements/{id}/release`
+async fn release(
+    State(web): State<Web>,
+    admin: Admin,
+    lang: Lang,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Result<Json<Value>, Problem> {
+    acted(&web, &id, Act::Release, &body, admin.by)
+        .await
+        .lang(lang)
+}
+
+/// `POST /api/settlements/{id}/retry`
+async fn retry(
+    State(web): State<Web>,
+    admin: Admin,
+    lang: Lang,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Result<Json<Value>, Problem> {
+    acted(&web, &id, Act::Retry, &body, admin.by)
+        .await
+        .lang(lang)
+}
+
+// --- Days
+
+/// A partner without a settlement on a day that is settled.
+#[derive(Clone, Debug, Serialize)]
+pub struct WithoutContract {
+    pub partner: PartnerId,
+    pub partner_name: String,
+    /// The first day for which a contract is needed.
+    pub day: KstDay,
+    pub movements: i64,
+    /// Order amounts and adjustments that wait.
+    pub waiting: Won,
+    /// There is one by now: settle the day again.
+    pub agreed_since: bool,
+}
+
+/// How a day stands.
+#[derive(Clone, Debug, Serialize)]
+pub struct DayView {
+    pub day: KstDay,
+    /// `None`: its settlement has not begun.
+    pub stands: Option<settlements::Day>,
+    pub progress: Option<progress::Progress>,
+    pub movements: i64,
+    pub sums: Option<settlements::DaySums>,
+    pub without_contract: Vec<WithoutContract>,
+}
+
+/// Reads how a day stands.
+pub fn day_view(conn: &rusqlite::Connection, day: KstDay) -> Result<DayView, StoreError> {
+    let stands = settlements::the_day(conn, day)?;
+    let mut without_contract = Vec::new();
+    if stands
+        .as_ref()
+        .is_some_and(|day| day.finished_at.is_some() && day.blocked > 0)
+    {
+        let settled: std::collections::HashSet<String> = settlements::settled_partners(conn, day)?
+            .into_iter()
+            .collect();
+        for partner in movements::partners(conn, day)? {
+            if settled.contains(partner.as_str()) {
+                continue;
+            }
+            let needed = movements::first_terms_day(conn, day, partner.as_str())?
+                .map_or(day, |needed| needed.min(day));
+            let (count, waiting) = movements::waiting(conn, day, partner.as_str())?;
+            let versions = contracts::of(conn, partner.as_str())?;
+            without_contract.push(WithoutContract {
+                partner_name: crate::store::partners::get(conn, partner.as_str())?
+                    .map_or_else(|| partner.to_string(), |known| known.name),
+                agreed_since: contracts::holding(&versions, needed).is_some(),
+                partner,
+                day: needed,
+                movements: count,
+                waiting,
+            });
+        }
+    }
+    Ok(DayView {
+        day,
+        stands,
+        progress: progress::get(conn, &settle_day::progress_of(day))?,
+        movements: movements::count(conn, day)?,
+        sums: settlements::by_day(conn, day, day)?.into_iter().next(),
+        without_contract,
+    })
+}
+
+/// `GET /api/settlements/days/{day}`
+async fn day(
+    State(web): State<Web>,
+    _: Admin,
+    lang: Lang,
+    Path(day): Path<String>,
+) -> Result<Json<DayView>, Problem> {
+    let day = a_day("day", &day).lang(lang)?;
+    let view = web
+        .ctx
+        .store
+        .read_long(move |conn| day_view(conn, day))
+        .await
+        .lang(lang)?;
+    Ok(Json(view))
+}
+
+/// How long an answer waits for a day that is being settled.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Runs work that goes on whether or not anybody waits for it. `None`: it goes on.
+pub async fn patiently<T, E>(
+    work: impl Future<Output = Result<T, E>> + Send + 'static,
+) -> Option<Result<T, E>>
+where
+    T: Send + 'static,
+    E: From<StoreError> + std::fmt::Display + Send + 'static,
+{
+    let (told, mut result) = tokio::sync::oneshot::channel();
+    tokio::spawn(async move {
+        if let Err(Err(error)) = told.send(work.await) {
+            // Nobody waited any more. The day's progress says it, too.
+            tracing::warn!(%error, "settling a day in the background broke off");
+        }
+    });
+    match tokio::time::timeout(PATIENCE, &mut result).await {
+        Ok(Ok(result)) => Some(result),
+        Ok(Err(_)) => Some(Err(StoreError::Panicked("settling a day".into()).into())),
+        Err(_) => None,
+    }
+}
+
+fn reported(day: KstDay, report: Option<Report>) -> Response {
+    let location = format!("/api/settlements/days/{day}");
+    match report {
+        Some(report) => Json(report).into_response(),
+        None => (
+            StatusCode::ACCEPTED,
+            [(header::LOCATION, location.clone())],
+            Json(json!({ "day": day, "running": true, "see": location })),
+        )
+            .into_response(),
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct DryRun {
+    dry_run: Option<String>,
+}
+
+/// `POST /api/settlements/days/{day}`: settles it, or with `?dry_run=true` only says what it came to.
+///
+/// A day that takes longer than two seconds goes on by itself: 202, and `GET` tells how far it is.
+async fn settle(
+    State(web): State<Web>,
+    admin: Admin,
+    lang: Lang,
+    Path(day): Path<String>,
+    Query(query): Query<DryRun>,
+) -> Result<Response, Problem> {
+    let day = a_day("day", &day).lang(lang)?;
+    let ctx = web.ctx.clone();
+    if query.dry_run.is_some() && yes(&query.dry_run) {
+        let report = settle_day::dry_run(&ctx, day).await.lang(lang)?;
+        return Ok(reported(day, Some(report)));
+    }
+    let run = patiently(async move { settle_day(&ctx, day, admin.by).await }).await;
+    Ok(reported(day, run.transpose().lang(lang)?))
+}
+
+/// `POST /api/settlements/days/{day}/reopen`
+async fn reopen(
+    State(web): State<Web>,
+    admin: Admin,
+    lang: Lang,
+    Path(day): Path<String>,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    let day = a_day("day", &day).lang(lang)?;
+    let reason = reason_of(&body).lang(lang)?;
+    let ctx = web.ctx.clone();
+    let run = patiently(async move { reopen_day(&ctx, day, reason, admin.by).await }).await;
+    Ok(reported(day, run.transpose().lang(lang)?))
+}
+
+// --- Statements
+
+/// A period, as it stands in the address.
+#[derive(Debug, Default, Deserialize)]
+pub struct PeriodQuery {
+    pub from: Option<String>,
+    pub to: Option<String>,
+}
+
+impl PeriodQuery {
+    /// Without an end it ends yesterday, without a beginning it begins with the month of its end.
+    pub fn read(&self, today: KstDay) -> Result<(KstDay, KstDay), Problem> {
+        let to = match set(&self.to) {
+            Some(text) => a_day("to", text)?,
+            None => today.previous(),
+        };
+        let from = match set(&self.from) {
+            Some(text) => a_day("from", text)?,
+            None => to.plus_days(1 - i64::from(to.day_of_month())),
+        };
+        Ok((from, to))
+    }
+}
+
+/// `GET /api/statements/{partner}`
+async fn statement(
+    State(web): State<Web>,
+    _: Admin,
+    lang: Lang,
+    Path(partner): Path<String>,
+    Query(query): Query<PeriodQuery>,
+) -> Result<Response, Problem> {
+    let (from, to) = query.read(KstDay::of(web.ctx.store.now())).lang(lang)?;
+    let made = web
+        .ctx
+        .store
+        .read_long(move |conn| make_statement(conn, &partner, from, to, MOST_LINES))
+        .await
+        .lang(lang)?;
+    Ok(Json(made).into_response())
+}
+
+// --- Adjustments
+
+/// `GET /api/adjustments`
+async fn list_adjustments(
+    State(web): State<Web>,
+    _: Admin,
+    lang: Lang,
+    Query(query): Query<PageQuery>,
+) -> Result<Response, Problem> {
+    let limit = a_limit(&query.limit).lang(lang)?;
+    let before = set(&query.after)
+        .map(|text| text.parse::<i64>().map_err(|_| not_a_cursor(text)))
+        .transpose()
+        .lang(lang)?;
+    let rows = web
+        .ctx
+        .store
+        .read(|conn| adjustments::list(conn, set(&query.partner), before, limit + 1))
+        .lang(lang)?;
+    Ok(Json(page(rows, limit, |row| row.id.to_string())).into_response())
+}
+
+/// Books an adjustment once per key: the same key again finds what it made.
+pub async fn adjust_once(
+    web: &Web,
+    key: Option<String>,
+    asked: Adjustment,
+    by: &'static str,
+) -> Result<(i64, bool), Problem> {
+    let Some(key) = key else {
+        return Ok((adjust(&web.ctx, asked, by).await?.id, true));
+    };
+    let rows = vec![(1, asked.clone())];
+    match adjust_all(&web.ctx, format!("key:{key}"), rows, by).await {
+        Ok(booked) => {
+            let id = booked.first().map(|adjusted| adjusted.id);
+            Ok((id.unwrap_or_default(), true))
+        }
+        Err(AdjustError::Taken { id, .. }) => {
+            let known = web.ctx.store.read(|conn| adjustments::get(conn, id))?;
+            let same = known.is_some_and(|known| {
+                known.partner == asked.partner.as_str()
+                    && known.amount == asked.amount
+                    && known.reason == asked.reason.trim()
+            });
+            match same {
+                true => Ok((id, false)),
+                false => Err(CancelError::KeyReused.into()),
+            }
+        }
+        Err(AdjustError::Row { why, .. }) => Err((*why).into()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// `POST /api/adjustments`. An `Idempotency-Key` makes sending it twice harmless.
+async fn add_adjustment(
+    State(web): State<Web>,
+    admin: Admin,
+    lang: Lang,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    #[derive(Deserialize)]
+    struct Body {
+        partner: PartnerId,
+        amount: Won,
+        reason: String,
+    }
+    let example = r#"{"partner": "farm", "amount": -5000, "reason": "배송비 정산"}"#;
+    let body: Body = json_body(&body, example).lang(lang)?;
+    let key = match headers.get("idempotency-key") {
+        None => None,
+        Some(value) => {
+            let text = value.to_str().unwrap_or_default().trim().trim_matches('"');
+            if text.is_empty() || text.len() > 255 {
+                return Err(Problem::from(CancelError::Key).lang(lang));
+            }
+            Some(text.to_owned())
+        }
+    };
+    let asked = Adjustment {
+        partner: body.partner,
+        amount: body.amount,
+        reason: body.reason,
+    };
+    let (id, new) = adjust_once(&web, key, asked, admin.by).await.lang(lang)?;
+    let row = web
+        .ctx
+        .store
+        .read(|conn| adjustments::get(conn, id))
+        .lang(lang)?;
+    let status = if new {
+        StatusCode::CREATED
+    } else {
+        StatusCode::OK
+    };
+    Ok((status, Json(json!({ "adjustment": row }))).into_response())
+}
+
+/// An upload: a form's `file`, or the body itself.
+pub async fn upload(request: Request) -> Result<(Vec<u8>, Option<String>), Problem> {
+    let kind = request
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    if !kind.starts_with("multipart/") {
+        let bytes = Bytes::from_request(request, &())
+            .await
+            .map_err(|_| Problem::too_large(LARGEST_FILE))?;
+        return Ok((bytes.to_vec(), None));
+    }
+    let mut form = Multipart::from_request(request, &())
+        .await
+        .map_err(|_| no_file())?;
+    while let Some(part) = form.next_field().await.map_err(|e| unread(&e))? {
+        if part.name() == Some("file") {
+            let name = part.file_name().map(str::to_owned);
+            let bytes = part.bytes().await.map_err(|e| unread(&e))?;
+            return Ok((bytes.to_vec(), name));
+        }
+    }
+    Err(no_file())
+}
+
+/// Why a form could not be read to its end.
+pub fn unread(error: &axum::extract::multipart::MultipartError) -> Problem {
+    if error.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        Problem::too_large(LARGEST_FILE)
+    } else {
+        no_file()
+    }
+}
+
+/// A form without its file.
+pub fn no_file() -> Problem {
+    Problem::bad_request(
+        "파일이 없습니다. `file` 항목에 CSV나 XLSX 파일을 넣어 주세요.",
+        "There is no file: send a CSV or XLSX as `file`.",
+    )
+}
+
+/// `POST /api/adjustments/import`: all rows of a CSV or XLSX, or none. `?dry_run=true` only checks.
+async fn import(
+    State(web): State<Web>,
+    admin: Admin,
+    lang: Lang,
+    Query(query): Query<DryRun>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (bytes, name) = upload(request).await.lang(lang)?;
+    let dry = query.dry_run.is_some() && yes(&query.dry_run);
+    let imported = import_adjustments(&web.ctx, bytes, name, dry, admin.by)
+        .await
+        .lang(lang)?;
+    let status = if dry {
+        StatusCode::OK
+    } else {
+        StatusCode::CREATED
+    };
+    Ok((status, Json(imported)).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_that_cannot_be_read_says_what_was_expected() {
+        let text = |text: &str| Some(text.to_owned());
+        for (query, part) in [
+            (
+                SettlementQuery {
+                    state: text("PAID"),
+                    ..Default::default()
+                },
+                "REQUESTED, PROCESSING",
+            ),
+            (
+                SettlementQuery {
+                    from: text("2026-13-01"),
+                    ..Default::default()
+                },
+                "2026-08-06",
+            ),
+            (
+                SettlementQuery {
+                    from: text("2026-08-02"),
+                    to: text("2026-08-01"),
+                    ..Default::default()
+                },
+                "2026-08-02",
+            ),
+            (
+                SettlementQuery {
+                    limit: text("0"),
+                    ..Default::default()
+                },
+                "1 to 200",
+            ),
+            (
+                SettlementQuery {
+                    after: text("x"),
+                    ..Default::default()
+                },
+                "`next`",
+            ),
+        ] {
+            let problem = query.read().unwrap_err();
+            let told = problem.sentence(Lang::En);
+            assert!(told.contains(part), "{told}");
+        }
+        let empty = SettlementQuery {
+            held: text(""),
+            state: text(" "),
+            ..Default::default()
+        };
+        assert_eq!(empty.read().unwrap(), (Filter::default(), None, PAGE));
+    }
+
+    #[test]
+    fn a_period_is_the_month_so_far_unless_it_is_named() {
+        let day = |text: &str| text.parse::<KstDay>().unwrap();
+        let query = PeriodQuery::default();
+        let period = query.read(day("2026-08-06")).unwrap();
+        assert_eq!(period, (day("2026-08-01"), day("2026-08-05")));
+        let period = query.read(day("2026-08-01")).unwrap();
+        assert_eq!(period, (day("2026-07-01"), day("2026-07-31")));
+    }
 }

@@ -5,7 +5,7 @@
 
 mod partners;
 mod payouts;
-mod settlements;
+pub mod settlements;
 
 use axum::{
     Json,
@@ -24,7 +24,9 @@ use crate::{
         retry::Class,
     },
     flow::{
-        cancel_payment::CancelError, dead_letters::DeadLetterError, register_order::RegisterError,
+        cancel_payment::{CancelError, WrongLines},
+        dead_letters::DeadLetterError,
+        register_order::RegisterError,
         release_hold::ReleaseError,
     },
     store::StoreError,
@@ -269,6 +271,31 @@ impl From<NotCancellable> for Problem {
     }
 }
 
+impl From<WrongLines> for Problem {
+    fn from(error: WrongLines) -> Problem {
+        let ko = match &error {
+            WrongLines::NoOrder => {
+                "등록된 주문이 없는 결제라 상품을 지정할 수 없습니다.".to_owned()
+            }
+            WrongLines::Unknown { line, most } => {
+                format!("주문에 {line}번 항목이 없습니다. 1~{most} 사이여야 합니다.")
+            }
+            WrongLines::Twice(line) => {
+                format!("{line}번 항목이 두 번 적혀 있습니다. 합계로 한 번만 적으세요.")
+            }
+            WrongLines::Amount { line, asked, left } => format!(
+                "{line}번 항목에서 {asked}원을 취소하려 했지만 남은 금액은 {left}원입니다. 1~{left}원 사이여야 합니다."
+            ),
+            WrongLines::Sum { lines, amount } => {
+                format!("항목 합계 {lines}원이 취소 금액 {amount}원과 다릅니다.")
+            }
+            WrongLines::OutOfRange(_) => "항목 금액의 합이 범위를 벗어났습니다.".to_owned(),
+        };
+        let wrong = StatusCode::UNPROCESSABLE_ENTITY;
+        Problem::new(wrong, "cancel-lines", ko, format!("{error}."))
+    }
+}
+
 impl From<CancelError> for Problem {
     fn from(error: CancelError) -> Problem {
         let en = format!("{error}.");
@@ -290,6 +317,7 @@ impl From<CancelError> for Problem {
                 ),
                 en,
             ),
+            CancelError::Lines(error) => error.into(),
             CancelError::RefundAccount(field) => Problem::new(
                 wrong,
                 "refund-account",

@@ -13,10 +13,16 @@ use super::{
     words::{self, won},
 };
 use crate::{
-    domain::{cancellation::RefundAccount, ids::ImpUid, money::Won, payment::Status},
+    domain::{
+        cancellation::RefundAccount,
+        ids::{ImpUid, MerchantUid},
+        money::Won,
+        order::{Order, OrderLine},
+        payment::Status,
+    },
     flow::cancel_payment::{Asked, CancelError, LONGEST_REASON, cancel_payment},
     store::{
-        cancellations,
+        StoreError, cancellations, orders,
         payments::{self, PaymentRow},
     },
     web::{Web, auth::AdminPage, error::Problem, lang::Lang},
@@ -38,7 +44,13 @@ pub fn possible(payment: &PaymentRow) -> bool {
 }
 
 /// The form. `fields` are what was sent before, if it is shown again.
-pub fn form_part(payment: &PaymentRow, fields: &Fields, key: &str, lang: Lang) -> Markup {
+pub fn form_part(
+    payment: &PaymentRow,
+    order: Option<&Order>,
+    fields: &Fields,
+    key: &str,
+    lang: Lang,
+) -> Markup {
     let value = |name: &str| field(fields, name).unwrap_or_default();
     let left = payment.balance;
     let amount = field(fields, "amount").map_or_else(|| left.to_string(), str::to_owned);
@@ -57,6 +69,7 @@ pub fn form_part(payment: &PaymentRow, fields: &Fields, key: &str, lang: Lang) -
                     format!("at most {}, which is all of it", won(left)),
                 )) }
             }
+            (which_line(order, field(fields, "line"), lang))
             label.field {
                 span { (lang.t("취소 사유", "Reason")) }
                 input name="reason" required maxlength=(LONGEST_REASON) list="reasons" autocomplete="off"
@@ -83,10 +96,39 @@ pub fn form_part(payment: &PaymentRow, fields: &Fields, key: &str, lang: Lang) -
     }
 }
 
+/// Which of several order lines it is: whose settlement the money is taken from.
+fn which_line(order: Option<&Order>, chosen: Option<&str>, lang: Lang) -> Markup {
+    let lines = order.map_or(&[][..], |order| &order.lines);
+    html! {
+        @if lines.len() > 1 {
+            label.field {
+                span { (lang.t("취소할 상품", "What goes back")) }
+                select name="line" aria-describedby="line-hint" {
+                    option value="" { (lang.t("전체에서 비율대로", "All of it, in proportion")) }
+                    @for (i, line) in lines.iter().enumerate() {
+                        @let number = (i + 1).to_string();
+                        option value=(number) selected[chosen == Some(number.as_str())] { (line_words(line)) }
+                    }
+                }
+                span.hint #line-hint { (lang.t(
+                    "고른 상품의 파트너사 정산에서 빠집니다.",
+                    "It is taken from the settlement of that line's partner.",
+                )) }
+            }
+        }
+    }
+}
+
+fn line_words(line: &OrderLine) -> String {
+    let amount = line.amount().map(won).unwrap_or_default();
+    format!("{} · {amount} · {}", line.name, line.partner)
+}
+
 /// The form as a page of its own, and after something was wrong with it.
 pub fn form_page(
     look: &Look,
     payment: &PaymentRow,
+    order: Option<&Order>,
     fields: &Fields,
     key: &str,
     wrong: Option<&str>,
@@ -99,7 +141,7 @@ pub fn form_page(
             (summary(payment, lang))
             @if let Some(wrong) = wrong { p.message.bad role="alert" { (wrong) } }
             @if possible(payment) {
-                (form_part(payment, fields, key, lang))
+                (form_part(payment, order, fields, key, lang))
             } @else {
                 p { (lang.t("지금은 취소할 수 없는 상태입니다.", "It cannot be cancelled as it stands.")) }
                 p.acts { a.button href=(payment_path(&payment.imp_uid)) { (lang.t("결제 보기", "See the payment")) } }
@@ -134,6 +176,8 @@ fn summary(payment: &PaymentRow, lang: Lang) -> Markup {
 #[derive(Debug, PartialEq)]
 pub struct Wanted {
     pub amount: Won,
+    /// The order line that it is of; `None` for all in proportion.
+    pub line: Option<i64>,
     pub reason: String,
     pub refund: Option<RefundAccount>,
 }
@@ -185,8 +229,10 @@ fn read(fields: &Fields, left: Won) -> Result<Wanted, Problem> {
             ));
         }
     };
+    let line = field(fields, "line").and_then(|line| line.parse().ok());
     Ok(Wanted {
         amount,
+        line,
         reason,
         refund,
     })
@@ -196,6 +242,7 @@ fn read(fields: &Fields, left: Won) -> Result<Wanted, Problem> {
 pub fn confirm_page(
     look: &Look,
     payment: &PaymentRow,
+    order: Option<&Order>,
     wanted: &Wanted,
     key: &str,
     changed: bool,
@@ -233,6 +280,9 @@ pub fn confirm_page(
                     format!("{} of {} goes back to the buyer; {} stays.", won(wanted.amount), won(left), won(stays)),
                 ))
             } }
+            @if let Some(line) = order.zip(wanted.line).and_then(|(order, line)| named(order, line)) {
+                p { (lang.t("취소할 상품: ", "What goes back: ")) (line_words(line)) }
+            }
             p { (lang.t("사유: ", "Reason: ")) (wanted.reason) }
             @if let Some(refund) = &wanted.refund {
                 p { (lang.t("환불 계좌: ", "To: ")) (refund.bank) " " (refund.account) " (" (refund.holder) ")" }
@@ -246,6 +296,7 @@ pub fn confirm_page(
                 (hidden("left", &left.get().to_string()))
                 (hidden("amount", &wanted.amount.get().to_string()))
                 (hidden("reason", &wanted.reason))
+                @if let Some(line) = wanted.line { (hidden("line", &line.to_string())) }
                 @if let Some(refund) = &wanted.refund {
                     (hidden("holder", &refund.holder))
                     (hidden("bank", &refund.bank))
@@ -260,6 +311,10 @@ pub fn confirm_page(
     layout(look, self_page(lang), body)
 }
 
+fn named(order: &Order, line: i64) -> Option<&OrderLine> {
+    order.lines.get(usize::try_from(line - 1).ok()?)
+}
+
 /// A key that makes a form sent twice one cancellation.
 pub fn new_key() -> String {
     format!("page-{}", ulid::Ulid::new())
@@ -269,11 +324,18 @@ fn key_of(fields: &Fields) -> String {
     field(fields, "key").map_or_else(new_key, str::to_owned)
 }
 
-fn payment_of(web: &Web, imp_uid: &str) -> Result<PaymentRow, Problem> {
-    web.ctx
-        .store
-        .read(|conn| payments::show(conn, imp_uid))?
-        .ok_or_else(|| Problem::not_found(imp_uid))
+fn payment_of(web: &Web, imp_uid: &str) -> Result<(PaymentRow, Option<Order>), Problem> {
+    let found = web.ctx.store.read(|conn| {
+        let Some(payment) = payments::show(conn, imp_uid)? else {
+            return Ok(None);
+        };
+        let order = match MerchantUid::new(payment.merchant_uid.clone()) {
+            Ok(id) => orders::get(conn, &id)?.map(|(order, _)| order),
+            Err(_) => None,
+        };
+        Ok::<_, StoreError>(Some((payment, order)))
+    })?;
+    found.ok_or_else(|| Problem::not_found(imp_uid))
 }
 
 /// `GET /payment/{imp_uid}/cancel`
@@ -283,18 +345,33 @@ pub async fn form(
     look: Look,
     Path(imp_uid): Path<String>,
 ) -> Response {
-    let shown = payment_of(&web, &imp_uid).map(|payment| {
-        form_page(&look, &payment, &Fields::new(), &new_key(), None).into_response()
+    let shown = payment_of(&web, &imp_uid).map(|(payment, order)| {
+        form_page(
+            &look,
+            &payment,
+            order.as_ref(),
+            &Fields::new(),
+            &new_key(),
+            None,
+        )
+        .into_response()
     });
     look.answer(shown)
 }
 
 /// Shows the form again with what was wrong.
-fn again(look: &Look, payment: &PaymentRow, fields: &Fields, problem: &Problem) -> Response {
+fn again(
+    look: &Look,
+    payment: &PaymentRow,
+    order: Option<&Order>,
+    fields: &Fields,
+    problem: &Problem,
+) -> Response {
     // The form is a new wish: its key must be one, too.
     let page = form_page(
         look,
         payment,
+        order,
         fields,
         &new_key(),
         Some(problem.sentence(look.lang)),
@@ -310,19 +387,25 @@ pub async fn confirm(
     Path(imp_uid): Path<String>,
     Form(fields): Form<Fields>,
 ) -> Response {
-    let payment = match payment_of(&web, &imp_uid) {
-        Ok(payment) => payment,
+    let (payment, order) = match payment_of(&web, &imp_uid) {
+        Ok(found) => found,
         Err(problem) => return look.problem(&problem),
     };
     if !possible(&payment) {
-        let page = form_page(&look, &payment, &fields, "", None);
+        let page = form_page(&look, &payment, order.as_ref(), &fields, "", None);
         return (StatusCode::CONFLICT, page).into_response();
     }
     match read(&fields, payment.balance) {
-        Ok(wanted) => {
-            confirm_page(&look, &payment, &wanted, &key_of(&fields), false).into_response()
-        }
-        Err(problem) => again(&look, &payment, &fields, &problem),
+        Ok(wanted) => confirm_page(
+            &look,
+            &payment,
+            order.as_ref(),
+            &wanted,
+            &key_of(&fields),
+            false,
+        )
+        .into_response(),
+        Err(problem) => again(&look, &payment, order.as_ref(), &fields, &problem),
     }
 }
 
@@ -346,7 +429,8 @@ async fn cancel(
     fields: &Fields,
 ) -> Result<Response, Problem> {
     let id = ImpUid::new(imp_uid)?;
-    let payment = payment_of(web, imp_uid)?;
+    let (payment, order) = payment_of(web, imp_uid)?;
+    let order = order.as_ref();
     let key = key_of(fields);
     let before = web
         .ctx
@@ -358,21 +442,26 @@ async fn cancel(
         None => payment.balance,
     };
     if before.is_none() && !possible(&payment) {
-        let page = form_page(look, &payment, fields, "", None);
+        let page = form_page(look, &payment, order, fields, "", None);
         return Ok((StatusCode::CONFLICT, page).into_response());
     }
     let wanted = match read(fields, left) {
         Ok(wanted) => wanted,
-        Err(problem) => return Ok(again(look, &payment, fields, &problem)),
+        Err(problem) => return Ok(again(look, &payment, order, fields, &problem)),
     };
     let expected = field(fields, "left").and_then(|left| left.parse::<i64>().ok());
     if before.is_none() && expected.is_some_and(|expected| expected != payment.balance.get()) {
-        let page = confirm_page(look, &payment, &wanted, &new_key(), true);
+        let page = confirm_page(look, &payment, order, &wanted, &new_key(), true);
         return Ok((StatusCode::CONFLICT, page).into_response());
     }
     let asked = Asked {
         amount: Some(wanted.amount),
         tax_free: None,
+        lines: wanted
+            .line
+            .map(|line| (line, wanted.amount))
+            .into_iter()
+            .collect(),
         reason: wanted.reason,
         refund: wanted.refund,
         idempotency_key: Some(key),
@@ -386,7 +475,8 @@ async fn cancel(
         Err(CancelError::Store(error)) => Err(error.into()),
         Err(error) => Ok(again(
             look,
-            &payment_of(web, imp_uid)?,
+            &payment_of(web, imp_uid)?.0,
+            order,
             fields,
             &error.into(),
         )),
@@ -444,6 +534,7 @@ mod tests {
         let paid = payment(Status::Paid);
         let wanted = |amount| Wanted {
             amount: Won::new(amount),
+            line: None,
             reason: "<script>".into(),
             refund: None,
         };
@@ -451,10 +542,12 @@ mod tests {
             lang,
             ..Look::default()
         };
-        let part = confirm_page(&look(Lang::En), &paid, &wanted(3_000), "k", false).into_string();
+        let part =
+            confirm_page(&look(Lang::En), &paid, None, &wanted(3_000), "k", false).into_string();
         assert!(part.contains("₩3,000 of ₩12,000 goes back to the buyer; ₩9,000 stays."));
         assert!(!part.contains("<script>\"") && part.contains("&lt;script&gt;"));
-        let all = confirm_page(&look(Lang::Ko), &paid, &wanted(12_000), "k", true).into_string();
+        let all =
+            confirm_page(&look(Lang::Ko), &paid, None, &wanted(12_000), "k", true).into_string();
         assert!(all.contains("₩12,000 전액") && all.contains("잔액이 바뀌었습니다"));
     }
 
@@ -462,12 +555,19 @@ mod tests {
     fn the_form_asks_for_an_account_where_one_is_needed() {
         let mut row = payment(Status::Paid);
         let look = Look::default();
-        let card = form_page(&look, &row, &Fields::new(), "k", None).into_string();
+        let card = form_page(&look, &row, None, &Fields::new(), "k", None).into_string();
         row.about.method = "vbank".into();
-        let vbank = form_page(&look, &row, &Fields::new(), "k", None).into_string();
+        let vbank = form_page(&look, &row, None, &Fields::new(), "k", None).into_string();
         assert!(!card.contains("name=\"holder\"") && vbank.contains("name=\"holder\""));
-        let done =
-            form_page(&look, &payment(Status::Canceled), &Fields::new(), "k", None).into_string();
+        let done = form_page(
+            &look,
+            &payment(Status::Canceled),
+            None,
+            &Fields::new(),
+            "k",
+            None,
+        )
+        .into_string();
         assert!(!done.contains("name=\"amount\""));
     }
 }

@@ -94,7 +94,11 @@ impl Look {
 /// The page on which a form stands, from the path that the form posts to.
 fn page_of_form(path: &str) -> &str {
     match path.rsplit_once('/') {
-        Some((page, "confirm" | "replay" | "discard" | "release" | "orders")) => page,
+        Some((
+            page,
+            "confirm" | "replay" | "discard" | "release" | "orders" | "hold" | "retry" | "settle"
+            | "dry-run" | "reopen",
+        )) => page,
         Some((_, "sign-out")) => "/sign-in",
         _ => path,
     }

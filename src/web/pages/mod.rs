@@ -32,6 +32,8 @@ use axum::{
 };
 
 use super::{Web, error::Problem};
+pub use layout::segment;
+
 use layout::Look;
 
 /// Pages that anybody may see: the pay page, its result, the sign-in form.

@@ -10,6 +10,7 @@ use maud::{Markup, html};
 use super::{
     cancel,
     layout::{Fields, Look, Page, Part, field, layout, nothing, payment_path, see_other, segment},
+    settlements,
     timeline::timeline,
     words::{self, won},
 };
@@ -25,6 +26,7 @@ use crate::{
     store::{
         cancellations::{AttemptRow, CancellationRow},
         jobs,
+        movements::{self, PaymentLine},
         payments::PaymentRow,
     },
     web::{
@@ -44,6 +46,8 @@ pub struct View<'a> {
     pub did: Option<&'a str>,
     /// The cancel form's key.
     pub key: &'a str,
+    /// To whose settlement each movement belongs.
+    pub settled: &'a [PaymentLine],
 }
 
 pub fn page(look: &Look, view: &View<'_>) -> Markup {
@@ -96,6 +100,7 @@ pub fn live(lang: Lang, view: &View<'_>) -> Markup {
                 div.stack {
                     (amounts(payment, lang))
                     (cancellations(&view.story.cancellations, lang))
+                    (settlements::of_payment(view.settled, lang))
                     section.sheet aria-labelledby="history" {
                         h2 #history { (lang.t("진행 기록", "What happened")) " " span.by { (lang.t("한국 시간", "Korean time")) } }
                         (timeline(view.story, lang))
@@ -105,7 +110,7 @@ pub fn live(lang: Lang, view: &View<'_>) -> Markup {
                     @if cancel::possible(payment) {
                         section.sheet aria-labelledby="cancel" id={ "cancel-" (payment.balance.get()) } hx-preserve="true" {
                             h2 #cancel { (lang.t("결제 취소", "Cancel")) }
-                            (cancel::form_part(payment, &Fields::new(), view.key, lang))
+                            (cancel::form_part(payment, view.story.order.as_ref(), &Fields::new(), view.key, lang))
                         }
                     }
                     (order(view.story.order.as_ref(), payment, lang))
@@ -364,8 +369,8 @@ pub fn attempt_list(attempts: &[AttemptRow], lang: Lang) -> Markup {
     }
 }
 
-/// A payment's story and its dead letter.
-fn look_up(web: &Web, imp_uid: &str) -> Result<(Story, Option<i64>), Problem> {
+/// A payment's story, its dead letter, and its movements.
+fn look_up(web: &Web, imp_uid: &str) -> Result<(Story, Option<i64>, Vec<PaymentLine>), Problem> {
     let story = story(web, imp_uid)?.ok_or_else(|| Problem::not_found(imp_uid))?;
     let dead = match (&story.payment.cancellation, story.payment.status) {
         (Some(id), Status::CancelFailed) => web
@@ -374,7 +379,11 @@ fn look_up(web: &Web, imp_uid: &str) -> Result<(Story, Option<i64>), Problem> {
             .read(|conn| jobs::with_key(conn, &format!("cancel:{id}"), JobState::Dead))?,
         _ => None,
     };
-    Ok((story, dead))
+    let settled = web
+        .ctx
+        .store
+        .read(|conn| movements::of_payment(conn, story.payment.row))?;
+    Ok((story, dead, settled))
 }
 
 /// `GET /payment/{imp_uid}`
@@ -385,16 +394,19 @@ pub async fn show(
     Path(imp_uid): Path<String>,
     Query(query): Query<Fields>,
 ) -> Response {
-    look.answer(look_up(&web, &imp_uid).map(|(story, dead_letter)| {
-        let key = cancel::new_key();
-        let view = View {
-            story: &story,
-            dead_letter,
-            did: field(&query, "did"),
-            key: &key,
-        };
-        page(&look, &view).into_response()
-    }))
+    look.answer(
+        look_up(&web, &imp_uid).map(|(story, dead_letter, settled)| {
+            let key = cancel::new_key();
+            let view = View {
+                story: &story,
+                dead_letter,
+                did: field(&query, "did"),
+                key: &key,
+                settled: &settled,
+            };
+            page(&look, &view).into_response()
+        }),
+    )
 }
 
 /// `GET /payment/{imp_uid}/live`: the part that changes.
@@ -406,13 +418,14 @@ pub async fn changed(
     Query(query): Query<Fields>,
 ) -> Response {
     match look_up(&web, &imp_uid) {
-        Ok((story, dead_letter)) => {
+        Ok((story, dead_letter, settled)) => {
             let key = cancel::new_key();
             let view = View {
                 story: &story,
                 dead_letter,
                 did: field(&query, "did"),
                 key: &key,
+                settled: &settled,
             };
             live(lang, &view).into_response()
         }
@@ -483,6 +496,7 @@ mod tests {
             dead_letter: Some(7),
             did,
             key: "k",
+            settled: &[],
         };
         live(lang, &view).into_string()
     }

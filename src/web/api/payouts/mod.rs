@@ -1,0 +1,523 @@
+//! Payouts for programs: what is due, batches, the files that banks take and give.
+
+pub mod calendar;
+mod templates;
+
+use std::collections::BTreeSet;
+
+use axum::{
+    Json, Router,
+    body::Bytes,
+    extract::{DefaultBodyLimit, Path, Query, State, rejection::BytesRejection},
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::{get, post, put},
+};
+use rusqlite::Connection;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{LARGEST_PAGE, PAGE, json_body};
+use crate::{
+    domain::{
+        calendar::KstDay,
+        money::{OutOfRange, Won},
+    },
+    flow::{
+        Ctx,
+        bank_templates::{self, COMMON},
+        pay_out::{self, Choice, PayoutError, Told, Word},
+        read_bank_result::{BankResult, ResultError, read_bank_result},
+        write_bank_file::{deposit_memo, write_bank_file},
+    },
+    sheet::bank::BankTemplate,
+    store::{
+        history,
+        payouts::{self, BatchRow, PayoutRow, PayoutState},
+    },
+    web::{
+        Web,
+        auth::Admin,
+        error::{InLang, Problem},
+        lang::Lang,
+    },
+};
+
+/// The largest file that a bank may send us, in bytes.
+pub const LARGEST_FILE: usize = 20 << 20;
+
+pub fn routes() -> Router<Web> {
+    Router::new()
+        .route("/api/payouts", get(list).post(create))
+        .route("/api/payouts/due", get(due))
+        .route("/api/payouts/{id}", get(show))
+        .route("/api/payouts/{id}/file", get(file))
+        .route(
+            "/api/payouts/{id}/result",
+            post(result).layer(DefaultBodyLimit::max(LARGEST_FILE)),
+        )
+        .route("/api/payouts/{id}/payouts/{payout}", post(decide))
+        .route("/api/payouts/{id}/call-off", post(call_off))
+        .route("/api/calendar", get(calendar::year))
+        .route(
+            "/api/calendar/{day}",
+            put(calendar::put_day).delete(calendar::remove_day),
+        )
+        .route("/api/bank-templates", get(templates::list))
+        .route(
+            "/api/bank-templates/{name}",
+            get(templates::show)
+                .put(templates::put_one)
+                .delete(templates::remove_one),
+        )
+}
+
+/// A parameter that cannot be read, and what was expected.
+pub fn unreadable(what: &str, text: &str, ko: &str, en: &str) -> Problem {
+    Problem::new(
+        StatusCode::BAD_REQUEST,
+        "invalid-filter",
+        format!("{what} 값 `{text}`을(를) 읽을 수 없습니다. {ko}"),
+        format!("{what} `{text}` cannot be read. {en}"),
+    )
+    .with("parameter", what)
+}
+
+/// A day out of an address.
+pub fn day_of(what: &str, text: &str) -> Result<KstDay, Problem> {
+    text.trim().parse().map_err(|_| {
+        unreadable(
+            what,
+            text,
+            "2026-08-06 형식의 날짜여야 합니다.",
+            "Expected a date such as 2026-08-06.",
+        )
+    })
+}
+
+fn yes(text: Option<&str>) -> bool {
+    matches!(text, Some("true" | "1" | "on"))
+}
+
+/// A file to be kept, under a name that may be Korean.
+pub fn download(name: &str, bytes: Vec<u8>) -> Response {
+    let kind = match name.rsplit_once('.') {
+        Some((_, "xlsx")) => "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+        Some((_, "csv")) => "text/csv",
+        _ => "application/octet-stream",
+    };
+    let plain: String = name
+        .chars()
+        .map(|c| match c {
+            c if c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_') => c,
+            _ => '_',
+        })
+        .collect();
+    let encoded: String = name
+        .bytes()
+        .map(|b| match b {
+            b if b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_') => {
+                char::from(b).to_string()
+            }
+            b => format!("%{b:02X}"),
+        })
+        .collect();
+    let disposition = format!("attachment; filename=\"{plain}\"; filename*=UTF-8''{encoded}");
+    let headers = [
+        (header::CONTENT_TYPE, kind.to_owned()),
+        (header::CONTENT_DISPOSITION, disposition),
+    ];
+    (headers, bytes).into_response()
+}
+
+/// Sums of payouts. `gross == income_tax + local_tax + amount`, as of each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Totals {
+    pub payouts: usize,
+    pub gross: Won,
+    pub income_tax: Won,
+    pub local_tax: Won,
+    pub amount: Won,
+}
+
+impl Totals {
+    pub fn of<'a>(rows: impl Iterator<Item = &'a PayoutRow>) -> Result<Totals, OutOfRange> {
+        let mut all = Totals::default();
+        for row in rows {
+            all.payouts += 1;
+            all.gross = all.gross.plus(row.gross)?;
+            all.income_tax = all.income_tax.plus(row.income_tax)?;
+            all.local_tax = all.local_tax.plus(row.local_tax)?;
+            all.amount = all.amount.plus(row.amount)?;
+        }
+        Ok(all)
+    }
+
+    pub fn tax(&self) -> Won {
+        self.income_tax
+            .plus(self.local_tax)
+            .unwrap_or(self.income_tax)
+    }
+}
+
+/// A settlement that a payout pays: id, day, amount.
+pub type Part = (i64, KstDay, Won);
+
+/// A batch with all that belongs to it, for the API and the page.
+pub struct Whole {
+    pub batch: BatchRow,
+    /// Each with its settlements.
+    pub payouts: Vec<(PayoutRow, Vec<Part>)>,
+    /// Without those that were called off.
+    pub totals: Totals,
+    pub history: Vec<history::Happened>,
+}
+
+/// Looks a batch up.
+pub fn whole(conn: &Connection, id: i64) -> Result<Whole, PayoutError> {
+    let batch = payouts::batch(conn, id)?.ok_or(PayoutError::NoBatch(id))?;
+    let rows = payouts::of_batch(conn, id)?;
+    let live = |row: &&PayoutRow| row.state != PayoutState::Cancelled;
+    let totals = Totals::of(rows.iter().filter(live))
+        .map_err(|OutOfRange| PayoutError::OutOfRange(format!("batch {id}")))?;
+    let mut payouts = Vec::with_capacity(rows.len());
+    for row in rows {
+        let settlements = payouts::settlements(conn, row.id)?;
+        payouts.push((row, settlements));
+    }
+    Ok(Whole {
+        batch,
+        payouts,
+        totals,
+        history: history::of(conn, &history::Subject::Batch(id), 100)?,
+    })
+}
+
+fn described(row: &PayoutRow) -> Value {
+    let mut value = json!(row);
+    value["reference"] = json!(row.reference());
+    value
+}
+
+fn whole_json(whole: &Whole) -> Value {
+    let rows: Vec<Value> = whole
+        .payouts
+        .iter()
+        .map(|(row, settlements)| {
+            let mut value = described(row);
+            value["settlements"] = settlements
+                .iter()
+                .map(|(id, day, amount)| json!({ "id": id, "day": day, "amount": amount }))
+                .collect();
+            value
+        })
+        .collect();
+    json!({
+        "batch": whole.batch,
+        "payouts": rows,
+        "totals": whole.totals,
+        "timeline": whole.history,
+    })
+}
+
+/// The file of a batch and its name.
+pub fn written(ctx: &Ctx, id: i64, template: &str) -> Result<(String, Vec<u8>), Problem> {
+    ctx.store.read(|conn| {
+        let template = bank_templates::get(conn, template)?.template;
+        let memo = deposit_memo(ctx, conn)?;
+        let bytes = write_bank_file(conn, id, &template, &memo)?;
+        let extension = template.format.extension();
+        Ok((format!("payout-{id}-{}.{extension}", template.name), bytes))
+    })
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct DueQuery {
+    until: Option<String>,
+}
+
+/// `GET /api/payouts/due?until=`: what a batch would hold. Today if no day is named.
+async fn due(
+    State(web): State<Web>,
+    _: Admin,
+    lang: Lang,
+    Query(query): Query<DueQuery>,
+) -> Result<Response, Problem> {
+    let until = match &query.until {
+        Some(text) => day_of("until", text).lang(lang)?,
+        None => KstDay::of(web.ctx.store.now()),
+    };
+    let choice = Choice {
+        until,
+        leave_out: BTreeSet::new(),
+        leave_out_partners: BTreeSet::new(),
+    };
+    let find = move |conn: &Connection| pay_out::propose(conn, &choice);
+    let proposal = web.ctx.store.read_long(find).await.lang(lang)?;
+    Ok(Json(proposal).into_response())
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct ListQuery {
+    limit: Option<String>,
+    after: Option<String>,
+}
+
+/// `GET /api/payouts`: batches, newest first.
+async fn list(
+    State(web): State<Web>,
+    _: Admin,
+    lang: Lang,
+    Query(query): Query<ListQuery>,
+) -> Result<Json<Value>, Problem> {
+    let limit = match query.limit.as_deref() {
+        None => PAGE,
+        Some(text) => text
+            .parse()
+            .ok()
+            .filter(|n| (1..=LARGEST_PAGE).contains(n))
+            .ok_or_else(|| unreadable("limit", text, "1~200이어야 합니다.", "Expected 1 to 200."))
+            .lang(lang)?,
+    };
+    let after = match query.after.as_deref() {
+        None => None,
+        Some(text) => Some(
+            text.parse::<i64>()
+                .map_err(|_| {
+                    unreadable(
+                        "after",
+                        text,
+                        "앞 페이지의 next 값이어야 합니다.",
+                        "Expected `next` of the page before.",
+                    )
+                })
+                .lang(lang)?,
+        ),
+    };
+    let find = |conn: &Connection| payouts::batches(conn, after, limit + 1);
+    let mut rows = web.ctx.store.read(find).lang(lang)?;
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    let next = rows.last().filter(|_| more).map(|row| row.id.to_string());
+    Ok(Json(json!({ "items": rows, "next": next })))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CreateBody {
+    until: KstDay,
+    #[serde(default)]
+    leave_out: BTreeSet<i64>,
+    #[serde(default)]
+    leave_out_partners: BTreeSet<String>,
+    /// What the caller saw. Another sum is refused.
+    #[serde(default)]
+    total: Option<Won>,
+    #[serde(default)]
+    note: String,
+}
+
+/// `POST /api/payouts`
+async fn create(
+    State(web): State<Web>,
+    admin: Admin,
+    lang: Lang,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    let body: CreateBody =
+        json_body(&body, r#"{"until": "2026-08-06", "total": 120000}"#).lang(lang)?;
+    let choice = Choice {
+        until: body.until,
+        leave_out: body.leave_out,
+        leave_out_partners: body.leave_out_partners,
+    };
+    let id = pay_out::create(&web.ctx, choice, body.total, body.note, admin.by)
+        .await
+        .lang(lang)?;
+    let made = web.ctx.store.read(|conn| whole(conn, id)).lang(lang)?;
+    let location = [(header::LOCATION, format!("/api/payouts/{id}"))];
+    Ok((StatusCode::CREATED, location, Json(whole_json(&made))).into_response())
+}
+
+/// A number out of a path; what is none is not known here.
+pub fn number(text: &str) -> Result<i64, Problem> {
+    text.parse().map_err(|_| Problem::not_found(text))
+}
+
+/// `GET /api/payouts/{id}`
+async fn show(
+    State(web): State<Web>,
+    _: Admin,
+    lang: Lang,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    let id = number(&id).lang(lang)?;
+    let found = web.ctx.store.read(|conn| whole(conn, id)).lang(lang)?;
+    Ok(Json(whole_json(&found)))
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct FileQuery {
+    template: Option<String>,
+    dry_run: Option<String>,
+}
+
+impl FileQuery {
+    fn template(&self) -> &str {
+        self.template.as_deref().unwrap_or(COMMON)
+    }
+}
+
+/// `GET /api/payouts/{id}/file?template=`
+async fn file(
+    State(web): State<Web>,
+    _: Admin,
+    lang: Lang,
+    Path(id): Path<String>,
+    Query(query): Query<FileQuery>,
+) -> Result<Response, Problem> {
+    let id = number(&id).lang(lang)?;
+    let (name, bytes) = written(&web.ctx, id, query.template()).lang(lang)?;
+    Ok(download(&name, bytes))
+}
+
+/// Reads a bank's result by a template of this name.
+pub async fn read_file(
+    ctx: &Ctx,
+    id: i64,
+    template: &str,
+    bytes: Bytes,
+) -> Result<BankResult, Problem> {
+    let name = template.to_owned();
+    ctx.store
+        .read_long(move |conn| {
+            let template: BankTemplate = bank_templates::get(conn, &name)?.template;
+            let read = read_bank_result(conn, id, &template, &bytes);
+            read.map_err(|error: ResultError| Problem::from(error))
+        })
+        .await
+}
+
+fn result_json(result: &BankResult, told: Option<Told>) -> Value {
+    let matched: Vec<Value> = result
+        .matched
+        .iter()
+        .map(|m| {
+            let reason = match &m.word {
+                Word::Paid => None,
+                Word::Failed(reason) => Some(reason),
+            };
+            json!({
+                "line": m.line,
+                "payout": m.payout.id,
+                "reference": m.payout.reference(),
+                "partner": m.payout.partner,
+                "partner_name": m.payout.partner_name,
+                "amount": m.payout.amount,
+                "state": m.word.state(),
+                "reason": reason,
+                "known": m.is_known(),
+            })
+        })
+        .collect();
+    let unmentioned: Vec<Value> = result.unmentioned.iter().map(described).collect();
+    json!({
+        "dry_run": told.is_none(),
+        "matched": matched,
+        "unmentioned": unmentioned,
+        "told": told,
+    })
+}
+
+/// `POST /api/payouts/{id}/result?template=&dry_run=`: the body is the bank's file.
+async fn result(
+    State(web): State<Web>,
+    admin: Admin,
+    lang: Lang,
+    Path(id): Path<String>,
+    Query(query): Query<FileQuery>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<Value>, Problem> {
+    let id = number(&id).lang(lang)?;
+    let body = body
+        .map_err(|_| Problem::too_large(LARGEST_FILE))
+        .lang(lang)?;
+    let read = read_file(&web.ctx, id, query.template(), body)
+        .await
+        .lang(lang)?;
+    if yes(query.dry_run.as_deref()) {
+        return Ok(Json(result_json(&read, None)));
+    }
+    let told = pay_out::decide(&web.ctx, id, read.words(), admin.by)
+        .await
+        .lang(lang)?;
+    Ok(Json(result_json(&read, Some(told))))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DecideBody {
+    #[serde(default)]
+    paid: bool,
+    #[serde(default)]
+    failed: Option<String>,
+}
+
+/// `POST /api/payouts/{id}/payouts/{payout}`: `{"paid": true}` or `{"failed": "why"}`.
+async fn decide(
+    State(web): State<Web>,
+    admin: Admin,
+    lang: Lang,
+    Path((id, payout)): Path<(String, String)>,
+    body: Bytes,
+) -> Result<Json<Value>, Problem> {
+    let (id, payout) = (number(&id).lang(lang)?, number(&payout).lang(lang)?);
+    let body: DecideBody =
+        json_body(&body, r#"{"paid": true} / {"failed": "예금주 불일치"}"#).lang(lang)?;
+    let word = match (body.paid, body.failed) {
+        (true, None) => Word::Paid,
+        (false, Some(reason)) => Word::Failed(reason),
+        _ => {
+            return Err(Problem::bad_request(
+                "`paid: true`와 `failed: 사유` 중 하나만 보내 주세요.",
+                "Send either `paid: true` or `failed` with a reason.",
+            )
+            .lang(lang));
+        }
+    };
+    let told = pay_out::decide(&web.ctx, id, vec![(payout, word)], admin.by)
+        .await
+        .lang(lang)?;
+    let row = web
+        .ctx
+        .store
+        .read(|conn| payouts::get(conn, payout)?.ok_or(PayoutError::NoPayout(payout)))
+        .lang(lang)?;
+    Ok(Json(json!({ "told": told, "payout": described(&row) })))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CallOffBody {
+    #[serde(default)]
+    reason: String,
+}
+
+/// `POST /api/payouts/{id}/call-off`
+async fn call_off(
+    State(web): State<Web>,
+    admin: Admin,
+    lang: Lang,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Result<Json<Value>, Problem> {
+    let id = number(&id).lang(lang)?;
+    let body: CallOffBody = json_body(&body, r#"{"reason": "은행 점검"}"#).lang(lang)?;
+    let off = pay_out::call_off(&web.ctx, id, body.reason, admin.by)
+        .await
+        .lang(lang)?;
+    let found = web.ctx.store.read(|conn| whole(conn, id)).lang(lang)?;
+    let mut answer = whole_json(&found);
+    answer["called_off"] = json!(off);
+    Ok(Json(answer))
+}

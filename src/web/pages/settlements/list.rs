@@ -1,0 +1,502 @@
+//! `/admin/settlements`: what is to be done, the last days as a picture, and all settlements.
+
+use axum::{
+    extract::{Query, State},
+    response::{IntoResponse, Response},
+};
+use maud::{Markup, html};
+use url::form_urlencoded;
+
+use super::{
+    super::layout::{Fields, Look, field, layout, nothing},
+    chart::{self, chart},
+    page_of,
+    said::{self, badge, day_path, lines_en, partner_path, settlement_path},
+};
+use crate::{
+    domain::{calendar::KstDay, money::Won, settlement},
+    store::{
+        StoreError, line_sums, orders,
+        settlements::{self, Cursor, DaySums, Filter, SettlementRow},
+    },
+    web::{Web, api::settlements::SettlementQuery, auth::AdminPage, error::Problem, lang::Lang},
+};
+
+/// What may stand in the address, in the order of the form.
+const FILTERS: [&str; 6] = ["from", "to", "partner", "state", "held", "carried"];
+/// Rows of a list of what waits for a person; more are counted as "and more".
+const MOST: usize = 100;
+/// Of them, how many are shown.
+const SHOWN: usize = 5;
+
+/// What is to be done, read at once.
+#[derive(Default)]
+pub struct ToDo {
+    /// Day, settlements, sum. The first is what was due before today.
+    pub overdue: (i64, Won),
+    pub due: Vec<(KstDay, i64, Won)>,
+    pub held: Vec<SettlementRow>,
+    pub carried: Vec<SettlementRow>,
+    pub failed: Vec<SettlementRow>,
+    pub blocked: Vec<(KstDay, i64)>,
+    /// Days that are over and not settled.
+    pub open_days: Vec<KstDay>,
+}
+
+pub struct View<'a> {
+    pub todo: &'a ToDo,
+    pub sums: &'a [DaySums],
+    pub fields: &'a Fields,
+    pub rows: &'a [SettlementRow],
+    pub next: Option<&'a str>,
+    pub partners: &'a [(String, String)],
+    pub today: KstDay,
+    /// A filter that cannot be read.
+    pub wrong: Option<&'a str>,
+}
+
+impl View<'_> {
+    fn filtered(&self) -> bool {
+        FILTERS
+            .iter()
+            .any(|name| field(self.fields, name).is_some())
+    }
+}
+
+pub fn page(look: &Look, view: &View<'_>) -> Markup {
+    let lang = look.lang;
+    let title = lang.t("정산", "Settlements");
+    let body = html! {
+        div.head {
+            h1 { (title) }
+            p.ways {
+                a href=(day_path(view.today.previous())) { (lang.t("어제 정산", "Yesterday")) }
+                a href="/admin/adjustments" { (lang.t("조정", "Adjustments")) }
+            }
+        }
+        @if !view.filtered() && field(view.fields, "after").is_none() {
+            (todo(view.todo, view.today, lang))
+            (chart(view.sums, view.today.plus_days(-chart::DAYS), view.today.previous(), lang))
+        }
+        section.stack aria-labelledby="all" {
+            h2 #all { (lang.t("정산 목록", "All settlements")) }
+            (filters(view, lang))
+            @if let Some(wrong) = view.wrong { p.message.bad role="alert" { (wrong) } }
+            @if view.rows.is_empty() {
+                (empty(view, lang))
+            } @else {
+                (table(view.rows, lang))
+                (sums_of_page(view.rows, lang))
+                nav.pager aria-label=(lang.t("페이지", "Pages")) {
+                    @if field(view.fields, "after").is_some() {
+                        a.button href=(address(view.fields, None)) { (lang.t("처음으로", "Newest")) }
+                    }
+                    @if let Some(next) = view.next {
+                        a.button rel="next" href=(address(view.fields, Some(next))) { (lang.t("다음", "Next")) " →" }
+                    }
+                }
+            }
+        }
+    };
+    layout(look, page_of(title), body)
+}
+
+fn count(rows: &[SettlementRow], lang: Lang) -> String {
+    let more = if rows.len() >= MOST { "+" } else { "" };
+    let many = rows.len().min(MOST);
+    lang.t(format!("{many}{more}건"), format!("{many}{more}"))
+}
+
+fn todo(todo: &ToDo, today: KstDay, lang: Lang) -> Markup {
+    let total: i64 = todo.due.iter().map(|(_, _, sum)| sum.get()).sum();
+    let pay = |until: KstDay| format!("/admin/payouts/new?until={until}");
+    html! {
+        div.attention {
+            @if let Some(first) = todo.open_days.first() {
+                a.message.wait href=(day_path(*first)) {
+                    span { (lang.t("끝났지만 정산되지 않은 날", "Days that are over and not settled")) " · " (first) }
+                    strong { (todo.open_days.len()) (lang.t("일", "")) }
+                }
+            }
+            @for (day, blocked) in &todo.blocked {
+                a.message.bad href=(day_path(*day)) {
+                    span { (day) " · " (lang.t("계약이 없어 정산하지 못한 파트너사", "partners not settled for want of a contract")) }
+                    strong { (blocked) (lang.t("곳", "")) }
+                }
+            }
+            @if !todo.failed.is_empty() {
+                a.message.bad href="/admin/settlements?state=FAILED" {
+                    span { (lang.t("지급에 실패한 정산", "Settlements whose payout failed")) }
+                    strong { (count(&todo.failed, lang)) }
+                }
+            }
+        }
+        div.two {
+            section.sheet aria-labelledby="due" {
+                h2 #due { (lang.t("이번 주에 지급할 정산", "To be paid within a week")) }
+                @if todo.due.is_empty() && todo.overdue.0 == 0 {
+                    p.soft { (lang.t("7일 안에 지급할 정산이 없습니다.", "Nothing is due within 7 days.")) }
+                } @else {
+                    ul.lines {
+                        @if todo.overdue.0 > 0 {
+                            li {
+                                a.grow.bad-text href=(pay(today.previous())) { (lang.t("지급일이 지남", "Overdue")) }
+                                span.soft { (todo.overdue.0) (lang.t("건", "")) }
+                                strong { (todo.overdue.1) }
+                            }
+                        }
+                        @for (day, count, sum) in &todo.due {
+                            li {
+                                a.grow href=(pay(*day)) { (day) @if *day == today { " " span.mini { (lang.t("오늘", "today")) } } }
+                                span.soft { (count) (lang.t("건", "")) }
+                                strong { (sum) }
+                            }
+                        }
+                        li.sum { span.grow { (lang.t("7일 합계", "Within 7 days")) } strong { (Won::new(total)) } }
+                    }
+                }
+            }
+            div.stack {
+                (few(lang.t("보류", "Held"), "/admin/settlements?held=1", &todo.held, lang, |row| {
+                    row.hold.clone().unwrap_or_default()
+                }))
+                (few(lang.t("이월 대기", "Carried over"), "/admin/settlements?carried=1", &todo.carried, lang, |row| {
+                    let since = row.carry_since.unwrap_or(row.day);
+                    let days = since.days_until(today);
+                    lang.t(format!("{since}부터 {days}일째"), format!("for {days} days, since {since}"))
+                }))
+            }
+        }
+    }
+}
+
+/// The first of what waits, and the way to all of it.
+fn few(
+    title: &str,
+    all: &str,
+    rows: &[SettlementRow],
+    lang: Lang,
+    why: impl Fn(&SettlementRow) -> String,
+) -> Markup {
+    html! {
+        section.sheet {
+            div.line { h2 { (title) } span.grow {} @if !rows.is_empty() { a.small href=(all) { (count(rows, lang)) (lang.t(" 모두 보기", ": show all")) } } }
+            @if rows.is_empty() {
+                p.soft { (lang.t("없습니다.", "None.")) }
+            } @else {
+                ul.lines {
+                    @for row in rows.iter().take(SHOWN) {
+                        li {
+                            span.grow {
+                                a href=(settlement_path(row.id)) { (row.partner_name) }
+                                br;
+                                span.soft.small { (row.day) " · " (why(row)) }
+                            }
+                            strong { (row.net) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn filters(view: &View<'_>, lang: Lang) -> Markup {
+    let value = |name: &str| field(view.fields, name).unwrap_or_default();
+    let option = |name: &str, code: &str, text: &str| {
+        html! { option value=(code) selected[value(name) == code] { (text) } }
+    };
+    html! {
+        form.filters method="get" action="/admin/settlements" role="search" {
+            details open[view.filtered()] {
+                summary { (lang.t("조건", "Filters")) }
+                div.fields {
+                    label.field { span { (lang.t("정산일부터", "From")) } input type="date" name="from" value=(value("from")); }
+                    label.field { span { (lang.t("정산일까지", "To")) } input type="date" name="to" value=(value("to")); }
+                    label.field {
+                        span { (lang.t("파트너사", "Partner")) }
+                        select name="partner" {
+                            (option("partner", "", lang.t("전체", "All")))
+                            @for (id, name) in view.partners { (option("partner", id, name)) }
+                        }
+                    }
+                    label.field {
+                        span { (lang.t("상태", "State")) }
+                        select name="state" {
+                            (option("state", "", lang.t("전체", "All")))
+                            @for state in settlement::State::ALL { (option("state", state.as_str(), said::state(state, lang))) }
+                        }
+                    }
+                    label.check {
+                        input type="checkbox" name="held" value="1" checked[!value("held").is_empty()];
+                        span { (lang.t("보류만", "Held only")) }
+                    }
+                    label.check {
+                        input type="checkbox" name="carried" value="1" checked[!value("carried").is_empty()];
+                        span { (lang.t("이월만", "Carried over only")) }
+                    }
+                    button.primary { (lang.t("조회", "Show")) }
+                }
+            }
+            @if view.filtered() { div.chips { a.clear href="/admin/settlements" { "✕ " (lang.t("조건 지우기", "Clear")) } } }
+        }
+    }
+}
+
+fn empty(view: &View<'_>, lang: Lang) -> Markup {
+    html! {
+        section.sheet.centre.empty {
+            @if view.wrong.is_some() {
+                p { (lang.t("조건을 고쳐서 다시 조회해 주세요.", "Correct the filter and try again.")) }
+            } @else if view.filtered() || field(view.fields, "after").is_some() {
+                p { (lang.t("조건에 맞는 정산이 없습니다.", "No settlement fits.")) }
+                p { a.button href="/admin/settlements" { (lang.t("전체 보기", "Show all")) } }
+            } @else {
+                p.big-sign.plain aria-hidden="true" { "₩" }
+                p { (lang.t(
+                    "아직 정산이 없습니다. 결제가 있던 날은 다음 날 새벽 1시에 정산됩니다.",
+                    "There are no settlements yet. A day with payments is settled at 01:00 of the next.",
+                )) }
+            }
+        }
+    }
+}
+
+/// Settlements as rows, as cards where there is no room.
+pub fn table(rows: &[SettlementRow], lang: Lang) -> Markup {
+    let fees = |row: &SettlementRow| {
+        let cut = &row.sums.cut;
+        Won::sum([cut.fee, cut.fee_vat, cut.additional, cut.additional_vat]).unwrap_or_default()
+    };
+    html! {
+        table.rows {
+            thead { tr {
+                th scope="col" { (lang.t("정산일", "Day")) }
+                th scope="col" { (lang.t("파트너사", "Partner")) }
+                th scope="col" { (lang.t("상태", "State")) }
+                th.num scope="col" { (lang.t("주문 금액", "Order amount")) }
+                th.num scope="col" { (lang.t("수수료", "Fees")) }
+                th.num scope="col" { (lang.t("정산 결과", "Settlement")) }
+                th scope="col" { (lang.t("지급일", "Payout day")) }
+                th scope="col" { span.hidden { (lang.t("할 일", "Actions")) } }
+            } }
+            tbody {
+                @for row in rows {
+                    tr {
+                        td.when { a href=(day_path(row.day)) { (row.day) } }
+                        td.what {
+                            a.main href=(settlement_path(row.id)) { (row.partner_name) }
+                            div.soft.small { a href=(partner_path(&row.partner)) { code { (row.partner) } } " · " (lang.t(format!("{}개 항목", row.sums.lines), lines_en(row.sums.lines))) }
+                        }
+                        td.state { (badge(row, lang)) }
+                        td.num data-label=(lang.t("주문 금액", "Order amount")) { (row.sums.cut.order) }
+                        td.num data-label=(lang.t("수수료", "Fees")) { (fees(row)) }
+                        td.num data-label=(lang.t("정산 결과", "Settlement")) { strong { (row.net) } }
+                        td.method { @match row.payout_day { Some(day) => { span.phone { (lang.t("지급일 ", "paid on ")) } (day) }, None => { (lang.t("지급 없음", "not paid out")) } } }
+                        td.act { a.button.small href=(settlement_path(row.id)) { (lang.t("보기", "Open")) span.hidden { " " (row.partner_name) " " (row.day) } } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Of the rows that are shown, and said so.
+fn sums_of_page(rows: &[SettlementRow], lang: Lang) -> Markup {
+    let sum = |of: &dyn Fn(&SettlementRow) -> Won| Won::sum(rows.iter().map(of));
+    let (Ok(order), Ok(earned), Ok(net)) = (
+        sum(&|row| row.sums.cut.order),
+        sum(&|row| row.sums.net().unwrap_or_default()),
+        sum(&SettlementRow::payable),
+    ) else {
+        return nothing();
+    };
+    html! {
+        dl.figures {
+            div { dt { (lang.t(format!("이 화면 {}건의 주문 금액", rows.len()), format!("Order amount of these {}", rows.len()))) } dd { (order) } }
+            div { dt { (lang.t("이 화면의 항목 합계", "Lines on this page")) } dd { (earned) } }
+            div { dt { (lang.t("이 화면의 지급 대상액", "Payable on this page")) } dd { (net) } }
+        }
+    }
+}
+
+/// The address of this list, on another page.
+fn address(fields: &Fields, after: Option<&str>) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    for name in FILTERS {
+        if let Some(value) = field(fields, name) {
+            query.append_pair(name, value);
+        }
+    }
+    if let Some(after) = after {
+        query.append_pair("after", after);
+    }
+    let query = query.finish();
+    match query.is_empty() {
+        true => "/admin/settlements".to_owned(),
+        false => format!("/admin/settlements?{query}"),
+    }
+}
+
+fn read_todo(conn: &rusqlite::Connection, today: KstDay) -> Result<ToDo, StoreError> {
+    let of = |filter: Filter| settlements::list(conn, &filter, None, MOST);
+    let past = settlements::due_by_day(conn, today.plus_days(-3_650), today.previous())?;
+    let sum = Won::sum(past.iter().map(|(_, _, sum)| *sum)).unwrap_or_default();
+    let mut carried = settlements::carried_over(conn)?;
+    carried.truncate(MOST);
+    let open = crate::flow::settle_day::days_due(conn, today)?;
+    // The nightly run has today's midnight to one o'clock before yesterday counts as forgotten.
+    let late = |day: &KstDay| *day < today.previous();
+    let stands = |day: KstDay| settlements::the_day(conn, day);
+    let mut open_days = Vec::new();
+    for day in open.into_iter().filter(late) {
+        if stands(day)?.is_none_or(|stands| stands.finished_at.is_none()) {
+            open_days.push(day);
+        }
+    }
+    Ok(ToDo {
+        overdue: (past.iter().map(|(_, count, _)| count).sum(), sum),
+        due: settlements::due_by_day(conn, today, today.plus_days(6))?,
+        held: of(Filter {
+            held: true,
+            ..Filter::default()
+        })?,
+        carried,
+        failed: of(Filter {
+            state: Some(settlement::State::Failed),
+            ..Filter::default()
+        })?,
+        blocked: line_sums::blocked_days(conn, SHOWN)?,
+        open_days,
+    })
+}
+
+/// `GET /admin/settlements`
+pub async fn show(
+    State(web): State<Web>,
+    _: AdminPage,
+    look: Look,
+    Query(fields): Query<Fields>,
+) -> Response {
+    look.answer(answer(&web, &look, &fields).await)
+}
+
+async fn answer(web: &Web, look: &Look, fields: &Fields) -> Result<Response, Problem> {
+    let set = |name: &str| field(fields, name).map(str::to_owned);
+    let query = SettlementQuery {
+        state: set("state"),
+        held: set("held"),
+        carried: set("carried"),
+        partner: set("partner"),
+        from: set("from"),
+        to: set("to"),
+        after: set("after"),
+        limit: set("limit"),
+    };
+    let today = KstDay::of(web.ctx.store.now());
+    let (asked, wrong) = match query.read() {
+        Ok(asked) => (Some(asked), None),
+        Err(problem) => (None, Some(problem.sentence(look.lang).to_owned())),
+    };
+    let limit = asked.as_ref().map_or(0, |(_, _, limit)| *limit);
+    let (todo, sums, mut rows, partners) = web
+        .ctx
+        .store
+        .read_long(move |conn| {
+            let rows = match &asked {
+                Some((filter, after, limit)) => {
+                    settlements::list(conn, filter, after.as_ref(), limit + 1)?
+                }
+                None => Vec::new(),
+            };
+            let sums = settlements::by_day(conn, today.plus_days(-chart::DAYS), today.previous())?;
+            Ok::<_, StoreError>((read_todo(conn, today)?, sums, rows, orders::partners(conn)?))
+        })
+        .await?;
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    let next = rows
+        .last()
+        .filter(|_| more)
+        .map(|row| Cursor::of(row).to_string());
+    let view = View {
+        todo: &todo,
+        sums: &sums,
+        fields,
+        rows: &rows,
+        next: next.as_deref(),
+        partners: &partners,
+        today,
+        wrong: wrong.as_deref(),
+    };
+    Ok(page(look, &view).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::test_values::settlement, *};
+    use settlement::State;
+
+    fn shown(lang: Lang, todo: &ToDo, rows: &[SettlementRow], fields: &Fields) -> String {
+        let look = Look {
+            lang,
+            ..Look::default()
+        };
+        let view = View {
+            todo,
+            sums: &[],
+            fields,
+            rows,
+            next: Some("2026-08-01_9"),
+            partners: &[("farm-<b>".into(), "농장 <b>".into())],
+            today: "2026-08-20".parse().unwrap(),
+            wrong: None,
+        };
+        page(&look, &view).into_string()
+    }
+
+    #[test]
+    fn an_empty_shop_says_when_it_is_settled() {
+        for (lang, part) in [(Lang::Ko, "새벽 1시"), (Lang::En, "at 01:00")] {
+            assert!(shown(lang, &ToDo::default(), &[], &Fields::new()).contains(part));
+        }
+    }
+
+    #[test]
+    fn what_waits_for_a_person_stands_on_top() {
+        let mut held = settlement(State::Requested, 8_900);
+        held.hold = Some("<script>".into());
+        let todo = ToDo {
+            overdue: (2, Won::new(1_000)),
+            due: vec![("2026-08-21".parse().unwrap(), 3, Won::new(26_700))],
+            held: vec![held],
+            carried: vec![settlement(State::Requested, -4_450)],
+            failed: vec![settlement(State::Failed, 1)],
+            blocked: vec![("2026-08-05".parse().unwrap(), 2)],
+            open_days: Vec::new(),
+        };
+        let rows = [settlement(State::Requested, -4_450)];
+        let text = shown(Lang::Ko, &todo, &rows, &Fields::new());
+        for part in [
+            "/admin/payouts/new?until=2026-08-21",
+            "2026-08-06부터 14일째",
+            "/admin/settlements/days/2026-08-05",
+            "지급에 실패한 정산",
+            "-₩4,450",
+            "이 화면의 지급 대상액",
+            "after=2026-08-01_9",
+        ] {
+            assert!(text.contains(part), "{part} in {text}");
+        }
+        assert!(!text.contains("<script>") && !text.contains("<b>"));
+    }
+
+    #[test]
+    fn a_filter_is_kept_on_the_next_page() {
+        let fields = Fields::from([("partner".to_owned(), "farm-<b>".to_owned())]);
+        let rows = [settlement(State::Completed, 1)];
+        let text = shown(Lang::En, &ToDo::default(), &rows, &fields);
+        assert!(text.contains("partner=farm-%3Cb%3E&amp;after=2026-08-01_9"));
+        assert!(text.contains("selected"));
+    }
+}
