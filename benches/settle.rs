@@ -187,6 +187,8 @@ fn settle(options: &Options, dir: &Path, day: KstDay, many: i64, run: usize) -> 
         &conn,
         &format!("select count(*) from settlement where day = '{day}'"),
     );
+    let slowest = during.iter().max_by_key(|(_, took)| *took);
+    let slowest = slowest.map_or(Duration::ZERO, |(due, _)| due.saturating_sub(began));
     let (d, q) = (ms(during), ms(quiet));
     println!(
         "| {many} | {lines} | {took:.2} | {:.0} | {rss:.0} | {:.1} | {:.1} | {:.1} | {:.1} | {:.1} | {:.1} |",
@@ -197,6 +199,10 @@ fn settle(options: &Options, dir: &Path, day: KstDay, many: i64, run: usize) -> 
         q[0],
         q[1],
         q[2],
+    );
+    eprintln!(
+        "the slowest answer was due {:.2} s after the night's job",
+        slowest.as_secs_f64()
     );
     let right = lines == movements
         && lines >= many as u64

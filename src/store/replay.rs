@@ -192,9 +192,11 @@ fn one(
         tell(found, 2, settlement, what);
     }
     let holding = contracts::holding(versions, day);
-    if holding.map(|version| version.id) != settlement.contract
-        || !holding.is_some_and(|version| version.used_until.is_some_and(|until| until >= day))
-    {
+    let known = holding.is_some_and(|version| {
+        Some(version.id) == settlement.contract
+            && version.used_until.is_some_and(|until| until >= day)
+    });
+    if !known {
         tell(
             found,
             3,

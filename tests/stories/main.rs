@@ -13,6 +13,8 @@ mod queue;
 mod rare;
 mod settling;
 mod settling_dice;
+mod settling_hard;
+mod shop;
 mod statements;
 mod storage;
 mod support;

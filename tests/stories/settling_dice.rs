@@ -36,7 +36,7 @@ use rusqlite::Connection;
 use serde_json::json;
 
 use crate::{
-    settling::Shop,
+    shop::Shop,
     support::{TOKEN, settings},
 };
 
