@@ -13,10 +13,7 @@ use jeongsan::{
     config::Config,
     domain::calendar::KstDay,
     sandbox::{NewPayment, Sandbox, SandboxConfig},
-    sheet::{
-        read,
-        write::{Cell, Sheet, xlsx},
-    },
+    sheet::{self, Cell, Sheet, xlsx},
     store::{Clock, books},
 };
 use reqwest::Client;
@@ -223,7 +220,7 @@ async fn from_a_new_partner_to_the_line_of_a_late_cancel() {
 
     // The bank's file: the account keeps its zeros, the amount is a number.
     let file = browser.download(&format!("{batch}/file")).await;
-    let table = read::read(&file, None).unwrap();
+    let table = sheet::read(&file, None).unwrap();
     let row = &table.rows[0].cells;
     assert!(row.contains(&"001202041234".to_owned()), "{row:?}");
     assert!(row.contains(&"26700".to_owned()), "{row:?}");

@@ -207,11 +207,11 @@ async fn a_statement_ties_on_the_page_in_the_workbook_and_in_the_csv() {
     let column = |rows: &[Vec<Data>], name: &str| -> Vec<f64> {
         let header = rows
             .iter()
-            .position(|row| row.iter().any(|cell| cell.to_string() == name))
+            .position(|row| row.iter().any(|cell| *cell == name))
             .unwrap();
         let at = rows[header]
             .iter()
-            .position(|cell| cell.to_string() == name)
+            .position(|cell| *cell == name)
             .unwrap();
         rows[header + 1..]
             .iter()
