@@ -293,6 +293,7 @@ create table payout_settlement (
 ) strict, without rowid;
 
 create unique index settlement_paid_once on payout_settlement (settlement_id) where live = 1;
+create index payout_settlement_by_settlement on payout_settlement (settlement_id);
 
 create trigger settlement_that_was_paid_stays_paid before update on payout_settlement
     when old.live = 1 and (select state from payout where id = old.payout_id) = 'PAID' begin

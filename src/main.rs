@@ -315,6 +315,9 @@ async fn serve(config: Config) -> ExitCode {
     );
     let mode = if config.portone.test { "test" } else { "live" };
     let url = config.public_url.clone();
+    // Listened for from before the first answer on: whoever sees it alive may stop it.
+    let stop = tokio::spawn(signal());
+    tokio::task::yield_now().await;
     let app = match App::start(config, Parts::default()).await {
         Ok(app) => app,
         Err(error) => return fail(&error),
@@ -327,7 +330,7 @@ async fn serve(config: Config) -> ExitCode {
         say!("    {}\n", token.expose_secret());
         say!("Sign in at {}sign-in\n", url);
     }
-    signal().await;
+    let _ = stop.await;
     tracing::info!("stopping: what runs is let finish");
     app.stop().await;
     ExitCode::SUCCESS
