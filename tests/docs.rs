@@ -149,7 +149,8 @@ fn every_endpoint_is_documented() {
                 .split(' ')
                 .nth(1)
                 .is_some_and(|path| path.starts_with("/api/") && !path.contains('?'));
-            if ["GET", "POST", "PUT", "DELETE"].contains(&method) && of_api && !all.contains(named) {
+            if ["GET", "POST", "PUT", "DELETE"].contains(&method) && of_api && !all.contains(named)
+            {
                 missing.push(format!("{readme}: there is no `{named}`"));
             }
         }
