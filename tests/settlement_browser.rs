@@ -244,6 +244,9 @@ async fn from_a_new_partner_to_the_line_of_a_late_cancel() {
     .unwrap();
     let answer = shop.dir.path().join("결과.xlsx");
     std::fs::write(&answer, result).unwrap();
+    // Whoever comes second is told that the file has been fetched.
+    browser.open(&shop.url(&batch)).await;
+    browser.until_text("이미 받은 파일").await;
     browser.upload("input[type=file]", &answer).await;
     browser.click("form[enctype] button").await;
     browser.click("#do-it").await;

@@ -16,7 +16,7 @@ use jeongsan::{
         change_calendar::{CalendarError, Change, Moved, change_calendar, preview},
         pay_out::{self, Choice, PayoutError, Told, Why, Word},
         read_bank_result::{ResultError, read_bank_result},
-        write_bank_file::{FileError, deposit_memo, write_bank_file},
+        write_bank_file::{FileError, deposit_memo, handed_out, write_bank_file},
     },
     sheet::CellError,
     store::{StoreError, calendar, payouts},
@@ -220,7 +220,7 @@ async fn act(ctx: &Ctx, action: Payouts) -> Result<Said, CliError> {
         }
         Payouts::List { limit } => list(ctx, limit),
         Payouts::Show { id } => show(ctx, id),
-        Payouts::File { id, template, out } => file(ctx, id, &template, out),
+        Payouts::File { id, template, out } => file(ctx, id, &template, out).await,
         Payouts::Result {
             id,
             file,
@@ -364,7 +364,7 @@ fn show(ctx: &Ctx, id: i64) -> Result<Said, CliError> {
     Ok(Said { lines, value })
 }
 
-fn file(ctx: &Ctx, id: i64, template: &str, out: PathBuf) -> Result<Said, CliError> {
+async fn file(ctx: &Ctx, id: i64, template: &str, out: PathBuf) -> Result<Said, CliError> {
     let bytes = ctx.store.read(|conn| {
         let template = bank_templates::get(conn, template)?.template;
         let memo = deposit_memo(ctx, conn)?;
@@ -380,6 +380,7 @@ fn file(ctx: &Ctx, id: i64, template: &str, out: PathBuf) -> Result<Said, CliErr
         path: out.clone(),
         why,
     })?;
+    handed_out(ctx, id, template, "cli").await?;
     Ok(Said {
         lines: vec![format!(
             "{} holds what waits in batch {id}, for the bank.",

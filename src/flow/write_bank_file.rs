@@ -1,7 +1,8 @@
 //! Writes what leaves for a bank and for the tax office: the transfers that wait, and what was withheld.
-//! Changes nothing.
+//! Changes nothing but the history: a file that was handed out is remembered.
 
 use rusqlite::Connection;
+use serde_json::json;
 
 use crate::{
     domain::{
@@ -16,7 +17,9 @@ use crate::{
         bank::{BankTemplate, Transfer, write},
     },
     store::{
-        StoreError, partners,
+        StoreError,
+        history::{self, Subject},
+        partners,
         payouts::{self, BatchRow, PayoutRow, PayoutState},
     },
 };
@@ -70,6 +73,19 @@ pub fn write_bank_file(
         })
         .collect();
     write(template, &transfers, deposit_memo).map_err(FileError::Rows)
+}
+
+/// Keeps that a batch's file was handed out: whoever comes second is told, before the bank pays twice.
+pub async fn handed_out(
+    ctx: &Ctx,
+    batch: i64,
+    template: &str,
+    by: &'static str,
+) -> Result<(), StoreError> {
+    let detail = json!({ "template": template });
+    ctx.store
+        .write(move |tx| history::add(tx, &Subject::Batch(batch), "file_handed_out", by, &detail))
+        .await
 }
 
 /// Transfers that nobody gets: to compare a template with the bank's own sample.

@@ -28,7 +28,7 @@ use crate::{
         bank_templates::{self, COMMON},
         pay_out::{self, Choice, PayoutError, Told, Word},
         read_bank_result::{BankResult, ResultError, read_bank_result},
-        write_bank_file::{deposit_memo, write_bank_file},
+        write_bank_file::{deposit_memo, handed_out, write_bank_file},
     },
     sheet::bank::BankTemplate,
     store::{
@@ -221,14 +221,22 @@ fn whole_json(whole: &Whole) -> Value {
 }
 
 /// The file of a batch and its name.
-pub fn written(ctx: &Ctx, id: i64, template: &str) -> Result<(String, Vec<u8>), Problem> {
-    ctx.store.read(|conn| {
-        let template = bank_templates::get(conn, template)?.template;
+pub async fn written(
+    ctx: &Ctx,
+    id: i64,
+    template: &str,
+    by: &'static str,
+) -> Result<(String, Vec<u8>), Problem> {
+    let name = template;
+    let file = ctx.store.read(|conn| {
+        let template = bank_templates::get(conn, name)?.template;
         let memo = deposit_memo(ctx, conn)?;
         let bytes = write_bank_file(conn, id, &template, &memo)?;
         let extension = template.format.extension();
-        Ok((format!("payout-{id}-{}.{extension}", template.name), bytes))
-    })
+        Ok::<_, Problem>((format!("payout-{id}-{}.{extension}", template.name), bytes))
+    })?;
+    handed_out(ctx, id, name, by).await?;
+    Ok(file)
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -371,13 +379,15 @@ impl FileQuery {
 /// `GET /api/payouts/{id}/file?template=`
 async fn file(
     State(web): State<Web>,
-    _: Admin,
+    admin: Admin,
     lang: Lang,
     Path(id): Path<String>,
     Query(query): Query<FileQuery>,
 ) -> Result<Response, Problem> {
     let id = number(&id).lang(lang)?;
-    let (name, bytes) = written(&web.ctx, id, query.template()).lang(lang)?;
+    let (name, bytes) = written(&web.ctx, id, query.template(), admin.by)
+        .await
+        .lang(lang)?;
     Ok(download(&name, bytes))
 }
 

@@ -20,6 +20,7 @@ use super::{
     Pairs, account, batch_badge, batch_path, done, happened, payout_badge, self_page, wrong_part,
 };
 use crate::{
+    domain::calendar::kst,
     flow::{
         bank_templates::{self, COMMON},
         pay_out::{self, Word},
@@ -187,6 +188,12 @@ fn bank_part(view: &View<'_>, path: &str, lang: Lang) -> Markup {
                 "이체 대기 중인 지급만 들어갑니다. 처음 쓰는 양식은 은행의 견본 파일과 비교하세요.",
                 "It holds only what waits. Compare a template with the bank's own sample before its first use.",
             )) }
+            @if let Some(last) = view.whole.history.iter().find(|event| event.kind == "file_handed_out") {
+                p.message.wait { (lang.t(
+                    format!("이미 받은 파일입니다(마지막: {}). 은행에 두 번 올리지 않았는지 확인하세요.", kst(last.at)),
+                    format!("It was fetched before, last at {}. Make sure that the bank does not get it twice.", kst(last.at)),
+                )) }
+            }
             form.stack method="get" action={ (path) "/file" } {
                 (template_field(view, lang))
                 button.primary.wide { (lang.t("파일 받기", "Fetch the file")) }
@@ -325,7 +332,7 @@ pub(super) async fn show(
 /// `GET /admin/payouts/{id}/file?template=`
 pub(super) async fn file(
     State(web): State<Web>,
-    _: AdminPage,
+    admin: AdminPage,
     look: Look,
     Path(id): Path<String>,
     Query(query): Query<Fields>,
@@ -339,7 +346,7 @@ pub(super) async fn file(
         Ok(id) => id,
         Err(problem) => return look.problem(&problem),
     };
-    match written(&web.ctx, id, template) {
+    match written(&web.ctx, id, template, admin.by).await {
         Ok((name, bytes)) => download(&name, bytes),
         Err(problem) => {
             let page = answer(&web, &look, id, Some(template), Some(&problem), &[], None);

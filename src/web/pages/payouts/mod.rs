@@ -230,6 +230,16 @@ fn happened(events: &[Happened], lang: Lang) -> Markup {
                     if failed > 0 { "bad" } else { "good" },
                 )
             }
+            "file_handed_out" => (
+                lang.t("은행 파일을 받음", "The bank's file was fetched"),
+                event
+                    .detail
+                    .get("template")
+                    .and_then(Value::as_str)
+                    .unwrap_or_default()
+                    .to_owned(),
+                "plain",
+            ),
             "called_off" => {
                 let reason = event.detail.get("reason").and_then(Value::as_str);
                 (
