@@ -90,6 +90,9 @@ pub enum Payouts {
         id: i64,
         #[arg(long)]
         reason: String,
+        /// The bank will not carry the file out: needed once it was fetched.
+        #[arg(long)]
+        not_at_the_bank: bool,
     },
 }
 
@@ -231,8 +234,12 @@ async fn act(ctx: &Ctx, action: Payouts) -> Result<Said, CliError> {
         Payouts::Failed { id, payout, reason } => {
             decided(ctx, id, payout, Word::Failed(reason)).await
         }
-        Payouts::CallOff { id, reason } => {
-            let off = pay_out::call_off(ctx, id, reason, "cli").await?;
+        Payouts::CallOff {
+            id,
+            reason,
+            not_at_the_bank,
+        } => {
+            let off = pay_out::call_off(ctx, id, reason, not_at_the_bank, "cli").await?;
             let mut said = show(ctx, id)?;
             said.lines
                 .insert(0, format!("{off} payouts of batch {id} are called off."));
@@ -291,6 +298,8 @@ fn due(ctx: &Ctx, until: KstDay) -> Result<Said, CliError> {
 fn why(why: Why) -> String {
     match why {
         Why::LeftOut => "left out".into(),
+        Why::Own => "it is the shop itself".into(),
+        Why::Archived => "it is archived".into(),
         Why::NoType => "its type is not known".into(),
         Why::NoAccount => "it has no account".into(),
         Why::NotApproved => "it is not approved".into(),

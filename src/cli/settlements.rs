@@ -23,7 +23,7 @@ use jeongsan::{
         import_adjustments::{ImportAdjustmentsError, import_adjustments},
         make_statement::{MOST_LINES, Statement, kind_words, make_statement, state_words},
         record_movements,
-        reopen_day::reopen_day,
+        reopen_day::{open_again, reopen_day},
         settle_day::{self, Report, SettleDayError, progress_of, settle_day},
     },
     sheet::{self, Encoding},
@@ -60,6 +60,9 @@ enum SettleAction {
         date: KstDay,
         #[arg(long)]
         reason: String,
+        /// Leave it open, so that its terms can be put right first; `settle` settles it again.
+        #[arg(long)]
+        only_open: bool,
     },
 }
 
@@ -190,7 +193,19 @@ pub async fn settle(config: &Config, asked: Settle) -> ExitCode {
         Err(code) => return code,
     };
     let code = match asked.action {
-        Some(SettleAction::Reopen { date, reason }) => {
+        Some(SettleAction::Reopen {
+            date,
+            reason,
+            only_open: true,
+        }) => match open_again(&ctx, date, reason, "cli").await {
+            Ok(()) => told(asked.json, &json!({ "day": date, "opened": true }), || {
+                say(&format!(
+                    "{date} is open. Put its terms right, then: jeongsan settle --date {date}"
+                ));
+            }),
+            Err(error) => fail(&error),
+        },
+        Some(SettleAction::Reopen { date, reason, .. }) => {
             let watch = Watch::of(&ctx, date);
             let result = reopen_day(&ctx, date, reason, "cli").await;
             watch.end().await;

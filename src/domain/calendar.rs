@@ -18,7 +18,7 @@ pub fn seoul() -> TimeZone {
 
 /// One day in Seoul.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "String", into = "String")]
 pub struct KstDay(civil::Date);
 
 /// A date that cannot be read, or lies outside of what a calendar here can hold.
@@ -109,6 +109,19 @@ impl fmt::Display for KstDay {
     }
 }
 
+impl TryFrom<String> for KstDay {
+    type Error = NotADay;
+    fn try_from(text: String) -> Result<KstDay, NotADay> {
+        text.parse()
+    }
+}
+
+impl From<KstDay> for String {
+    fn from(day: KstDay) -> String {
+        day.to_string()
+    }
+}
+
 impl FromStr for KstDay {
     type Err = NotADay;
 
@@ -147,6 +160,18 @@ mod tests {
         assert_eq!(KstDay::of(first).to_string(), "2026-08-07");
         assert_eq!(KstDay::of(first).start(), first);
         assert_eq!(KstDay::of(last).end(), first);
+    }
+
+    #[test]
+    fn json_takes_no_day_that_a_form_would_not() {
+        for wrong in ["9999-12-31", "9001-01-01", "1969-12-31"] {
+            assert!(
+                serde_json::from_value::<KstDay>(wrong.into()).is_err(),
+                "{wrong}"
+            );
+        }
+        let day: KstDay = "2026-08-06".parse().unwrap();
+        assert_eq!(serde_json::to_value(day).unwrap(), "2026-08-06");
     }
 
     #[test]

@@ -32,6 +32,10 @@ pub enum ContractError {
     },
     #[error("a change is scheduled for {0} already: take it back first, or change that one")]
     Scheduled(KstDay),
+    #[error(
+        "the version of {0} holds already: sales since then count on it. Agree other terms instead"
+    )]
+    Begun(KstDay),
     #[error("no contract version {0} is known here")]
     NoVersion(i64),
     #[error(transparent)]
@@ -51,6 +55,9 @@ impl ContractError {
             ),
             Self::Scheduled(day) => format!(
                 "{day}부터 적용될 변경이 이미 예약되어 있습니다. 그 예약을 먼저 취소하거나 그것을 바꾸세요."
+            ),
+            Self::Begun(day) => format!(
+                "{day}부터의 계약은 이미 적용되고 있어 취소할 수 없습니다. 새 조건으로 바꾸세요."
             ),
             Self::NoVersion(id) => format!("계약 버전 {id}을(를) 찾을 수 없습니다."),
             Self::Store(error) => error.to_string(),
@@ -145,6 +152,11 @@ pub async fn withdraw(ctx: &Ctx, id: i64, by: &'static str) -> Result<(), Contra
                     until,
                     next: until.next(),
                 });
+            }
+            // Another would take its place without a word. One that stands alone may go.
+            let others = contracts::of(tx.conn(), &version.partner)?;
+            if version.from <= KstDay::of(tx.now) && others.iter().any(|v| v.from < version.from) {
+                return Err(ContractError::Begun(version.from));
             }
             contracts::remove(tx, id)?;
             let detail = json!({ "version": id, "from": version.from, "terms": version.terms });

@@ -72,6 +72,8 @@ pub enum CancelError {
 /// Why the order lines that a cancellation names cannot be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WrongLines {
+    #[error("no line is named: name at least one, or leave `lines` out to spread it over all")]
+    None,
     #[error("the payment has no registered order: its lines cannot be named")]
     NoOrder,
     #[error("the order has no line {line}: expected 1 to {most}")]

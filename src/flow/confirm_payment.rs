@@ -15,12 +15,16 @@ use crate::{
         payment::{AnotherOrder, Contradiction, Expected, Hold, Payment, Reading, Status},
         seen::{Seen, SeenStatus},
     },
-    flow::{Ctx, GatewayError, Policy, raise_alert::raise, record_movements::record},
+    flow::{
+        Ctx, GatewayError, Policy,
+        raise_alert::raise,
+        record_movements::{record, record_first},
+    },
     store::{
         StoreError, Tx, cancellations, events,
         inbox::{self, Hint, Verdict},
         jobs::{self, SettleError},
-        orders, payments,
+        movements, orders, payments,
     },
 };
 
@@ -293,7 +297,14 @@ fn first_heard(
     if let Some(hold) = &hold {
         tell_held(tx, seen, hold, row)?;
     }
-    record(tx, policy, row)?;
+    let facts = movements::Facts {
+        merchant_uid: seen.merchant_uid.clone(),
+        amount: payment.amount(),
+        counts: hold.is_none() && !matches!(status, Status::Ready | Status::Failed),
+        paid_at: seen.paid_at.or(seen.started_at).unwrap_or(tx.now),
+        cancelled: payment.cancelled(),
+    };
+    record_first(tx, policy, row, &facts, expected.ordered.is_some())?;
     Ok(Ok((status, hold, true)))
 }
 

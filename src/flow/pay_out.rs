@@ -21,7 +21,7 @@ use crate::{
     },
     flow::{Ctx, hold_settlement::reason_of, raise_alert::raise},
     store::{
-        StoreError, Tx, contracts,
+        StoreError, Tx, admin, contracts,
         history::{self, Subject},
         partners,
         payouts::{self, BatchState, PayoutRow, PayoutState, To},
@@ -37,6 +37,12 @@ pub enum PayoutError {
     Nothing(KstDay),
     #[error("{shown} won were to be confirmed, but it is {now} won now: look again")]
     Changed { shown: Won, now: Won },
+    #[error("what would be paid, or where to, is not what was looked at any more: look again")]
+    Other,
+    #[error(
+        "the file of batch {0} was fetched: make sure that the bank does not carry it out, and say so"
+    )]
+    HandedOut(i64),
     #[error("no payout batch {0} is known here")]
     NoBatch(i64),
     #[error("batch {id} is {}: nothing waits in it", state.as_str())]
@@ -89,6 +95,10 @@ pub struct Proposed {
 pub enum Why {
     /// A person left it out.
     LeftOut,
+    /// It is the shop itself.
+    Own,
+    /// Nobody pays who is archived.
+    Archived,
     /// Its type is not known, so neither is the tax.
     NoType,
     NoAccount,
@@ -194,6 +204,15 @@ fn judge(
     let Some(kind) = known.as_ref().and_then(|known| known.kind) else {
         return refuse(Why::NoType);
     };
+    if !kind.is_paid_out() {
+        return refuse(Why::Own);
+    }
+    if known
+        .as_ref()
+        .is_some_and(partners::PartnerRow::is_archived)
+    {
+        return refuse(Why::Archived);
+    }
     let Some(account) = known.as_ref().and_then(|known| known.account.clone()) else {
         return refuse(Why::NoAccount);
     };
@@ -221,12 +240,39 @@ fn judge(
     }))
 }
 
+impl Proposal {
+    /// Names exactly this: who is paid, to which account, how much, for which settlements.
+    pub fn fingerprint(&self) -> String {
+        let payouts: Vec<_> = self
+            .payouts
+            .iter()
+            .map(|one| {
+                let settlements: Vec<_> = one.settlements.iter().map(|row| row.id).collect();
+                json!([one.partner, one.account, one.withheld, settlements])
+            })
+            .collect();
+        admin::hash(&json!([payouts, self.nothing_to_pay]).to_string())
+    }
+}
+
 /// Puts the chosen settlements into a batch: REQUESTED becomes PROCESSING. `shown` is the total that the
 /// person saw and confirmed.
 pub async fn create(
     ctx: &Ctx,
     choice: Choice,
     shown: Option<Won>,
+    note: String,
+    by: &'static str,
+) -> Result<i64, PayoutError> {
+    create_seen(ctx, choice, shown, None, note, by).await
+}
+
+/// The same, if it still is what the fingerprint `seen` names.
+pub async fn create_seen(
+    ctx: &Ctx,
+    choice: Choice,
+    shown: Option<Won>,
+    seen: Option<String>,
     note: String,
     by: &'static str,
 ) -> Result<i64, PayoutError> {
@@ -242,6 +288,9 @@ pub async fn create(
             {
                 let now = proposal.total;
                 return Err(PayoutError::Changed { shown, now });
+            }
+            if seen.is_some_and(|seen| seen != proposal.fingerprint()) {
+                return Err(PayoutError::Other);
             }
             if proposal.payouts.is_empty() && proposal.nothing_to_pay.is_empty() {
                 return Err(PayoutError::Nothing(choice.until));
@@ -426,11 +475,18 @@ fn finish(tx: &mut Tx<'_>, batch: i64) -> Result<(), PayoutError> {
     Ok(())
 }
 
-/// Calls off what still waits in a batch: its settlements are REQUESTED again.
+fn handed_out(conn: &Connection, batch: i64) -> Result<bool, StoreError> {
+    let events = history::of(conn, &Subject::Batch(batch), 1_000)?;
+    Ok(events.iter().any(|event| event.kind == "file_handed_out"))
+}
+
+/// Calls off what still waits in a batch: its settlements are REQUESTED again. Once its file was fetched,
+/// a person has to say that it is `not_at_the_bank`: else it would be paid there, and again here.
 pub async fn call_off(
     ctx: &Ctx,
     batch: i64,
     reason: String,
+    not_at_the_bank: bool,
     by: &'static str,
 ) -> Result<usize, PayoutError> {
     let reason = reason_of(&reason).ok_or(PayoutError::Reason)?;
@@ -440,6 +496,9 @@ pub async fn call_off(
             if before.state != BatchState::Open {
                 let (id, state) = (batch, before.state);
                 return Err(PayoutError::NotOpen { id, state });
+            }
+            if !not_at_the_bank && handed_out(tx.conn(), batch)? {
+                return Err(PayoutError::HandedOut(batch));
             }
             let mut off = 0;
             for row in payouts::of_batch(tx.conn(), batch)? {

@@ -17,7 +17,11 @@ use crate::{
         settlement::{self, Kind, Share},
     },
     flow::{Ctx, Policy},
-    store::{StoreError, Tx, admin, movements, orders},
+    store::{
+        StoreError, Tx, admin,
+        movements::{self, Recorded},
+        orders,
+    },
 };
 
 /// Up to which payment the books are older than movements, and how far they have caught up.
@@ -38,17 +42,39 @@ type Positions = BTreeMap<(String, i64), Position>;
 
 /// Records what is new of payment row `payment`. Nothing new records nothing.
 pub fn record(tx: &Tx<'_>, policy: &Policy, payment: i64) -> Result<(), StoreError> {
-    let conn = tx.conn();
-    let wrong = out_of_range(payment);
-    let Some(facts) = movements::facts(conn, payment)? else {
+    let Some(facts) = movements::facts(tx.conn(), payment)? else {
         return Ok(());
     };
-    let recorded = movements::recorded(conn, payment)?;
+    let recorded = movements::recorded(tx.conn(), payment)?;
+    write(tx, policy, payment, &facts, recorded, true)
+}
+
+/// Records a payment that was written down just now, by the `facts` that were written: nothing of it has
+/// been recorded. `ordered`: whether its order is registered.
+pub fn record_first(
+    tx: &Tx<'_>,
+    policy: &Policy,
+    payment: i64,
+    facts: &movements::Facts,
+    ordered: bool,
+) -> Result<(), StoreError> {
+    write(tx, policy, payment, facts, Recorded::default(), ordered)
+}
+
+fn write(
+    tx: &Tx<'_>,
+    policy: &Policy,
+    payment: i64,
+    facts: &movements::Facts,
+    recorded: Recorded,
+    ordered: bool,
+) -> Result<(), StoreError> {
+    let wrong = out_of_range(payment);
     if !facts.counts && recorded.positions.is_empty() {
         return Ok(());
     }
     let shares = if facts.counts {
-        shares(tx, policy, &facts).map_err(|error| match error {
+        shares(tx, policy, facts, ordered).map_err(|error| match error {
             SharesError::Range(why) => wrong(why),
             SharesError::Store(error) => error,
         })?
@@ -58,7 +84,7 @@ pub fn record(tx: &Tx<'_>, policy: &Policy, payment: i64) -> Result<(), StoreErr
     let given = if facts.cancelled.is_zero() {
         Vec::new()
     } else {
-        movements::given(conn, payment)?
+        movements::given(tx.conn(), payment)?
     };
     let mut book = Book {
         tx,
@@ -99,8 +125,13 @@ fn shares(
     tx: &Tx<'_>,
     policy: &Policy,
     facts: &movements::Facts,
+    ordered: bool,
 ) -> Result<Vec<Share>, SharesError> {
-    let order = orders::get(tx.conn(), &facts.merchant_uid).map_err(SharesError::Store)?;
+    let order = if ordered {
+        orders::get(tx.conn(), &facts.merchant_uid).map_err(SharesError::Store)?
+    } else {
+        None
+    };
     match order {
         Some((order, _)) if order.amount == facts.amount => {
             settlement::shares(&order).map_err(SharesError::Range)

@@ -1,6 +1,8 @@
 //! Opens a settled day again, as long as nobody has begun to pay it, and settles it anew.
 //!
-//! What was heard too late for the day comes home to it, and contracts that were agreed since count.
+//! What was heard too late for the day comes home to it. A day that is only opened waits to be settled, by
+//! a person or by the next night: meanwhile terms that were wrong can be put right, unless later days were
+//! settled by them as well.
 
 use serde_json::json;
 
@@ -67,13 +69,24 @@ pub enum ReopenError {
     Store(#[from] StoreError),
 }
 
-/// Removes a day's settlements while all are REQUESTED, and works them out again.
+/// Opens a day again and settles it at once.
 pub async fn reopen_day(
     ctx: &Ctx,
     day: KstDay,
     reason: String,
     by: &'static str,
 ) -> Result<Report, ReopenError> {
+    open_again(ctx, day, reason, by).await?;
+    Ok(settle_day(ctx, day, by).await?)
+}
+
+/// Removes a day's settlements while all are REQUESTED, and sets their contracts free.
+pub async fn open_again(
+    ctx: &Ctx,
+    day: KstDay,
+    reason: String,
+    by: &'static str,
+) -> Result<(), ReopenError> {
     let reason = reason_of(&reason).ok_or(ReopenError::Reason)?;
     ctx.store
         .write(move |tx| {
@@ -117,6 +130,5 @@ pub async fn reopen_day(
             history::add(tx, &Subject::Day(day), "reopened", by, &detail)?;
             Ok(())
         })
-        .await?;
-    Ok(settle_day(ctx, day, by).await?)
+        .await
 }

@@ -15,7 +15,7 @@ use crate::{
         agree_contract::{ContractError, agree_in},
     },
     store::{
-        StoreError, Tx, contracts,
+        StoreError, Tx, calendar, contracts,
         history::{self, Subject},
         partners, settlements,
     },
@@ -35,6 +35,8 @@ pub enum PartnerError {
         open: crate::domain::money::Won,
         carry: crate::domain::money::Won,
     },
+    #[error("partner `{id}` cannot be archived: sales of {day} are not settled yet")]
+    Waiting { id: PartnerId, day: KstDay },
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -91,10 +93,32 @@ pub fn save_in(
         return Ok(false);
     }
     partners::put(tx, partner)?;
+    if was
+        .as_ref()
+        .is_some_and(|was| was.kind.is_paid_out() != partner.kind.is_paid_out())
+    {
+        move_payouts(tx, partner)?;
+    }
     let kind = if before.is_some() { "changed" } else { "added" };
     let detail = changes(before.as_ref(), &json!(partner));
     history::add(tx, &Subject::Partner(id.as_str()), kind, by, &detail)?;
     Ok(true)
+}
+
+/// A partner became the shop itself, or is it no more: what is open gets no payout day, or one.
+fn move_payouts(tx: &Tx<'_>, partner: &Partner) -> Result<(), StoreError> {
+    let calendar = calendar::business(tx.conn())?;
+    let versions = contracts::of(tx.conn(), partner.id.as_str())?;
+    for (id, day) in settlements::requested_of(tx.conn(), partner.id.as_str())? {
+        let payout_day = contracts::holding(&versions, day)
+            .filter(|_| partner.kind.is_paid_out())
+            .map(|version| version.terms.cycle.payout_day(day, &calendar));
+        match payout_day {
+            Some(payout_day) => settlements::set_payout_day(tx, id, payout_day)?,
+            None => settlements::clear_payout_day(tx, id)?,
+        }
+    }
+    Ok(())
 }
 
 /// Fields that differ, before and after.
@@ -140,6 +164,9 @@ async fn set_archived(
                 if !account.open.is_zero() || !account.carry.is_zero() {
                     let (open, carry) = (account.open, account.carry);
                     return Err(PartnerError::Open { id, open, carry });
+                }
+                if let Some(day) = settlements::first_unsettled(tx.conn(), id.as_str())? {
+                    return Err(PartnerError::Waiting { id, day });
                 }
             }
             partners::set_archived(tx, id.as_str(), archived)?;

@@ -34,6 +34,9 @@ use crate::{
     },
 };
 
+/// What writing a settlement weighs, in lines.
+const OF_A_SETTLEMENT: usize = 40;
+
 /// Movements that are read and written at once: a few milliseconds of the writer's time.
 const PORTION: usize = 2_000;
 
@@ -45,6 +48,8 @@ const ROOM_FOR_OTHERS: Duration = Duration::from_millis(4);
 pub enum SettleDayError {
     #[error("{day} is not over yet in Seoul: days up to {last} can be settled")]
     NotOver { day: KstDay, last: KstDay },
+    #[error("nothing happened on {day}: days from {first} on can be settled")]
+    TooEarly { day: KstDay, first: KstDay },
     /// Somebody changed a contract or opened the day again while it was settled.
     #[error("{0} while the day was being settled: settle it again")]
     Changed(&'static str),
@@ -60,7 +65,9 @@ impl SettleDayError {
     /// Could the same call succeed later?
     pub fn is_transient(&self) -> bool {
         match self {
-            SettleDayError::NotOver { .. } | SettleDayError::OutOfRange { .. } => false,
+            SettleDayError::NotOver { .. }
+            | SettleDayError::TooEarly { .. }
+            | SettleDayError::OutOfRange { .. } => false,
             SettleDayError::Changed(_) => true,
             SettleDayError::Store(error) => error.is_transient(),
             SettleDayError::Settle(SettleError::Store(error)) => error.is_transient(),
@@ -117,6 +124,12 @@ pub async fn settle_day(ctx: &Ctx, day: KstDay, by: &str) -> Result<Report, Sett
         return Err(SettleDayError::NotOver { day, last });
     }
     record_movements::catch_up(ctx).await?;
+    // A slip of the pen in a year would have every day since then settled, one after the other.
+    let first = ctx.store.read(settlements::first_day)?;
+    let first = first.unwrap_or_else(|| today.previous());
+    if day < first {
+        return Err(SettleDayError::TooEarly { day, first });
+    }
     let name = progress_of(day);
     let begun = ctx
         .store
@@ -148,7 +161,7 @@ async fn write_all(
     by: &str,
 ) -> Result<Report, SettleDayError> {
     let (send, mut portions) = mpsc::channel(2);
-    let reading = read_day(&ctx.store, day, true, send);
+    let reading = read_day(&ctx.store, day, send);
     let reading = tokio::task::spawn_blocking(reading);
     let mut report = Report {
         day,
@@ -214,7 +227,7 @@ async fn write_all(
 pub async fn dry_run(ctx: &Ctx, day: KstDay) -> Result<Report, SettleDayError> {
     record_movements::catch_up(ctx).await?;
     let (send, mut portions) = mpsc::channel(2);
-    let reading = tokio::task::spawn_blocking(read_day(&ctx.store, day, false, send));
+    let reading = tokio::task::spawn_blocking(read_day(&ctx.store, day, send));
     let mut report = Report {
         day,
         dry_run: true,
@@ -288,7 +301,6 @@ struct ReadDay {
 fn read_day(
     store: &Store,
     day: KstDay,
-    skip_settled: bool,
     send: mpsc::Sender<Portion>,
 ) -> impl FnOnce() -> Result<ReadDay, SettleDayError> + Send + 'static {
     let store = store.clone();
@@ -304,9 +316,7 @@ fn read_day(
             for partner in movements::partners(conn, day)? {
                 if settled.contains(partner.as_str()) {
                     read.already += 1;
-                    if skip_settled {
-                        continue;
-                    }
+                    continue;
                 }
                 let reader = PartnerReader {
                     conn,
@@ -373,7 +383,8 @@ impl PartnerReader<'_> {
             } else {
                 None
             };
-            portion.lines += lines.len();
+            // A settlement costs the writer as much as some dozens of lines.
+            portion.lines += lines.len() + if last { OF_A_SETTLEMENT } else { 0 };
             portion.parts.push(Part {
                 partner: self.partner.clone(),
                 versions: self.versions.clone(),

@@ -113,6 +113,21 @@ pub fn open_days(conn: &Connection, before: KstDay) -> Result<Vec<KstDay>, Store
     Ok(found.into_iter().collect())
 }
 
+/// The first day that can be settled: the first with a movement, or the first that was closed.
+pub fn first_day(conn: &Connection) -> Result<Option<KstDay>, StoreError> {
+    let closed: Option<String> = conn
+        .prepare_cached("select min(day) from settlement_day")?
+        .query_row([], |row| row.get(0))?;
+    let closed = closed
+        .map(|day| day.parse())
+        .transpose()
+        .map_err(unreadable)?;
+    Ok([movements::first_day(conn)?, closed]
+        .into_iter()
+        .flatten()
+        .min())
+}
+
 /// The newest day that was closed.
 pub fn last_closed(conn: &Connection) -> Result<Option<KstDay>, StoreError> {
     let last: Option<String> = conn
@@ -395,12 +410,13 @@ pub fn add(tx: &Tx<'_>, new: &New<'_>) -> Result<Option<i64>, StoreError> {
         Won::sum(carried.iter().map(|(_, net, _)| Won::new(*net))).map_err(unreadable)?;
     let own = new.sums.net().map_err(unreadable)?;
     let net = own.plus(carried_in).map_err(unreadable)?;
-    let oldest = carried.iter().map(|(.., since)| since.clone()).min();
-    let since = match oldest {
-        Some(since) => Some(since),
-        None if net < Won::ZERO => Some(new.day.to_string()),
-        None => None,
-    };
+    // Its own debt may be older than what it takes in: the day was settled late.
+    let since = carried
+        .iter()
+        .map(|(.., since)| since.clone())
+        .chain((own < Won::ZERO).then(|| new.day.to_string()))
+        .min()
+        .filter(|_| carried_in < Won::ZERO || net < Won::ZERO);
     let (cut, sums) = (&new.sums.cut, &new.sums);
     let id: i64 = conn
         .prepare_cached(
@@ -683,7 +699,7 @@ pub fn list(
         sql.push_str(" and s.hold is not null");
     }
     if filter.carried {
-        sql.push_str(" and s.state = 'REQUESTED' and s.net < 0");
+        sql.push_str(" and s.state = 'REQUESTED' and s.net < 0 and s.carried_into is null");
     }
     if let Some(partner) = &filter.partner {
         sql.push_str(" and s.partner_id = :partner");
@@ -785,6 +801,36 @@ pub fn set_hold(tx: &Tx<'_>, id: i64, reason: Option<&str>) -> Result<(), StoreE
         .prepare_cached("update settlement set hold = ?2, updated_at = ?3 where id = ?1")?
         .execute((id, reason, tx.now_ms()))?;
     Ok(())
+}
+
+pub fn clear_payout_day(tx: &Tx<'_>, id: i64) -> Result<(), StoreError> {
+    tx.conn()
+        .prepare_cached("update settlement set payout_day = null, updated_at = ?2 where id = ?1")?
+        .execute((id, tx.now_ms()))?;
+    Ok(())
+}
+
+/// A partner's that are REQUESTED: id and day.
+pub fn requested_of(conn: &Connection, partner: &str) -> Result<Vec<(i64, KstDay)>, StoreError> {
+    let mut query = conn.prepare_cached(
+        "select id, day from settlement where partner_id = ?1 and +state = 'REQUESTED' order by day",
+    )?;
+    query
+        .query_and_then([partner], |row| Ok((row.get(0)?, day(row, 1)?)))?
+        .collect()
+}
+
+/// The first day of which a partner has movements and no settlement.
+pub fn first_unsettled(conn: &Connection, partner: &str) -> Result<Option<KstDay>, StoreError> {
+    let mut moved =
+        conn.prepare_cached("select 1 from movement where day = ?1 and partner_id = ?2 limit 1")?;
+    let ever: KstDay = "9000-12-31".parse().map_err(unreadable)?;
+    for day in open_days(conn, ever)? {
+        if moved.exists((day.to_string(), partner))? && find(conn, partner, day)?.is_none() {
+            return Ok(Some(day));
+        }
+    }
+    Ok(None)
 }
 
 /// Moves a settlement to a state; `by` completes it.

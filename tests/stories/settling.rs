@@ -332,7 +332,7 @@ async fn a_day_is_opened_again_only_while_nobody_has_begun_to_pay_it() {
     let batch = shop.batch().await.unwrap();
     assert!(matches!(open(day).await, Err(ReopenError::Begun { .. })));
     // Called off, it is REQUESTED again: but a bank may have it, and the batch tells of it.
-    pay_out::call_off(shop.ctx(), batch, "파일을 다시 만듦".into(), "api")
+    pay_out::call_off(shop.ctx(), batch, "파일을 다시 만듦".into(), true, "api")
         .await
         .unwrap();
     assert_eq!(shop.get("farm", day).state, State::Requested);

@@ -317,7 +317,10 @@ impl World {
                             .await
                     }
                     // With nothing to transfer the batch is over already.
-                    _ => _ = pay_out::call_off(self.shop.ctx(), batch, "다시".into(), "api").await,
+                    _ => {
+                        _ = pay_out::call_off(self.shop.ctx(), batch, "다시".into(), true, "api")
+                            .await
+                    }
                 }
                 self.count("batch");
             }

@@ -37,7 +37,7 @@ use crate::{
         payment::{NotCancellable, Status},
     },
     flow::{
-        cancel_payment::{Asked, CancelAnswer, CancelError, cancel_payment},
+        cancel_payment::{Asked, CancelAnswer, CancelError, WrongLines, cancel_payment},
         register_order::register_order,
     },
     store::{
@@ -301,6 +301,7 @@ pub async fn status(
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)] // a name that is misspelt must not become "all of it"
 struct CancelBody {
     #[serde(default)]
     amount: Option<Won>,
@@ -308,7 +309,7 @@ struct CancelBody {
     tax_free: Option<Won>,
     /// Which order lines it gives back; all in proportion where none is named.
     #[serde(default)]
-    lines: Vec<CancelLine>,
+    lines: Option<Vec<CancelLine>>,
     #[serde(default)]
     reason: String,
     #[serde(default, alias = "refund_account")]
@@ -316,9 +317,24 @@ struct CancelBody {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct CancelLine {
     line: i64,
     amount: Won,
+}
+
+/// Whether an address asks for a dry run. What cannot be understood is refused: a guess would write.
+pub fn dry_run(text: Option<&str>) -> Result<bool, Problem> {
+    match text.map(|text| text.trim().to_ascii_lowercase()).as_deref() {
+        None | Some("false" | "0" | "off" | "no" | "n") => Ok(false),
+        Some("" | "true" | "1" | "on" | "yes" | "y") => Ok(true),
+        Some(other) => Err(Problem::bad_request(
+            format!(
+                "dry_run 값 `{other}`을(를) 알 수 없습니다. true 또는 false로 적어 주세요. 아무것도 적지 않았습니다."
+            ),
+            format!("dry_run is `{other}`: write true or false. Nothing was written."),
+        )),
+    }
 }
 
 fn json_body<T: serde::de::DeserializeOwned>(bytes: &[u8], example: &str) -> Result<T, Problem> {
@@ -353,11 +369,15 @@ pub async fn cancel(
             Some(text.trim().trim_matches('"').to_owned())
         }
     };
+    let no_lines = body.lines.as_ref().is_some_and(Vec::is_empty);
+    let lines = body.lines.unwrap_or_default();
+    if no_lines {
+        return Err(Problem::from(WrongLines::None).lang(lang));
+    }
     let asked = Asked {
         amount: body.amount,
         tax_free: body.tax_free,
-        lines: body
-            .lines
+        lines: lines
             .iter()
             .map(|named| (named.line, named.amount))
             .collect(),
@@ -462,7 +482,7 @@ fn from_our_pages(headers: &HeaderMap) -> bool {
 }
 
 /// A browser that follows a link of another site, or looks ahead, must not cancel anything.
-fn foreign_or_prefetched(headers: &HeaderMap) -> bool {
+pub(crate) fn foreign_or_prefetched(headers: &HeaderMap) -> bool {
     let text = |name: &str| {
         headers
             .get(name)

@@ -13,7 +13,7 @@ use axum::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{LARGEST_PAGE, PAGE, json_body};
+use super::{LARGEST_PAGE, PAGE, dry_run as dry_run_asked, json_body};
 use crate::{
     domain::{
         calendar::KstDay,
@@ -447,7 +447,7 @@ async fn import(
     Query(query): Query<ImportQuery>,
     body: Bytes,
 ) -> Result<Json<Value>, Problem> {
-    let dry_run = is_on(&query.dry_run);
+    let dry_run = dry_run_asked(query.dry_run.as_deref()).lang(lang)?;
     let table = import_partners::read(body.to_vec(), None)
         .await
         .lang(lang)?;

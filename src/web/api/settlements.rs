@@ -13,7 +13,7 @@ use axum::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{LARGEST_PAGE, PAGE, json_body};
+use super::{LARGEST_PAGE, PAGE, dry_run as dry_run_asked, json_body};
 use crate::{
     domain::{calendar::KstDay, ids::PartnerId, money::Won, settlement},
     flow::{
@@ -22,7 +22,7 @@ use crate::{
         hold_settlement::{self, HoldError},
         import_adjustments::import_adjustments,
         make_statement::{MOST_LINES, make_statement},
-        reopen_day::reopen_day,
+        reopen_day::{open_again, reopen_day},
         settle_day::{self, Report, settle_day},
     },
     store::{
@@ -509,12 +509,25 @@ async fn settle(
 ) -> Result<Response, Problem> {
     let day = a_day("day", &day).lang(lang)?;
     let ctx = web.ctx.clone();
-    if query.dry_run.is_some() && yes(&query.dry_run) {
+    if dry_run_asked(query.dry_run.as_deref()).lang(lang)? {
         let report = settle_day::dry_run(&ctx, day).await.lang(lang)?;
         return Ok(reported(day, Some(report)));
     }
     let run = patiently(async move { settle_day(&ctx, day, admin.by).await }).await;
     Ok(reported(day, run.transpose().lang(lang)?))
+}
+
+#[derive(Deserialize)]
+struct ReopenBody {
+    #[serde(default)]
+    reason: String,
+    /// False leaves the day open, so that its terms can be put right first.
+    #[serde(default = "at_once")]
+    settle: bool,
+}
+
+fn at_once() -> bool {
+    true
 }
 
 /// `POST /api/settlements/days/{day}/reopen`
@@ -526,8 +539,13 @@ async fn reopen(
     body: Bytes,
 ) -> Result<Response, Problem> {
     let day = a_day("day", &day).lang(lang)?;
-    let reason = reason_of(&body).lang(lang)?;
-    let ctx = web.ctx.clone();
+    let body: ReopenBody =
+        json_body(&body, r#"{"reason": "계약 정정", "settle": false}"#).lang(lang)?;
+    let (ctx, reason) = (web.ctx.clone(), body.reason);
+    if !body.settle {
+        open_again(&ctx, day, reason, admin.by).await.lang(lang)?;
+        return Ok(Json(json!({ "day": day, "opened": true })).into_response());
+    }
     let run = patiently(async move { reopen_day(&ctx, day, reason, admin.by).await }).await;
     Ok(reported(day, run.transpose().lang(lang)?))
 }
@@ -726,7 +744,7 @@ async fn import(
     request: Request,
 ) -> Result<Response, Problem> {
     let (bytes, name) = upload(request).await.lang(lang)?;
-    let dry = query.dry_run.is_some() && yes(&query.dry_run);
+    let dry = dry_run_asked(query.dry_run.as_deref()).lang(lang)?;
     let imported = import_adjustments(&web.ctx, bytes, name, dry, admin.by)
         .await
         .lang(lang)?;

@@ -274,6 +274,10 @@ impl From<NotCancellable> for Problem {
 impl From<WrongLines> for Problem {
     fn from(error: WrongLines) -> Problem {
         let ko = match &error {
+            WrongLines::None => {
+                "지정한 항목이 없습니다. 하나 이상 적거나, 모두에 나누려면 `lines`를 빼세요."
+                    .to_owned()
+            }
             WrongLines::NoOrder => {
                 "등록된 주문이 없는 결제라 상품을 지정할 수 없습니다.".to_owned()
             }

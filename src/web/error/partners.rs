@@ -101,6 +101,15 @@ impl From<PartnerError> for Problem {
             )
             .with("open", open)
             .with("carry", carry),
+            PartnerError::Waiting { id, day } => Problem::new(
+                StatusCode::CONFLICT,
+                "partner-open",
+                format!(
+                    "파트너 `{id}`은(는) 보관할 수 없습니다. {day}의 매출이 아직 정산되지 않았습니다."
+                ),
+                en,
+            )
+            .with("unsettled", day),
             PartnerError::Store(error) => error.into(),
         }
     }
@@ -115,6 +124,7 @@ impl From<ContractError> for Problem {
             ContractError::NoVersion(id) => Problem::not_found(&id.to_string()),
             ContractError::Archived(_) => conflict("partner-archived"),
             ContractError::Settled { next, .. } => conflict("contract-settled").with("next", next),
+            ContractError::Begun(day) => conflict("contract-begun").with("from", day),
             ContractError::Scheduled(day) => conflict("contract-scheduled").with("scheduled", day),
             ContractError::Store(error) => error.into(),
         }

@@ -36,6 +36,18 @@ impl From<PayoutError> for Problem {
             )
             .with("shown", shown)
             .with("now", now),
+            PayoutError::Other => Problem::new(
+                StatusCode::CONFLICT,
+                "payout-changed",
+                "지급 내용이나 계좌가 확인한 뒤 바뀌었습니다. 다시 확인해 주세요.",
+                en,
+            ),
+            PayoutError::HandedOut(_) => Problem::new(
+                StatusCode::CONFLICT,
+                "payout-handed-out",
+                "이 묶음의 은행 파일을 이미 받았습니다. 은행에서 이체되지 않는지 확인하고 `not_at_the_bank`로 알려 주세요.",
+                en,
+            ),
             PayoutError::NoBatch(id) => Problem::not_found(&format!("payout batch {id}")),
             PayoutError::NoPayout(id) => Problem::not_found(&format!("payout {id}")),
             PayoutError::NotOpen { id, state } => Problem::new(

@@ -59,6 +59,12 @@ impl From<SettleDayError> for Problem {
     fn from(error: SettleDayError) -> Problem {
         let en = format!("{error}.");
         match error {
+            SettleDayError::TooEarly { day, first } => Problem::new(
+                StatusCode::CONFLICT,
+                "day-too-early",
+                format!("{day}에는 아무 일도 없었습니다. {first}부터 정산할 수 있습니다."),
+                en,
+            ),
             SettleDayError::NotOver { day, last } => Problem::new(
                 StatusCode::CONFLICT,
                 "day-not-over",

@@ -8,7 +8,7 @@ use axum::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{day_of, unreadable, yes};
+use super::{day_of, dry_run_asked, unreadable};
 use crate::{
     domain::{
         calendar::KstDay,
@@ -131,7 +131,7 @@ async fn carry_out(
     by: &'static str,
 ) -> Result<Json<Value>, Problem> {
     let day = change.day();
-    let dry_run = yes(query.dry_run.as_deref());
+    let dry_run = dry_run_asked(query.dry_run.as_deref())?;
     let moved = if dry_run {
         preview(&web.ctx, change).await?
     } else {

@@ -9,7 +9,7 @@ use axum::{
     Json, Router,
     body::Bytes,
     extract::{DefaultBodyLimit, Path, Query, State, rejection::BytesRejection},
-    http::{StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
     routing::{get, post, put},
 };
@@ -17,7 +17,7 @@ use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{LARGEST_PAGE, PAGE, json_body};
+use super::{LARGEST_PAGE, PAGE, dry_run as dry_run_asked, foreign_or_prefetched, json_body};
 use crate::{
     domain::{
         calendar::KstDay,
@@ -93,10 +93,6 @@ pub fn day_of(what: &str, text: &str) -> Result<KstDay, Problem> {
             "Expected a date such as 2026-08-06.",
         )
     })
-}
-
-fn yes(text: Option<&str>) -> bool {
-    matches!(text, Some("true" | "1" | "on"))
 }
 
 /// A file to be kept, under a name that may be Korean.
@@ -321,6 +317,9 @@ struct CreateBody {
     /// What the caller saw. Another sum is refused.
     #[serde(default)]
     total: Option<Won>,
+    /// The `fingerprint` of the proposal that the caller saw. Another one is refused.
+    #[serde(default)]
+    seen: Option<String>,
     #[serde(default)]
     note: String,
 }
@@ -339,7 +338,7 @@ async fn create(
         leave_out: body.leave_out,
         leave_out_partners: body.leave_out_partners,
     };
-    let id = pay_out::create(&web.ctx, choice, body.total, body.note, admin.by)
+    let id = pay_out::create_seen(&web.ctx, choice, body.total, body.seen, body.note, admin.by)
         .await
         .lang(lang)?;
     let made = web.ctx.store.read(|conn| whole(conn, id)).lang(lang)?;
@@ -381,9 +380,13 @@ async fn file(
     State(web): State<Web>,
     admin: Admin,
     lang: Lang,
+    headers: HeaderMap,
     Path(id): Path<String>,
     Query(query): Query<FileQuery>,
 ) -> Result<Response, Problem> {
+    if foreign_or_prefetched(&headers) {
+        return Err(Problem::cross_site().lang(lang));
+    }
     let id = number(&id).lang(lang)?;
     let (name, bytes) = written(&web.ctx, id, query.template(), admin.by)
         .await
@@ -455,7 +458,7 @@ async fn result(
     let read = read_file(&web.ctx, id, query.template(), body)
         .await
         .lang(lang)?;
-    if yes(query.dry_run.as_deref()) {
+    if dry_run_asked(query.dry_run.as_deref()).lang(lang)? {
         return Ok(Json(result_json(&read, None)));
     }
     let told = pay_out::decide(&web.ctx, id, read.words(), admin.by)
@@ -511,6 +514,9 @@ async fn decide(
 struct CallOffBody {
     #[serde(default)]
     reason: String,
+    /// Needed once the bank's file was fetched: the bank will not carry it out.
+    #[serde(default)]
+    not_at_the_bank: bool,
 }
 
 /// `POST /api/payouts/{id}/call-off`
@@ -523,7 +529,7 @@ async fn call_off(
 ) -> Result<Json<Value>, Problem> {
     let id = number(&id).lang(lang)?;
     let body: CallOffBody = json_body(&body, r#"{"reason": "은행 점검"}"#).lang(lang)?;
-    let off = pay_out::call_off(&web.ctx, id, body.reason, admin.by)
+    let off = pay_out::call_off(&web.ctx, id, body.reason, body.not_at_the_bank, admin.by)
         .await
         .lang(lang)?;
     let found = web.ctx.store.read(|conn| whole(conn, id)).lang(lang)?;

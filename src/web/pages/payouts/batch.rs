@@ -6,7 +6,7 @@ use axum::{
         Multipart, Path, Query, State,
         multipart::{MultipartError, MultipartRejection},
     },
-    http::StatusCode,
+    http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
 use maud::{Markup, html};
@@ -31,6 +31,7 @@ use crate::{
     store::payouts::{BatchState, PayoutRow, PayoutState},
     web::{
         Web,
+        api::foreign_or_prefetched,
         api::payouts::{LARGEST_FILE, Whole, download, number, whole, written},
         auth::AdminPage,
         error::Problem,
@@ -334,6 +335,7 @@ pub(super) async fn file(
     State(web): State<Web>,
     admin: AdminPage,
     look: Look,
+    headers: HeaderMap,
     Path(id): Path<String>,
     Query(query): Query<Fields>,
 ) -> Response {
@@ -341,6 +343,10 @@ pub(super) async fn file(
         here: format!("/admin/payouts/{id}"),
         ..look
     };
+    // The history says who fetched it: a link from elsewhere, or a browser that looks ahead, did not.
+    if foreign_or_prefetched(&headers) {
+        return look.problem(&Problem::cross_site());
+    }
     let template = field(&query, "template").unwrap_or(COMMON);
     let id = match number(&id) {
         Ok(id) => id,

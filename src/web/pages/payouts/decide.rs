@@ -158,7 +158,7 @@ async fn ask_or_call_off(
         return refuse(PayoutError::Reason);
     }
     if field(form, "sure").is_some() {
-        return match pay_out::call_off(&web.ctx, id, reason.to_owned(), by).await {
+        return match pay_out::call_off(&web.ctx, id, reason.to_owned(), true, by).await {
             Ok(_) => Ok(see_other(
                 &format!("{}?did=called-off", batch_path(id)),
                 None,

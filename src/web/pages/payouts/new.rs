@@ -277,6 +277,15 @@ fn why(why: Why, lang: Lang) -> String {
         Why::LeftOut => lang
             .t("이번에 제외했습니다.", "Left out this time.")
             .to_owned(),
+        Why::Own => lang
+            .t("자사는 지급하지 않습니다", "the shop itself is never paid")
+            .to_owned(),
+        Why::Archived => lang
+            .t(
+                "보관된 파트너사입니다. 먼저 복구하세요",
+                "it is archived: recover it first",
+            )
+            .to_owned(),
         Why::NoType => lang
             .t(
                 "파트너 유형이 없어 원천징수 여부를 알 수 없습니다.",
@@ -354,6 +363,7 @@ fn sure_page(look: &Look, view: &View<'_>) -> Markup {
                 input type="hidden" name="sure" value="1";
                 input type="hidden" name="until" value=(choice.until);
                 input type="hidden" name="total" value=(proposal.total.get());
+                input type="hidden" name="seen" value=(proposal.fingerprint());
                 input type="hidden" name="note" value=(view.note);
                 @for id in &choice.leave_out { input type="hidden" name="out" value=(id); }
                 @for id in &choice.leave_out_partners { input type="hidden" name="partner_out" value=(id); }
@@ -457,7 +467,16 @@ async fn ask_or_make(
                     "The total that was shown is missing: begin again.",
                 )
             })?;
-        match pay_out::create(&web.ctx, choice.clone(), Some(shown), note.clone(), by).await {
+        let seen = pairs.get("seen").map(str::to_owned);
+        let made = pay_out::create_seen(
+            &web.ctx,
+            choice.clone(),
+            Some(shown),
+            seen,
+            note.clone(),
+            by,
+        );
+        match made.await {
             Ok(id) => return Ok(see_other(&format!("{}?did=made", batch_path(id)), None)),
             Err(error) => wrong = Some(Problem::from(error)),
         }

@@ -24,7 +24,7 @@ use super::{
 use crate::{
     domain::{calendar::KstDay, money::Won},
     flow::{
-        reopen_day::reopen_day,
+        reopen_day::{open_again, reopen_day},
         settle_day::{self, Report, settle_day},
     },
     store::{
@@ -150,6 +150,10 @@ fn done(view: &View<'_>, running: bool, lang: Lang) -> Markup {
             "It is being settled, and goes on if you leave this page.",
         ),
         Some("running" | "settled") => lang.t("정산했습니다.", "The day is settled."),
+        Some("opened") => lang.t(
+            "이 날을 열었습니다. 계약을 고친 뒤 '정산하기'를 누르세요. 그대로 두면 오늘 밤에 다시 정산합니다.",
+            "The day is open. Put its terms right, then settle it; else the next night does.",
+        ),
         Some("reopened") => lang.t(
             "다시 열어 정산했습니다.",
             "The day was opened again and settled.",
@@ -355,7 +359,8 @@ fn sure_page(look: &Look, day: KstDay, rows: usize, reason: &str) -> Markup {
                 input type="hidden" name="sure" value="1";
                 input type="hidden" name="reason" value=(reason);
                 a.button href=(path) { (lang.t("그만두기", "Leave it")) }
-                button.danger.solid #do-it { (lang.t("다시 열기", "Open again")) }
+                button.danger #only-open name="only" value="1" { (lang.t("열기만 (계약부터 고치기)", "Only open, to put terms right first")) }
+                button.danger.solid #do-it { (lang.t("열고 바로 정산", "Open and settle")) }
             }
         }
     };
@@ -494,6 +499,15 @@ pub async fn reopen(
             return Ok(sure_page(&look, this, rows, reason).into_response());
         }
         let (ctx, why) = (web.ctx.clone(), reason.to_owned());
+        if field(&form, "only").is_some() {
+            return match open_again(&ctx, this, why, admin.by).await {
+                Ok(()) => Ok(see_other(&format!("{}?did=opened", day_path(this)), None)),
+                Err(error) => {
+                    let problem = Problem::from(error);
+                    answer(&web, &look, &day, None, Some((&problem, reason))).await
+                }
+            };
+        }
         match patiently(async move { reopen_day(&ctx, this, why, admin.by).await }).await {
             Some(Ok(_)) => Ok(see_other(&format!("{}?did=reopened", day_path(this)), None)),
             None => Ok(see_other(&format!("{}?did=running", day_path(this)), None)),
