@@ -29,7 +29,7 @@ use rusqlite::Connection;
 use tokio::{io::AsyncWriteExt as _, net::TcpStream, task::LocalSet};
 
 /// Counts up when what [`filled`] makes changes.
-const FILLED: u32 = 1;
+const FILLED: u32 = 2;
 const STARTS: usize = 10;
 
 /// How much the server carries.

@@ -200,7 +200,12 @@ fn kinds() -> BTreeSet<String> {
                 .next()
                 .unwrap_or_default();
             let of_webhook = path.ends_with("webhook.rs").then_some("refused(");
-            for maker in ["Problem::new("].into_iter().chain(of_webhook) {
+            // Short names for the same, where several problems share a status.
+            let of_errors = [" fields(", " conflict(", " of_file("]
+                .into_iter()
+                .filter(|_| path.parent().is_some_and(|dir| dir.ends_with("error")));
+            let makers = ["Problem::new("].into_iter().chain(of_webhook);
+            for maker in makers.chain(of_errors) {
                 for call in source.split(maker).skip(1) {
                     let first = call.split('"').nth(1).unwrap_or_default();
                     let is_kind = first.chars().all(|c| c.is_ascii_lowercase() || c == '-');

@@ -71,6 +71,10 @@ const LONG: &[(&str, &str)] = &[
         "a third is the table of settings, a quarter its tests",
     ),
     (
+        "src/store/settlements.rs",
+        "a day's run, its lines and its settlements: one set of tables, read together",
+    ),
+    (
         "src/sandbox/books.rs",
         "one ledger with one invariant, and its property tests",
     ),

@@ -602,7 +602,12 @@ async fn a_cancel_that_names_an_order_line_takes_it_from_that_partner() {
         cancel(json!([{ "line": 2, "amount": 1 }]), None).await.0,
         422
     );
-    assert_eq!(cancel(json!([]), Some(1_000)).await.0, 200);
+    // An empty choice is no choice: it must not become all of it.
+    assert_eq!(cancel(json!([]), None).await.0, 422);
+    assert_eq!(app.cancel(&imp_uid, Some(1_000)).await.status(), 200);
+    let misspelt = json!({ "amout": 1_000, "reason": "반품" });
+    let path = format!("/api/payment/{imp_uid}/cancel");
+    assert_eq!(app.post(&path, &misspelt).await.status(), 400);
     let of = |partner: &str| {
         app.sql::<i64>(&format!(
             "select sum(order_after - order_before) from movement where partner_id = '{partner}'"

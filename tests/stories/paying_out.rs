@@ -677,3 +677,62 @@ async fn an_operator_does_it_all_on_the_pages() {
     assert!(status == 422 && text.contains("지난 날입니다"));
     app.drain().await;
 }
+
+/// What would have the bank pay twice, pay somewhere else, or break the books, is refused.
+#[tokio::test]
+async fn what_was_seen_is_what_is_paid_and_the_bank_gets_it_once() {
+    let app = TestApp::start().await;
+    partner(&app, "farm", "INDIVIDUAL", "0012301000001", 0).await;
+    sold(&app, "ord-1", "farm", 10_000).await;
+    days_later(&app, LONG_ENOUGH).await;
+    // A day beyond the calendar's end takes nothing.
+    let (status, _) = read(
+        app.post("/api/payouts", &json!({ "until": "9999-12-31" }))
+            .await,
+    )
+    .await;
+    assert_eq!(status, 400);
+    assert_eq!(state(&app, "farm"), "REQUESTED");
+    // What was looked at is another account by now.
+    let until = today(&app);
+    let due = app.json(&format!("/api/payouts/due?until={until}")).await;
+    partner(&app, "farm", "INDIVIDUAL", "0012301000009", 0).await;
+    let body = json!({ "until": until, "total": due["total"], "seen": due["fingerprint"] });
+    let (status, changed) = read(app.post("/api/payouts", &body).await).await;
+    assert_eq!(
+        (status, &changed["type"]),
+        (409, &json!("urn:jeongsan:problem:payout-changed"))
+    );
+    let due = app.json(&format!("/api/payouts/due?until={until}")).await;
+    let body = json!({ "until": until, "total": due["total"], "seen": due["fingerprint"] });
+    let (status, made) = read(app.post("/api/payouts", &body).await).await;
+    assert_eq!(status, 201, "{made}");
+    let batch = &made["batch"]["id"];
+    // A dry run that cannot be understood is none: nothing is written.
+    let path = format!("/api/payouts/{batch}/result?dry_run=maybe");
+    let csv = "계좌번호,금액,처리결과\n0012301000009,10000,정상\n";
+    let send = async |path: &str| {
+        let request = app.http.post(app.url(path)).bearer_auth(TOKEN);
+        read(request.body(csv).send().await.unwrap()).await
+    };
+    assert_eq!(send(&path).await.0, 400);
+    let dry = format!("/api/payouts/{batch}/result?dry_run=True");
+    assert_eq!(send(&dry).await.0, 200);
+    assert_eq!(state(&app, "farm"), "PROCESSING");
+    // A batch whose file was fetched is called off only by who says that the bank has not got it.
+    assert_eq!(
+        app.get(&format!("/api/payouts/{batch}/file"))
+            .await
+            .status(),
+        200
+    );
+    let path = format!("/api/payouts/{batch}/call-off");
+    let (status, refused) = read(app.post(&path, &json!({ "reason": "다시" })).await).await;
+    assert_eq!(
+        (status, &refused["type"]),
+        (409, &json!("urn:jeongsan:problem:payout-handed-out"))
+    );
+    let sure = json!({ "reason": "은행에서 취소함", "not_at_the_bank": true });
+    assert_eq!(read(app.post(&path, &sure).await).await.0, 200);
+    assert_eq!(state(&app, "farm"), "REQUESTED");
+}

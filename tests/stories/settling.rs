@@ -17,8 +17,9 @@ use jeongsan::{
         hold_settlement::{hold, release, try_again},
         pay_out::{self, Choice, PayoutError, Word},
         release_hold::release_hold,
-        reopen_day::{ReopenError, reopen_day},
-        settle_day::dry_run,
+        reopen_day::{ReopenError, open_again, reopen_day},
+        save_partner::{PartnerError, archive},
+        settle_day::{SettleDayError, dry_run, settle_day},
     },
     sandbox::{NewPayment, Status},
 };
@@ -569,5 +570,76 @@ async fn an_adjustment_is_a_line_of_its_day_and_needs_no_fee() {
     shop.days(1);
     shop.night().await;
     assert_eq!(shop.net("farm", day), 8_200);
+    shop.close().await;
+}
+
+/// Terms that were wrong are put right before anybody is paid: open, agree, settle.
+#[tokio::test]
+async fn a_day_that_is_only_opened_can_have_its_terms_put_right() {
+    let shop = Shop::open().await;
+    let day = shop.today();
+    shop.plain_partner("farm").await;
+    shop.buy("o-1", &[("farm", 10_000, 0)]).await;
+    shop.days(1);
+    shop.settle(day).await;
+    assert_eq!(shop.net("farm", day), 8_900);
+    let id = PartnerId::new("farm").unwrap();
+    let better = terms_with(|terms| terms.fee = percent("8"));
+    let refused = agree(shop.ctx(), id.clone(), day, better.clone(), "api").await;
+    assert!(
+        matches!(refused, Err(ContractError::Settled { .. })),
+        "{refused:?}"
+    );
+    open_again(shop.ctx(), day, "요율 정정".into(), "api")
+        .await
+        .unwrap();
+    agree(shop.ctx(), id, day, better, "api").await.unwrap();
+    shop.settle(day).await;
+    assert_eq!(shop.net("farm", day), 9_120);
+    shop.close().await;
+}
+
+/// What becomes the shop itself is not paid any more; what is it no more has its payout days back.
+#[tokio::test]
+async fn money_follows_a_partner_that_becomes_the_shop_and_back() {
+    let shop = Shop::open().await;
+    let day = shop.today();
+    shop.plain_partner("farm").await;
+    shop.buy("o-1", &[("farm", 10_000, 0)]).await;
+    shop.days(1);
+    shop.settle(day).await;
+    let due = shop.get("farm", day).payout_day;
+    assert!(due.is_some());
+    shop.partner("farm", PartnerType::Own).await;
+    assert_eq!(shop.get("farm", day).payout_day, None);
+    shop.partner("farm", PartnerType::Individual).await;
+    assert_eq!(shop.get("farm", day).payout_day, due);
+    // Nobody is archived whose money is on the way.
+    let id = PartnerId::new("farm").unwrap();
+    let refused = archive(shop.ctx(), id, "api").await;
+    assert!(
+        matches!(refused, Err(PartnerError::Open { .. })),
+        "{refused:?}"
+    );
+    shop.plain_partner("tea").await;
+    shop.buy("o-2", &[("tea", 10_000, 0)]).await;
+    let refused = archive(shop.ctx(), PartnerId::new("tea").unwrap(), "api").await;
+    assert!(
+        matches!(refused, Err(PartnerError::Waiting { .. })),
+        "{refused:?}"
+    );
+    shop.close().await;
+}
+
+/// A slip of the pen in a year does not have every day since then settled.
+#[tokio::test]
+async fn a_day_before_anything_happened_is_refused() {
+    let shop = Shop::open().await;
+    let long_ago = shop.today().plus_days(-7_300);
+    let refused = settle_day(shop.ctx(), long_ago, "api").await;
+    assert!(
+        matches!(refused, Err(SettleDayError::TooEarly { .. })),
+        "{refused:?}"
+    );
     shop.close().await;
 }

@@ -258,7 +258,9 @@ async fn due(
     };
     let find = move |conn: &Connection| pay_out::propose(conn, &choice);
     let proposal = web.ctx.store.read_long(find).await.lang(lang)?;
-    Ok(Json(proposal).into_response())
+    let mut answer = json!(proposal);
+    answer["fingerprint"] = json!(proposal.fingerprint());
+    Ok(Json(answer).into_response())
 }
 
 #[derive(Debug, Default, Deserialize)]
