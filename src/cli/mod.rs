@@ -10,7 +10,7 @@ use jeongsan::{
     app,
     config::Config,
     flow::Ctx,
-    store::{Clock, Store, database_in},
+    store::{Clock, Store, admin, database_in},
 };
 
 /// Prints a line; a reader that has gone away (`| head`) is not an error.
@@ -33,6 +33,14 @@ pub fn beside(config: &Config) -> Result<Ctx, ExitCode> {
             "there is no database at `{at}`: is data.dir right?"
         )));
     }
-    let store = Store::open_beside(&config.data_dir, Clock::default()).map_err(|e| fail(&e))?;
+    let clock = Clock::default();
+    let store = Store::open_beside(&config.data_dir, clock.clone()).map_err(|e| fail(&e))?;
+    // Beside the demo the time is the demo's.
+    let ahead = store
+        .read(|conn| admin::setting(conn, admin::CLOCK_AHEAD))
+        .map_err(|e| fail(&e))?;
+    if let Some(ms) = ahead.and_then(|ms| ms.parse().ok()) {
+        clock.set_ahead(ms);
+    }
     app::context(config, store).map_err(|e| fail(&e))
 }

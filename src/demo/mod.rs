@@ -17,7 +17,10 @@ use crate::{
     app::{App, Parts, StartError},
     config::{Config, ConfigErrors},
     sandbox::{BooksError, Sandbox, SandboxConfig, SandboxError},
-    store::{Clock, StoreError},
+    store::{
+        Clock, Store, StoreError,
+        admin::{self, CLOCK_AHEAD},
+    },
     web::auth,
 };
 
@@ -111,6 +114,7 @@ pub async fn run(options: DemoOptions, until: impl Future<Output = ()>) -> Resul
     let parts = Parts::default();
     let follow = follow_clock(&sandbox, parts.clock.clone());
     let app = App::start_on(listener, config, parts).await?;
+    let keep = keep_clock(&sandbox, app.web.ctx.store.clone());
     let code = auth::new_sign_in_code(&app.web.ctx.store).await?;
     say(&format!(
         "
@@ -138,6 +142,7 @@ pub async fn run(options: DemoOptions, until: impl Future<Output = ()>) -> Resul
     ));
     until.await;
     follow.abort();
+    keep.abort();
     app.stop().await;
     sandbox.stop().await;
     Ok(())
@@ -150,6 +155,23 @@ fn follow_clock(sandbox: &Sandbox, clock: Clock) -> tokio::task::JoinHandle<()> 
     tokio::spawn(async move {
         while ahead.changed().await.is_ok() {
             clock.set_ahead(*ahead.borrow_and_update());
+        }
+    })
+}
+
+/// Keeps in the books how far the demo's clock is ahead, for the command line beside it.
+fn keep_clock(sandbox: &Sandbox, store: Store) -> tokio::task::JoinHandle<()> {
+    let mut ahead = sandbox.clock_ahead();
+    ahead.mark_changed();
+    tokio::spawn(async move {
+        while ahead.changed().await.is_ok() {
+            let ms = ahead.borrow_and_update().to_string();
+            if let Err(error) = store
+                .write(move |tx| admin::set(tx, CLOCK_AHEAD, &ms))
+                .await
+            {
+                tracing::warn!(%error, "the command line does not know of the demo's clock");
+            }
         }
     })
 }

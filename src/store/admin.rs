@@ -7,6 +7,9 @@ use sha2::{Digest, Sha256};
 
 use super::{StoreError, Tx};
 
+/// Under this the demo keeps how far its clock is ahead, in milliseconds. No other books have it.
+pub const CLOCK_AHEAD: &str = "demo_clock_ahead_ms";
+
 /// SHA-256 of a secret, in hex. Tokens here carry 256 random bits, so a fast hash is the right one:
 /// there is nothing to guess.
 pub fn hash(secret: &str) -> String {
