@@ -278,6 +278,45 @@ async fn a_statement_ties_on_the_page_in_the_workbook_and_in_the_csv() {
 }
 
 #[tokio::test]
+async fn a_statement_comes_in_pages_of_lines() {
+    let (app, day, _) = settled().await;
+    let query = format!("/api/statements/farm?from={day}&to={day}");
+    let mut after = String::new();
+    let mut nets = Vec::new();
+    for (lines, next) in [(2, true), (1, false)] {
+        let page = app.json(&format!("{query}&limit=2{after}")).await;
+        assert_eq!(page["totals"]["earned"], 13_350);
+        assert_eq!(page["settlements"].as_array().unwrap().len(), 1);
+        let of = page["lines"].as_array().unwrap();
+        assert_eq!((of.len(), page["next"].is_string()), (lines, next));
+        nets.extend(of.iter().map(|one| one["line"]["net"].as_i64().unwrap()));
+        after = format!("&after={}", page["next"].as_str().unwrap_or_default());
+    }
+    assert_eq!(nets.iter().sum::<i64>(), 13_350);
+    assert_eq!(
+        app.json(&format!("{query}&limit=1000")).await["next"],
+        Value::Null
+    );
+    for wrong in ["limit=1001", "limit=0", "after=x"] {
+        assert_eq!(app.get(&format!("{query}&{wrong}")).await.status(), 400);
+    }
+}
+
+#[tokio::test]
+async fn a_day_tells_its_movements_before_while_and_after_it_is_settled() {
+    let (app, day) = a_day_of_two_partners().await;
+    assert_eq!(app.json(&days(day)).await["movements"], 4);
+    app.clock.advance(Duration::from_secs(86_400));
+    let (status, report) = read(app.post(&days(day), &json!({})).await).await;
+    assert_eq!(status, 200, "{report}");
+    assert_eq!(app.json(&days(day)).await["movements"], 4);
+    let part = app
+        .get(&format!("/admin/settlements/days/{day}/progress"))
+        .await;
+    assert_eq!(part.headers()["hx-refresh"], "true");
+}
+
+#[tokio::test]
 async fn a_line_shows_how_it_came_to_its_sum() {
     let (app, _, id) = settled().await;
     let page = text(&app, &format!("/admin/settlements/{id}")).await;
