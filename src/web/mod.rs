@@ -8,6 +8,7 @@ pub mod health;
 pub mod lang;
 pub mod limits;
 pub mod pages;
+pub mod uploads;
 pub mod webhook;
 
 use std::{sync::Arc, time::Duration};

@@ -38,6 +38,7 @@ use crate::{
         auth::Admin,
         error::{InLang, Problem},
         lang::Lang,
+        uploads,
     },
 };
 
@@ -448,10 +449,8 @@ async fn import(
     body: Bytes,
 ) -> Result<Json<Value>, Problem> {
     let dry_run = is_on(&query.dry_run);
-    let table = import_partners::read(body.to_vec(), None)
-        .await
-        .lang(lang)?;
-    let table = Arc::new(table);
+    let read = uploads::in_turn(import_partners::read(body.to_vec(), None));
+    let table = Arc::new(read.await.lang(lang)?.lang(lang)?);
     let plan = match dry_run {
         true => import_partners::look(&web.ctx, table).await,
         false => import_partners::import(&web.ctx, table, None, admin.by).await,

@@ -20,7 +20,7 @@ use crate::{
         adjust::{AdjustError, Adjustment, adjust, adjust_all},
         cancel_payment::CancelError,
         hold_settlement::{self, HoldError},
-        import_adjustments::import_adjustments,
+        import_adjustments::{book, import_adjustments},
         make_statement::{NO_LINES, StatementError, make_statement},
         reopen_day::reopen_day,
         settle_day::{self, Report, settle_day},
@@ -34,6 +34,7 @@ use crate::{
         auth::Admin,
         error::{InLang, Problem},
         lang::Lang,
+        uploads,
     },
 };
 
@@ -799,9 +800,13 @@ async fn import(
 ) -> Result<Response, Problem> {
     let (bytes, name) = upload(request).await.lang(lang)?;
     let dry = query.dry_run.is_some() && yes(&query.dry_run);
-    let imported = import_adjustments(&web.ctx, bytes, name, dry, admin.by)
-        .await
-        .lang(lang)?;
+    let (ctx, by) = (web.ctx.clone(), admin.by);
+    let check = async move { import_adjustments(&ctx, bytes, name, true, by).await };
+    let checked = uploads::in_turn(check).await.lang(lang)?;
+    let mut imported = checked.lang(lang)?;
+    if !dry {
+        imported = book(&web.ctx, imported, admin.by).await.lang(lang)?;
+    }
     let status = if dry {
         StatusCode::OK
     } else {

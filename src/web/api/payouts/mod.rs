@@ -40,6 +40,7 @@ use crate::{
         auth::Admin,
         error::{InLang, Problem},
         lang::Lang,
+        uploads,
     },
 };
 
@@ -399,13 +400,16 @@ pub async fn read_file(
     bytes: Bytes,
 ) -> Result<BankResult, Problem> {
     let name = template.to_owned();
-    ctx.store
-        .read_long(move |conn| {
+    let store = ctx.store.clone();
+    let read = async move {
+        let read = store.read_long(move |conn| {
             let template: BankTemplate = bank_templates::get(conn, &name)?.template;
             let read = read_bank_result(conn, id, &template, &bytes);
             read.map_err(|error: ResultError| Problem::from(error))
-        })
-        .await
+        });
+        read.await
+    };
+    uploads::in_turn(read).await?
 }
 
 fn result_json(result: &BankResult, told: Option<Told>) -> Value {

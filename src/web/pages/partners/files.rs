@@ -31,7 +31,7 @@ use crate::{
         StoreError,
         progress::{self, Progress},
     },
-    web::{Web, api::partners::LARGEST_FILE, auth::AdminPage, error::Problem, lang::Lang},
+    web::{Web, api::partners::LARGEST_FILE, auth::AdminPage, error::Problem, lang::Lang, uploads},
 };
 
 /// Rows and errors that one page lists; the rest is counted.
@@ -446,7 +446,8 @@ async fn take(web: &Web, look: &Look, sent: Sent, by: &'static str) -> Result<Re
                 "Choose a file first.",
             ))
         })?;
-    let table = Arc::new(import_partners::read(bytes, name).await?);
+    let table = uploads::in_turn(import_partners::read(bytes, name)).await;
+    let table = Arc::new(table.map_err(Refused::Problem)??);
     let plan = import_partners::look(&web.ctx, table.clone()).await?;
     let carried =
         carry(&table).ok_or_else(|| Refused::Problem(Problem::too_large(LARGEST_CARRIED)))?;

@@ -35,6 +35,7 @@ use crate::{
         auth::AdminPage,
         error::Problem,
         lang::Lang,
+        uploads,
     },
 };
 
@@ -450,15 +451,19 @@ pub(super) async fn result(
     };
     let Sent { template, file } = sent;
     let name = template.clone();
-    let read = web.ctx.store.read_long(move |conn| {
-        let template = bank_templates::get(conn, &name)?.template;
-        Ok::<_, Problem>(match read_bank_result(conn, id, &template, &file) {
-            Ok(result) => Ok(result),
-            Err(ResultError::Rows(rows)) => Err(rows),
-            Err(other) => return Err(other.into()),
-        })
-    });
-    match read.await {
+    let store = web.ctx.store.clone();
+    let read = async move {
+        let read = store.read_long(move |conn| {
+            let template = bank_templates::get(conn, &name)?.template;
+            Ok::<_, Problem>(match read_bank_result(conn, id, &template, &file) {
+                Ok(result) => Ok(result),
+                Err(ResultError::Rows(rows)) => Err(rows),
+                Err(other) => return Err(other.into()),
+            })
+        });
+        read.await
+    };
+    match uploads::in_turn(read).await.flatten() {
         Ok(Ok(result)) => preview(&look, id, &result).into_response(),
         Ok(Err(rows)) => look.answer(answer(&web, &look, id, Some(&template), None, &rows, None)),
         Err(problem) => look.problem(&problem),
