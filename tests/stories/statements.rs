@@ -317,6 +317,56 @@ async fn a_day_tells_its_movements_before_while_and_after_it_is_settled() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_read_of_a_request_is_a_problem_in_the_callers_language() {
+    let app = TestApp::start().await;
+    let is_problem = |answer: &reqwest::Response| {
+        let kind = answer.headers()[header::CONTENT_TYPE].to_str().unwrap();
+        kind.starts_with("application/problem+json")
+    };
+    for path in [
+        "/api/settlements?state=REQUESTED&state=FAILED",
+        "/api/payouts?limit=1&limit=2",
+        "/api/partners?limit=1&limit=2",
+    ] {
+        for (lang, words) in [("ko", "한 번씩만"), ("en", "write each field once")] {
+            let ask = app.http.get(app.url(path)).bearer_auth(TOKEN);
+            let ask = ask.header(header::ACCEPT_LANGUAGE, lang);
+            let answer = ask.send().await.unwrap();
+            assert!(is_problem(&answer), "{path}: {answer:?}");
+            let (status, problem) = read(answer).await;
+            assert_eq!(status, 400);
+            assert!(
+                problem["detail"].as_str().unwrap().contains(words),
+                "{problem}"
+            );
+        }
+    }
+    let ask = app
+        .http
+        .post(app.url("/api/adjustments"))
+        .bearer_auth(TOKEN);
+    let ask = ask.header(header::ACCEPT_LANGUAGE, "ko");
+    let answer = ask.body("x".repeat((1 << 20) + 1)).send().await.unwrap();
+    assert!(is_problem(&answer), "{answer:?}");
+    let (status, problem) = read(answer).await;
+    assert_eq!(
+        (status, &problem["type"]),
+        (413, &json!("urn:jeongsan:problem:too-large"))
+    );
+    assert!(
+        problem["detail"]
+            .as_str()
+            .unwrap()
+            .contains("1048576바이트"),
+        "{problem}"
+    );
+    let large = "x".repeat(1 << 20);
+    let answer = form(&app, "/admin/adjustments", &[("reason", large.as_str())]).await;
+    assert_eq!(answer.status(), 413);
+    assert!(answer.text().await.unwrap().contains("<html"));
+}
+
+#[tokio::test]
 async fn a_line_shows_how_it_came_to_its_sum() {
     let (app, _, id) = settled().await;
     let page = text(&app, &format!("/admin/settlements/{id}")).await;

@@ -5,7 +5,7 @@ use std::{future::Future, time::Duration};
 use axum::{
     Json, Router,
     body::Bytes,
-    extract::{DefaultBodyLimit, FromRequest, Multipart, Path, Query, Request, State},
+    extract::{DefaultBodyLimit, FromRequest, Multipart, Path, Request, State},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -33,6 +33,7 @@ use crate::{
         Web,
         auth::Admin,
         error::{InLang, Problem},
+        extract::{Body, Q},
         lang::Lang,
         uploads,
     },
@@ -213,7 +214,7 @@ async fn list(
     State(web): State<Web>,
     _: Admin,
     lang: Lang,
-    Query(query): Query<SettlementQuery>,
+    Q(query): Q<SettlementQuery>,
 ) -> Result<Response, Problem> {
     let (filter, after, limit) = query.read().lang(lang)?;
     let rows = web
@@ -268,7 +269,7 @@ async fn lines(
     _: Admin,
     lang: Lang,
     Path(id): Path<String>,
-    Query(query): Query<PageQuery>,
+    Q(query): Q<PageQuery>,
 ) -> Result<Response, Problem> {
     let row = find(&web, &id).lang(lang)?;
     let limit = a_limit(&query.limit).lang(lang)?;
@@ -348,7 +349,7 @@ async fn hold(
     admin: Admin,
     lang: Lang,
     Path(id): Path<String>,
-    body: Bytes,
+    Body(body): Body,
 ) -> Result<Json<Value>, Problem> {
     acted(&web, &id, Act::Hold, &body, admin.by)
         .await
@@ -361,7 +362,7 @@ async fn release(
     admin: Admin,
     lang: Lang,
     Path(id): Path<String>,
-    body: Bytes,
+    Body(body): Body,
 ) -> Result<Json<Value>, Problem> {
     acted(&web, &id, Act::Release, &body, admin.by)
         .await
@@ -374,7 +375,7 @@ async fn retry(
     admin: Admin,
     lang: Lang,
     Path(id): Path<String>,
-    body: Bytes,
+    Body(body): Body,
 ) -> Result<Json<Value>, Problem> {
     acted(&web, &id, Act::Retry, &body, admin.by)
         .await
@@ -540,7 +541,7 @@ async fn settle(
     admin: Admin,
     lang: Lang,
     Path(day): Path<String>,
-    Query(query): Query<DryRun>,
+    Q(query): Q<DryRun>,
 ) -> Result<Response, Problem> {
     let day = a_day("day", &day).lang(lang)?;
     let ctx = web.ctx.clone();
@@ -558,7 +559,7 @@ async fn reopen(
     admin: Admin,
     lang: Lang,
     Path(day): Path<String>,
-    body: Bytes,
+    Body(body): Body,
 ) -> Result<Response, Problem> {
     let day = a_day("day", &day).lang(lang)?;
     let reason = reason_of(&body).lang(lang)?;
@@ -609,7 +610,7 @@ async fn statement(
     _: Admin,
     lang: Lang,
     Path(partner): Path<String>,
-    Query(query): Query<StatementQuery>,
+    Q(query): Q<StatementQuery>,
 ) -> Result<Response, Problem> {
     let period = PeriodQuery {
         from: query.from,
@@ -654,7 +655,7 @@ async fn list_adjustments(
     State(web): State<Web>,
     _: Admin,
     lang: Lang,
-    Query(query): Query<PageQuery>,
+    Q(query): Q<PageQuery>,
 ) -> Result<Response, Problem> {
     let limit = a_limit(&query.limit).lang(lang)?;
     let before = set(&query.after)
@@ -708,7 +709,7 @@ async fn add_adjustment(
     admin: Admin,
     lang: Lang,
     headers: HeaderMap,
-    body: Bytes,
+    Body(body): Body,
 ) -> Result<Response, Problem> {
     #[derive(Deserialize)]
     struct Body {
@@ -795,7 +796,7 @@ async fn import(
     State(web): State<Web>,
     admin: Admin,
     lang: Lang,
-    Query(query): Query<DryRun>,
+    Q(query): Q<DryRun>,
     request: Request,
 ) -> Result<Response, Problem> {
     let (bytes, name) = upload(request).await.lang(lang)?;

@@ -3,7 +3,7 @@
 use axum::{
     body::Bytes,
     extract::{
-        Multipart, Path, Query, State,
+        Multipart, Path, State,
         multipart::{MultipartError, MultipartRejection},
     },
     http::StatusCode,
@@ -34,6 +34,7 @@ use crate::{
         api::payouts::{LARGEST_FILE, Whole, download, number, whole, written},
         auth::AdminPage,
         error::Problem,
+        extract::{Body, Q},
         lang::Lang,
         uploads,
     },
@@ -324,7 +325,7 @@ pub(super) async fn show(
     _: AdminPage,
     look: Look,
     Path(id): Path<String>,
-    Query(query): Query<Fields>,
+    Q(query): Q<Fields>,
 ) -> Response {
     let did = field(&query, "did");
     look.answer(number(&id).and_then(|id| answer(&web, &look, id, None, None, &[], did)))
@@ -336,7 +337,7 @@ pub(super) async fn file(
     admin: AdminPage,
     look: Look,
     Path(id): Path<String>,
-    Query(query): Query<Fields>,
+    Q(query): Q<Fields>,
 ) -> Response {
     let look = Look {
         here: format!("/admin/payouts/{id}"),
@@ -362,7 +363,7 @@ pub(super) async fn withholding(
     _: AdminPage,
     look: Look,
     Path(id): Path<String>,
-    Query(query): Query<Fields>,
+    Q(query): Q<Fields>,
 ) -> Response {
     let as_csv = field(&query, "format") == Some("csv");
     look.answer(withholding_file(&web, &id, as_csv, look.lang))
@@ -560,7 +561,7 @@ pub(super) async fn take(
     admin: AdminPage,
     look: Look,
     Path(id): Path<String>,
-    body: Bytes,
+    Body(body): Body,
 ) -> Response {
     let look = Look {
         here: format!("/admin/payouts/{id}"),

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use axum::{
-    Form,
-    extract::{Path, Query, State},
+    extract::{Path, State},
     http::{HeaderValue, StatusCode},
     response::{IntoResponse, Response},
 };
@@ -38,6 +37,7 @@ use crate::{
         api::settlements::{DayView, a_day, day_view, patiently},
         auth::AdminPage,
         error::Problem,
+        extract::{F, Q},
         lang::Lang,
     },
 };
@@ -413,7 +413,7 @@ pub async fn show(
     _: AdminPage,
     look: Look,
     Path(day): Path<String>,
-    Query(query): Query<Fields>,
+    Q(query): Q<Fields>,
 ) -> Response {
     look.answer(answer(&web, &look, &day, field(&query, "did"), None).await)
 }
@@ -488,7 +488,7 @@ pub async fn reopen(
     admin: AdminPage,
     look: Look,
     Path(day): Path<String>,
-    Form(form): Form<Fields>,
+    F(form): F<Fields>,
 ) -> Response {
     let reason = field(&form, "reason").unwrap_or_default();
     let result = async {
