@@ -75,6 +75,10 @@ const LONG: &[(&str, &str)] = &[
         "a day's run, its lines and its settlements: one set of tables, read together",
     ),
     (
+        "src/web/api/settlements.rs",
+        "days, settlements, statements and adjustments, endpoint after endpoint",
+    ),
+    (
         "src/sandbox/books.rs",
         "one ledger with one invariant, and its property tests",
     ),

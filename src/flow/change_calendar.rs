@@ -1,5 +1,8 @@
 //! Adds a day off, or takes one away, and moves the payout days that depend on it.
 
+use std::collections::{HashMap, hash_map::Entry};
+
+use rusqlite::Connection;
 use serde::Serialize;
 use serde_json::json;
 
@@ -11,9 +14,10 @@ use crate::{
     },
     flow::{Ctx, hold_settlement::reason_of},
     store::{
-        StoreError, Tx, calendar, contracts,
+        StoreError, Tx, calendar,
+        contracts::{self, Version},
         history::{self, Subject},
-        settlements,
+        settlements::{self, SettlementRow},
     },
 };
 
@@ -70,7 +74,9 @@ pub async fn preview(ctx: &Ctx, change: Change) -> Result<Vec<Moved>, CalendarEr
             {
                 return Err(CalendarError::NotThere(*day));
             }
-            Ok(moved(conn, &change, today)?)
+            let specials = calendar::specials(conn)?;
+            let rows = settlements::with_payout_day(conn)?;
+            Ok(Moves::of(&specials, &change, today).all(conn, rows)?)
         })
         .await
 }
@@ -81,10 +87,18 @@ pub async fn change_calendar(
     change: Change,
     by: &'static str,
 ) -> Result<Vec<Moved>, CalendarError> {
-    let change = check(change, KstDay::of(ctx.store.now()))?;
+    let today = KstDay::of(ctx.store.now());
+    let change = check(change, today)?;
+    let plan = {
+        let change = change.clone();
+        let found = ctx
+            .store
+            .read_long(move |conn| Plan::of(conn, &change, today));
+        found.await?
+    };
     ctx.store
         .write(move |tx| {
-            let moved = moved(tx.conn(), &change, KstDay::of(tx.now))?;
+            let moved = plan.now(tx.conn(), &change, KstDay::of(tx.now))?;
             apply(tx, &change, by)?;
             for one in &moved {
                 settlements::set_payout_day(tx, one.settlement, one.to)?;
@@ -135,41 +149,109 @@ fn apply(tx: &mut Tx<'_>, change: &Change, by: &str) -> Result<(), CalendarError
     Ok(())
 }
 
-fn moved(
-    conn: &rusqlite::Connection,
-    change: &Change,
+/// What a change moves, worked out beside the writer, and what it was worked out from.
+struct Plan {
+    specials: Vec<Special>,
+    /// Open settlements that were looked at, with their payout day.
+    seen: HashMap<i64, KstDay>,
+    moved: HashMap<i64, Moved>,
+}
+
+impl Plan {
+    fn of(conn: &Connection, change: &Change, today: KstDay) -> Result<Plan, StoreError> {
+        let specials = calendar::specials(conn)?;
+        let rows = settlements::with_payout_day(conn)?;
+        let seen = rows
+            .iter()
+            .filter_map(|row| Some((row.id, row.payout_day?)));
+        let seen = seen.collect();
+        let moved = Moves::of(&specials, change, today).all(conn, rows)?;
+        Ok(Plan {
+            specials,
+            seen,
+            moved: moved.into_iter().map(|one| (one.settlement, one)).collect(),
+        })
+    }
+
+    /// The same as of now, in the writer: only what has come or changed since is worked out there.
+    fn now(
+        mut self,
+        conn: &Connection,
+        change: &Change,
+        today: KstDay,
+    ) -> Result<Vec<Moved>, StoreError> {
+        let specials = calendar::specials(conn)?;
+        let mut moves = Moves::of(&specials, change, today);
+        if specials != self.specials {
+            self.seen.clear();
+        }
+        let mut moved = Vec::new();
+        for (id, due) in calendar::open_from(conn, today)? {
+            if self.seen.get(&id) == Some(&due) {
+                moved.extend(self.moved.remove(&id));
+            } else if let Some(row) = settlements::get(conn, id)? {
+                moved.extend(moves.one(conn, row)?);
+            }
+        }
+        Ok(moved)
+    }
+}
+
+/// Works out where payout days go under a changed calendar.
+struct Moves {
+    after: BusinessCalendar,
     today: KstDay,
-) -> Result<Vec<Moved>, StoreError> {
-    let mut specials = calendar::specials(conn)?;
-    specials.retain(|special| special.day != change.day());
-    if let Change::Put(special) = change {
-        specials.push(special.clone());
+    /// Many settlements are of few contract versions.
+    versions: HashMap<i64, Option<Version>>,
+}
+
+impl Moves {
+    fn of(specials: &[Special], change: &Change, today: KstDay) -> Moves {
+        let mut specials = specials.to_vec();
+        specials.retain(|special| special.day != change.day());
+        if let Change::Put(special) = change {
+            specials.push(special.clone());
+        }
+        Moves {
+            after: BusinessCalendar::new(specials),
+            today,
+            versions: HashMap::new(),
+        }
     }
-    let after = BusinessCalendar::new(specials);
-    let mut moved = Vec::new();
-    for row in settlements::with_payout_day(conn)? {
-        // What is due already stays due.
+
+    fn all(
+        &mut self,
+        conn: &Connection,
+        rows: Vec<SettlementRow>,
+    ) -> Result<Vec<Moved>, StoreError> {
+        let moved = rows.into_iter().map(|row| self.one(conn, row));
+        moved.filter_map(Result::transpose).collect()
+    }
+
+    fn one(&mut self, conn: &Connection, row: SettlementRow) -> Result<Option<Moved>, StoreError> {
         let (Some(from), Some(contract)) = (row.payout_day, row.contract) else {
-            continue;
+            return Ok(None);
         };
-        if from < today {
-            continue;
+        // What is due already stays due.
+        if from < self.today {
+            return Ok(None);
         }
-        let Some(version) = contracts::get(conn, contract)? else {
-            continue;
+        let version = match self.versions.entry(contract) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(slot) => slot.insert(contracts::get(conn, contract)?),
         };
-        let to = version.terms.cycle.payout_day(row.day, &after);
-        if to != from {
-            moved.push(Moved {
-                settlement: row.id,
-                partner: row.partner,
-                partner_name: row.partner_name,
-                day: row.day,
-                net: row.net,
-                from,
-                to,
-            });
-        }
+        let Some(version) = version else {
+            return Ok(None);
+        };
+        let to = version.terms.cycle.payout_day(row.day, &self.after);
+        Ok((to != from).then_some(Moved {
+            settlement: row.id,
+            partner: row.partner,
+            partner_name: row.partner_name,
+            day: row.day,
+            net: row.net,
+            from,
+            to,
+        }))
     }
-    Ok(moved)
 }

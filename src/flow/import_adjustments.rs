@@ -95,7 +95,7 @@ pub async fn import_adjustments(
     let rows = ctx
         .store
         .read_long(move |conn| {
-            let table = sheet::read(&bytes, name.as_deref())
+            let table = sheet::read_at_most(&bytes, name.as_deref(), MOST_ROWS)
                 .map_err(|error| ImportAdjustmentsError::Cells(vec![error.into_cell_error()]))?;
             // Before all else: a person who sends a file twice wants to hear just that.
             for row in table.rows.iter().take(1) {
@@ -121,23 +121,34 @@ pub async fn import_adjustments(
         );
         ImportAdjustmentsError::Cells(vec![CellError::file(said)])
     })?;
-    let mut imported = Imported {
-        dry_run,
+    let imported = Imported {
+        dry_run: true,
         file,
         rows,
         total,
     };
-    if !dry_run {
-        let all = imported
-            .rows
-            .iter()
-            .map(|row| (row.line, row.adjustment.clone()))
-            .collect();
-        let booked = adjust_all(ctx, imported.file.clone(), all, by).await?;
-        for (row, adjusted) in imported.rows.iter_mut().zip(booked) {
-            row.booked = Some(adjusted);
-        }
+    if dry_run {
+        return Ok(imported);
     }
+    book(ctx, imported, by).await
+}
+
+/// Books a file that was checked by a dry run: all of its rows, or none.
+pub async fn book(
+    ctx: &Ctx,
+    mut imported: Imported,
+    by: &'static str,
+) -> Result<Imported, ImportAdjustmentsError> {
+    let all = imported
+        .rows
+        .iter()
+        .map(|row| (row.line, row.adjustment.clone()))
+        .collect();
+    let booked = adjust_all(ctx, imported.file.clone(), all, by).await?;
+    for (row, adjusted) in imported.rows.iter_mut().zip(booked) {
+        row.booked = Some(adjusted);
+    }
+    imported.dry_run = false;
     Ok(imported)
 }
 
@@ -146,7 +157,6 @@ fn ids(table: &Table) -> Vec<String> {
         Ok(columns) => table
             .rows
             .iter()
-            .take(MOST_ROWS)
             .filter_map(|row| columns.get(row, "partner_id").map(str::to_owned))
             .collect(),
         Err(_) => Vec::new(),
@@ -163,17 +173,6 @@ fn understand(
         return Err(vec![CellError::file(Said::new(
             "열 이름 아래에 내용이 없습니다. 조정할 내용을 한 행 이상 적어 주세요.",
             "there are no rows below the header: write at least one",
-        ))]);
-    }
-    if table.rows.len() > MOST_ROWS {
-        let count = table.rows.len();
-        return Err(vec![CellError::file(Said::new(
-            format!(
-                "{count}행입니다. 한 번에 {MOST_ROWS}행까지 받습니다. 파일을 나누어 올려 주세요."
-            ),
-            format!(
-                "there are {count} rows: at most {MOST_ROWS} are taken at once, split the file"
-            ),
         ))]);
     }
     let (mut rows, mut wrong) = (Vec::with_capacity(table.rows.len()), Vec::new());

@@ -212,25 +212,20 @@ impl ImportError {
 
 /// Reads a file, on a thread of its own. `name` is the file's, if known.
 pub async fn read(bytes: Vec<u8>, name: Option<String>) -> Result<Table, ImportError> {
-    let read = tokio::task::spawn_blocking(move || sheet::read(&bytes, name.as_deref())).await;
+    let read = tokio::task::spawn_blocking(move || {
+        sheet::read_at_most(&bytes, name.as_deref(), MOST_ROWS)
+    })
+    .await;
     let table = read
         .map_err(|error| StoreError::Panicked(error.to_string()))?
         .map_err(|error| ImportError::wrong(vec![error.into_cell_error()]))?;
-    let rows = table.rows.len();
-    if (1..=MOST_ROWS).contains(&rows) {
+    if !table.rows.is_empty() {
         return Ok(table);
     }
-    let said = if rows == 0 {
-        Said::new(
-            "열 이름 아래에 행이 없습니다. 파트너를 한 행에 하나씩 적어 주세요.",
-            "there are no rows below the header: write one partner in each",
-        )
-    } else {
-        Said::new(
-            format!("{rows}행입니다. 한 파일에 {MOST_ROWS}행까지 가져올 수 있으니 나누어 주세요."),
-            format!("there are {rows} rows; a file may have {MOST_ROWS}: split it"),
-        )
-    };
+    let said = Said::new(
+        "열 이름 아래에 행이 없습니다. 파트너를 한 행에 하나씩 적어 주세요.",
+        "there are no rows below the header: write one partner in each",
+    );
     Err(ImportError::wrong(vec![CellError::file(said)]))
 }
 

@@ -21,6 +21,8 @@ use crate::{
 
 pub const LONGEST_PERIOD: i64 = 400;
 pub const MOST_LINES: i64 = 200_000;
+/// For a statement without its lines.
+pub const NO_LINES: i64 = -1;
 /// Lines that are read at once.
 const PORTION: usize = 5_000;
 

@@ -88,6 +88,11 @@ pub async fn open_again(
     by: &'static str,
 ) -> Result<(), ReopenError> {
     let reason = reason_of(&reason).ok_or(ReopenError::Reason)?;
+    // Reading what waits on the open days takes a while: not the writer's while.
+    let away = ctx
+        .store
+        .read_long(move |conn| movements::away(conn, day))
+        .await?;
     ctx.store
         .write(move |tx| {
             if settlements::the_day(tx.conn(), day)?.is_none() {
@@ -124,7 +129,7 @@ pub async fn open_again(
             let removed = settlements::remove_day(tx, day)?;
             contracts::unused_since(tx, day)?;
             settlements::open_day(tx, day)?;
-            let home = movements::bring_home(tx, day)?;
+            let home = movements::bring_home(tx, day, &away)?;
             let detail =
                 json!({ "reason": reason, "settlements": removed, "late_movements": home });
             history::add(tx, &Subject::Day(day), "reopened", by, &detail)?;

@@ -20,7 +20,7 @@ use serde::Serialize;
 use crate::domain::money::Won;
 
 pub use columns::{Column, Columns, Others};
-pub use read::{ReadError, Row, Table, read, read_with_header};
+pub use read::{ReadError, Row, Table, read, read_at_most, read_with_header};
 pub use write::{Cell, Encoding, Sheet, WriteError, csv, xlsx};
 
 /// One sentence in the two languages that we speak.

@@ -52,7 +52,9 @@ pub enum ReadError {
     },
     /// It is small, but becomes too much when it is unpacked.
     Unpacks,
-    TooManyRows,
+    TooManyRows {
+        most: usize,
+    },
     TooMuchText,
     /// `.xls`, as Excel wrote it until 2003.
     OldExcel,
@@ -90,9 +92,9 @@ impl ReadError {
                 "압축을 풀면 너무 커지는 파일입니다. 필요한 시트만 남겨 XLSX 또는 CSV로 다시 저장해 주세요.",
                 "the file unpacks to too much: keep the one sheet that is needed, and save it as XLSX or CSV",
             ),
-            Self::TooManyRows => Said::new(
-                format!("행이 너무 많습니다. {MOST_ROWS}행 이하로 나누어 올려 주세요."),
-                format!("the file has more than {MOST_ROWS} rows: split it"),
+            Self::TooManyRows { most } => Said::new(
+                format!("행이 너무 많습니다. {most}행 이하로 나누어 올려 주세요."),
+                format!("the file has more than {most} rows: split it"),
             ),
             Self::TooMuchText => Said::new(
                 "셀의 글자가 너무 많습니다. 필요한 열만 남기거나 파일을 나누어 올려 주세요.",
@@ -174,12 +176,27 @@ pub fn read(bytes: &[u8], name: Option<&str>) -> Result<Table, ReadError> {
     read_with_header(bytes, name, &[])
 }
 
+/// The same of a file with at most `rows` rows below its header. One with more is refused as soon as
+/// the first of them is seen.
+pub fn read_at_most(bytes: &[u8], name: Option<&str>, rows: usize) -> Result<Table, ReadError> {
+    read_within(bytes, name, &[], rows.min(MOST_ROWS))
+}
+
 /// Reads a table below title lines, as banks write them: its header is the first row, within the
 /// first 15, that has a name of every wanted column.
 pub fn read_with_header(
     bytes: &[u8],
     name: Option<&str>,
     wanted: &[&[&str]],
+) -> Result<Table, ReadError> {
+    read_within(bytes, name, wanted, MOST_ROWS)
+}
+
+fn read_within(
+    bytes: &[u8],
+    name: Option<&str>,
+    wanted: &[&[&str]],
+    rows: usize,
 ) -> Result<Table, ReadError> {
     if bytes.len() > LARGEST {
         return Err(ReadError::TooLarge { bytes: bytes.len() });
@@ -188,7 +205,7 @@ pub fn read_with_header(
         check_unpacked(bytes)?;
         // Calamine adds up what a file claims with checked arithmetic: a damaged workbook may panic
         // in there, and is then just a damaged workbook. Nothing of ours is half done by it.
-        let read = catch_unwind(AssertUnwindSafe(|| workbook(bytes, wanted)));
+        let read = catch_unwind(AssertUnwindSafe(|| workbook(bytes, wanted, rows)));
         return read.unwrap_or(Err(ReadError::Broken));
     }
     if bytes.starts_with(&[0xD0, 0xCF, 0x11, 0xE0]) {
@@ -225,7 +242,7 @@ pub fn read_with_header(
     // Title lines have commas of their own. Where a header is looked for, it tells the delimiter.
     let mut failed = None;
     for delimiter in delimiters(&text) {
-        match csv_table(&text, delimiter, wanted) {
+        match csv_table(&text, delimiter, wanted, rows) {
             Err(error @ ReadError::NoHeader { .. }) => _ = failed.get_or_insert(error),
             done => return done,
         }
@@ -233,8 +250,13 @@ pub fn read_with_header(
     Err(failed.unwrap_or(ReadError::Empty))
 }
 
-fn csv_table(text: &str, delimiter: char, wanted: &[&[&str]]) -> Result<Table, ReadError> {
-    let mut grid = Grid::default();
+fn csv_table(
+    text: &str,
+    delimiter: char,
+    wanted: &[&[&str]],
+    rows: usize,
+) -> Result<Table, ReadError> {
+    let mut grid = Grid::of(rows);
     for record in Records::new(text, delimiter) {
         let (line, mut cells) = record?;
         for (column, cell) in cells.iter_mut().enumerate() {
@@ -269,13 +291,22 @@ pub(super) fn too_wide(line: usize, column: usize, cell: &str) -> Result<(), Rea
 }
 
 /// Rows that are not empty, while their sum stays within the limits.
-#[derive(Default)]
 pub(super) struct Grid {
     rows: Vec<Row>,
     text: usize,
+    /// Rows beside the header.
+    most: usize,
 }
 
 impl Grid {
+    pub(super) fn of(most: usize) -> Grid {
+        Grid {
+            rows: Vec::new(),
+            text: 0,
+            most,
+        }
+    }
+
     pub(super) fn push(&mut self, line: usize, mut cells: Vec<String>) -> Result<(), ReadError> {
         while cells.last().is_some_and(String::is_empty) {
             cells.pop();
@@ -283,8 +314,8 @@ impl Grid {
         if cells.is_empty() {
             return Ok(());
         }
-        if self.rows.len() > MOST_ROWS {
-            return Err(ReadError::TooManyRows);
+        if self.rows.len() > self.most {
+            return Err(ReadError::TooManyRows { most: self.most });
         }
         let bytes = |cell: &String| cell.len() + size_of::<String>();
         self.text += cells.iter().map(bytes).sum::<usize>();
@@ -397,6 +428,22 @@ mod tests {
     }
 
     const SHEET: &str = "xl/worksheets/sheet1.xml";
+
+    #[test]
+    fn a_file_with_more_rows_than_asked_for_is_refused() {
+        let csv = "a,b\n1,2\n3,4\n".as_bytes().to_vec();
+        let book = book(|page| {
+            for row in 0..3 {
+                page.write_row(row, 0, [row, 1]).unwrap();
+            }
+        });
+        for bytes in [csv, book] {
+            assert_eq!(read_at_most(&bytes, None, 2).unwrap().rows.len(), 2);
+            let refused = read_at_most(&bytes, None, 1).unwrap_err();
+            assert_eq!(refused, ReadError::TooManyRows { most: 1 });
+            assert!(refused.said().ko.contains("1행 이하"));
+        }
+    }
 
     #[test]
     fn cells_come_as_a_person_reads_them() {
@@ -594,7 +641,7 @@ mod tests {
         assert_eq!(refused(&large), ReadError::TooLarge { bytes: LARGEST + 1 });
         assert_eq!(
             refused("a\n1\n".repeat(100_001).as_bytes()),
-            ReadError::TooManyRows
+            ReadError::TooManyRows { most: MOST_ROWS }
         );
         assert_eq!(
             read("a\n".repeat(200_001).as_bytes(), None)

@@ -90,7 +90,7 @@ pub(super) fn is_locked(bytes: &[u8]) -> bool {
 }
 
 /// The first sheet that a person sees and that is not empty.
-pub(super) fn workbook(bytes: &[u8], wanted: &[&[&str]]) -> Result<Table, ReadError> {
+pub(super) fn workbook(bytes: &[u8], wanted: &[&[&str]], rows: usize) -> Result<Table, ReadError> {
     let mut book = Xlsx::new(Cursor::new(bytes)).map_err(|error| match error {
         calamine::XlsxError::Password => ReadError::Password,
         _ => ReadError::Broken,
@@ -104,7 +104,7 @@ pub(super) fn workbook(bytes: &[u8], wanted: &[&[&str]]) -> Result<Table, ReadEr
         .collect();
     let mut failed = ReadError::Empty;
     for name in names {
-        match sheet(&mut book, &name)?.table(wanted) {
+        match sheet(&mut book, &name, rows)?.table(wanted) {
             Err(ReadError::Empty) => {}
             Err(error @ ReadError::NoHeader { .. }) => failed = error,
             done => return done,
@@ -114,8 +114,8 @@ pub(super) fn workbook(bytes: &[u8], wanted: &[&[&str]]) -> Result<Table, ReadEr
 }
 
 /// Reads cell by cell, never as a rectangle: two cells in opposite corners are two cells.
-fn sheet(book: &mut Xlsx<Cursor<&[u8]>>, name: &str) -> Result<Grid, ReadError> {
-    let mut grid = Grid::default();
+fn sheet(book: &mut Xlsx<Cursor<&[u8]>>, name: &str, rows: usize) -> Result<Grid, ReadError> {
+    let mut grid = Grid::of(rows);
     let mut cells = book
         .worksheet_cells_reader(name)
         .map_err(|_| ReadError::Broken)?;

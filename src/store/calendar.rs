@@ -26,6 +26,18 @@ pub fn business(conn: &Connection) -> Result<BusinessCalendar, StoreError> {
     Ok(BusinessCalendar::new(specials(conn)?))
 }
 
+/// Settlements that can still be paid and are due on or after a day, with that day: no more than what
+/// tells whether one has changed.
+pub fn open_from(conn: &Connection, from: KstDay) -> Result<Vec<(i64, KstDay)>, StoreError> {
+    let mut query = conn.prepare_cached(
+        "select id, payout_day from settlement indexed by settlement_due
+          where state = 'REQUESTED' and net >= 0 and payout_day >= ?1 order by payout_day, id",
+    )?;
+    query
+        .query_and_then([from.to_string()], |row| Ok((row.get(0)?, day(row, 1)?)))?
+        .collect()
+}
+
 pub fn put(tx: &Tx<'_>, special: &Special, by: &str) -> Result<(), StoreError> {
     tx.conn()
         .prepare_cached(

@@ -19,6 +19,13 @@ pub struct OfVersion {
     pub net: Won,
 }
 
+/// How many lines the settlements of a day have.
+pub fn lines_of_day(conn: &Connection, day: KstDay) -> Result<i64, StoreError> {
+    Ok(conn
+        .prepare_cached("select coalesce(sum(lines), 0) from settlement where day = ?1")?
+        .query_row([day.to_string()], |row| row.get(0))?)
+}
+
 /// Sums of a partner's lines of a day, per contract version that made them.
 pub fn of(conn: &Connection, partner: &str, on: KstDay) -> Result<Vec<OfVersion>, StoreError> {
     let mut query = conn.prepare_cached(

@@ -28,6 +28,8 @@ pub mod orders;
 pub mod partners;
 pub mod payments;
 pub mod payouts;
+#[cfg(test)]
+mod plans;
 pub mod progress;
 pub mod replay;
 pub mod schedules;

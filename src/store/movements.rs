@@ -4,7 +4,7 @@
 //! on which it happened, or, if that day's settlement has begun, on the first day after all that have.
 //! So what a night's run reads cannot change under it, and nothing that is heard late is lost.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
@@ -416,37 +416,100 @@ pub fn of_payment(conn: &Connection, payment: i64) -> Result<Vec<PaymentLine>, S
         .collect()
 }
 
-/// Takes movements that happened on `day`, and were heard of too late for it, back to it: the day is
-/// open again. Only those of days that are open themselves.
-pub fn bring_home(tx: &Tx<'_>, day: KstDay) -> Result<usize, StoreError> {
-    let conn = tx.conn();
-    // Open days behind it: what is late waits on one of them. A jump per day, none of a closed one is read.
+/// A movement's place in the books: the day on which it counts, its partner and number.
+type Key = (String, String, i64);
+
+/// What happened on a day and was heard of too late for it, as it was read beside the writer.
+#[derive(Clone, Debug, Default)]
+pub struct Away {
+    late: Vec<Key>,
+    /// The last number of each day and partner that was read: what is behind it was booked since.
+    seen: HashMap<(String, String), i64>,
+}
+
+/// Finds movements that happened on `day`, and were heard of too late for it: they wait on open days
+/// behind it. Reads all of those days, which may take a while; none of a closed one.
+pub fn away(conn: &Connection, day: KstDay) -> Result<Away, StoreError> {
+    let mut query =
+        conn.prepare_cached("select partner_id, seq, happened_at from movement where day = ?1")?;
+    let happened = day.start().as_millisecond()..day.end().as_millisecond();
+    let mut away = Away::default();
+    for open in open_days_behind(conn, day)? {
+        let mut rows = query.query([&open])?;
+        while let Some(row) = rows.next()? {
+            let (partner, seq): (String, i64) = (row.get(0)?, row.get(1)?);
+            if happened.contains(&row.get(2)?) {
+                away.late.push((open.clone(), partner.clone(), seq));
+            }
+            let seen = away.seen.entry((open.clone(), partner)).or_default();
+            *seen = seq.max(*seen);
+        }
+    }
+    Ok(away)
+}
+
+/// Days behind `day` that have movements and are not closed. A jump per day.
+fn open_days_behind(conn: &Connection, day: KstDay) -> Result<Vec<String>, StoreError> {
     let mut next = conn.prepare_cached("select min(day) from movement where day > ?1")?;
-    let mut closed = conn.prepare_cached("select 1 from settlement_day where day = ?1")?;
-    let sql = format!(
-        "select {COLUMNS}, m.day, m.partner_id from movement m
-          where m.day = ?1 and m.happened_at >= ?2 and m.happened_at < ?3"
-    );
-    let mut happened = conn.prepare_cached(&sql)?;
+    let (mut found, mut last) = (Vec::new(), day.to_string());
+    while let Some(this) = next.query_row([&last], |row| row.get::<_, Option<String>>(0))? {
+        if !is_closed(conn, &this)? {
+            found.push(this.clone());
+        }
+        last = this;
+    }
+    Ok(found)
+}
+
+fn is_closed(conn: &Connection, day: &str) -> Result<bool, StoreError> {
+    Ok(conn
+        .prepare_cached("select 1 from settlement_day where day = ?1")?
+        .exists([day])?)
+}
+
+/// Takes what [`away`] found, and what was booked since, back to `day`: it is open again. A movement
+/// that is gone from its place, or whose day was closed meanwhile, stays where it is.
+///
+/// Only rows that move are read, and those behind the numbers that [`away`] has seen. So the writer is
+/// held no longer than moving them takes, however much waits on the open days.
+pub fn bring_home(tx: &Tx<'_>, day: KstDay, away: &Away) -> Result<usize, StoreError> {
+    let conn = tx.conn();
     let (first, end) = (day.start().as_millisecond(), day.end().as_millisecond());
-    let mut late: Vec<(Movement, String, String)> = Vec::new();
-    let mut last = day.to_string();
-    while let Some(open) = next.query_row([&last], |row| row.get::<_, Option<String>>(0))? {
-        if !closed.exists([&open])? {
-            let rows = happened.query_and_then((&open, first, end), |row| {
-                Ok::<_, StoreError>((read(row)?, row.get(14)?, row.get(15)?))
-            })?;
-            for row in rows {
-                late.push(row?);
+    let mut since = conn.prepare_cached(
+        "select seq from movement
+          where day = ?1 and partner_id = ?2 and seq > ?3 and happened_at >= ?4 and happened_at < ?5",
+    )?;
+    let open = open_days_behind(conn, day)?;
+    let mut late: Vec<Key> = away.late.clone();
+    late.retain(|(from, ..)| open.contains(from));
+    for from in open {
+        let this: KstDay = from.parse().map_err(unreadable)?;
+        for partner in partners(conn, this)? {
+            let key = (from.clone(), partner.as_str().to_owned());
+            let seen = away.seen.get(&key).copied().unwrap_or(0);
+            let found = since.query_map((&key.0, &key.1, seen, first, end), |row| row.get(0))?;
+            for seq in found {
+                late.push((key.0.clone(), key.1.clone(), seq?));
             }
         }
-        last = open;
     }
-    for (movement, from, partner) in &late {
-        conn.prepare_cached(
-            "delete from movement where day = ?1 and partner_id = ?2 and seq = ?3",
-        )?
-        .execute((from, partner, movement.seq))?;
+    let sql = format!(
+        "select {COLUMNS} from movement m
+          where m.day = ?1 and m.partner_id = ?2 and m.seq = ?3 and m.happened_at >= ?4 and m.happened_at < ?5"
+    );
+    let mut find = conn.prepare_cached(&sql)?;
+    let mut remove = conn
+        .prepare_cached("delete from movement where day = ?1 and partner_id = ?2 and seq = ?3")?;
+    let mut home = 0;
+    for (from, partner, seq) in &late {
+        let found = find
+            .query_and_then((from, partner, seq, first, end), read)?
+            .next()
+            .transpose()?;
+        let Some(movement) = found else {
+            continue;
+        };
+        remove.execute((from, partner, seq))?;
         add_on(
             tx,
             day,
@@ -463,8 +526,9 @@ pub fn bring_home(tx: &Tx<'_>, day: KstDay) -> Result<usize, StoreError> {
                 adjustment: movement.adjustment,
             },
         )?;
+        home += 1;
     }
-    Ok(late.len())
+    Ok(home)
 }
 
 /// The first day whose contract a partner's movements of a day need. Adjustments need none.

@@ -259,6 +259,34 @@ pub struct LineCursor {
     pub seq: i64,
 }
 
+impl LineCursor {
+    pub fn parse(text: &str) -> Option<LineCursor> {
+        Cursor::parse(text).map(|Cursor { day, id: seq }| LineCursor { day, seq })
+    }
+}
+
+impl std::fmt::Display for LineCursor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}_{}", self.day, self.seq)
+    }
+}
+
+/// A settlement's lines with what made them. The adjustment is found by its key: its cause is `a` and its id.
+pub(super) const LINES: &str = "
+    select m.seq, m.kind, m.payment_id, m.order_line, m.cause, m.happened_at, m.terms_day, m.order_before,
+           m.order_after, m.discount_before, m.discount_after, m.tax_free_before, m.tax_free_after, m.adjustment,
+           l.contract_id, l.order_amount, l.discount, l.fee, l.fee_vat, l.additional, l.additional_vat,
+           l.discount_share, l.payment_vat, l.adjustment, l.net, p.imp_uid, p.merchant_uid,
+           coalesce(o.name, a.reason, json_extract(p.about, '$.name'), '')
+      from settlement_line l
+           join movement m on m.day = l.day and m.partner_id = l.partner_id and m.seq = l.seq
+           left join payment p on p.id = m.payment_id
+           left join order_line o on o.merchant_uid = p.merchant_uid and o.line = m.order_line
+           left join adjustment a
+                  on a.id = case when m.kind = 'ADJUSTMENT' then cast(substr(m.cause, 2) as integer) end
+     where l.day = ?1 and l.partner_id = ?2 and l.seq > ?3
+     order by l.seq limit ?4";
+
 /// A partner's lines of settled days in `[from, to]` behind `after`, oldest first, at most `most`.
 pub fn lines(
     conn: &Connection,
@@ -278,20 +306,7 @@ pub fn lines(
             row.get(0)
         })?
         .collect::<Result<_, _>>()?;
-    let mut query = conn.prepare_cached(
-        "select m.seq, m.kind, m.payment_id, m.order_line, m.cause, m.happened_at, m.terms_day, m.order_before,
-                m.order_after, m.discount_before, m.discount_after, m.tax_free_before, m.tax_free_after, m.adjustment,
-                l.contract_id, l.order_amount, l.discount, l.fee, l.fee_vat, l.additional, l.additional_vat,
-                l.discount_share, l.payment_vat, l.adjustment, l.net, p.imp_uid, p.merchant_uid,
-                coalesce(o.name, a.reason, json_extract(p.about, '$.name'), '')
-           from settlement_line l
-                join movement m on m.day = l.day and m.partner_id = l.partner_id and m.seq = l.seq
-                left join payment p on p.id = m.payment_id
-                left join order_line o on o.merchant_uid = p.merchant_uid and o.line = m.order_line
-                left join adjustment a on m.kind = 'ADJUSTMENT' and 'a' || a.id = m.cause
-          where l.day = ?1 and l.partner_id = ?2 and l.seq > ?3
-          order by l.seq limit ?4",
-    )?;
+    let mut query = conn.prepare_cached(LINES)?;
     let mut found = Vec::new();
     for text in days {
         if found.len() >= most {
@@ -620,7 +635,7 @@ pub fn carried_into(conn: &Connection, id: i64) -> Result<Vec<SettlementRow>, St
 /// What may be put into a payout now: due on or before `until`, not held, not negative.
 pub fn due(conn: &Connection, until: KstDay) -> Result<Vec<SettlementRow>, StoreError> {
     let sql = format!(
-        "select {COLUMNS} from settlement s join partner p on p.id = s.partner_id
+        "select {COLUMNS} from settlement s indexed by settlement_due join partner p on p.id = s.partner_id
           where s.state = 'REQUESTED' and s.net >= 0 and s.hold is null and s.payout_day <= ?1
           order by s.partner_id, s.day"
     );
@@ -680,51 +695,61 @@ impl std::fmt::Display for Cursor {
     }
 }
 
-/// Settlements, newest day first. The statement is built from fixed pieces; values are always bound.
+/// The statement of a list, of fixed pieces; values are always bound. A partner's are found by the
+/// partner, never among those of all that are in a state or of some days.
+pub(super) fn list_sql(filter: &Filter, after: bool) -> String {
+    let index = match filter.partner {
+        Some(_) => "indexed by settlement_by_partner",
+        None => "",
+    };
+    let mut sql = ["select ", COLUMNS, " from settlement s ", index].concat();
+    sql.push_str(" join partner p on p.id = s.partner_id where true");
+    for (asked, piece) in [
+        (filter.partner.is_some(), " and s.partner_id = :partner"),
+        (filter.state.is_some(), " and s.state = :state"),
+        (filter.held, " and s.hold is not null"),
+        (
+            filter.carried,
+            " and s.state = 'REQUESTED' and s.net < 0 and s.carried_into is null",
+        ),
+        (filter.from.is_some(), " and s.day >= :from"),
+        (filter.to.is_some(), " and s.day <= :to"),
+        (after, " and (s.day, s.id) < (:day, :id)"),
+    ] {
+        if asked {
+            sql.push_str(piece);
+        }
+    }
+    sql.push_str(" order by s.day desc, s.id desc limit :most");
+    sql
+}
+
+/// Settlements, newest day first.
 pub fn list(
     conn: &Connection,
     filter: &Filter,
     after: Option<&Cursor>,
     most: usize,
 ) -> Result<Vec<SettlementRow>, StoreError> {
-    let mut sql = format!(
-        "select {COLUMNS} from settlement s join partner p on p.id = s.partner_id where true"
-    );
-    let mut values: Vec<(&str, Box<dyn ToSql>)> = Vec::new();
-    if let Some(state) = filter.state {
-        sql.push_str(" and s.state = :state");
-        values.push((":state", Box::new(state.as_str())));
+    let most = most as i64;
+    let state = filter.state.map(State::as_str);
+    let [from, to, day] = [filter.from, filter.to, after.map(|cursor| cursor.day)]
+        .map(|day| day.map(|day| day.to_string()));
+    let id = after.map(|cursor| cursor.id);
+    let mut values: Vec<(&str, &dyn ToSql)> = vec![(":most", &most)];
+    for (name, value, bound) in [
+        (":state", &state as &dyn ToSql, state.is_some()),
+        (":partner", &filter.partner, filter.partner.is_some()),
+        (":from", &from, from.is_some()),
+        (":to", &to, to.is_some()),
+        (":day", &day, after.is_some()),
+        (":id", &id, after.is_some()),
+    ] {
+        if bound {
+            values.push((name, value));
+        }
     }
-    if filter.held {
-        sql.push_str(" and s.hold is not null");
-    }
-    if filter.carried {
-        sql.push_str(" and s.state = 'REQUESTED' and s.net < 0 and s.carried_into is null");
-    }
-    if let Some(partner) = &filter.partner {
-        sql.push_str(" and s.partner_id = :partner");
-        values.push((":partner", Box::new(partner.clone())));
-    }
-    if let Some(from) = filter.from {
-        sql.push_str(" and s.day >= :from");
-        values.push((":from", Box::new(from.to_string())));
-    }
-    if let Some(to) = filter.to {
-        sql.push_str(" and s.day <= :to");
-        values.push((":to", Box::new(to.to_string())));
-    }
-    if let Some(cursor) = after {
-        sql.push_str(" and (s.day, s.id) < (:day, :id)");
-        values.push((":day", Box::new(cursor.day.to_string())));
-        values.push((":id", Box::new(cursor.id)));
-    }
-    sql.push_str(" order by s.day desc, s.id desc limit :most");
-    values.push((":most", Box::new(most as i64)));
-    let values: Vec<(&str, &dyn ToSql)> = values
-        .iter()
-        .map(|(name, value)| (*name, value.as_ref()))
-        .collect();
-    let mut query = conn.prepare_cached(&sql)?;
+    let mut query = conn.prepare_cached(&list_sql(filter, after.is_some()))?;
     query.query_and_then(values.as_slice(), read)?.collect()
 }
 
@@ -768,7 +793,7 @@ pub fn due_by_day(
     to: KstDay,
 ) -> Result<Vec<(KstDay, i64, Won)>, StoreError> {
     let mut query = conn.prepare_cached(
-        "select payout_day, count(*), sum(net) from settlement
+        "select payout_day, count(*), sum(net) from settlement indexed by settlement_due
           where state = 'REQUESTED' and net >= 0 and hold is null and payout_day >= ?1 and payout_day <= ?2
           group by payout_day order by payout_day",
     )?;
@@ -782,7 +807,7 @@ pub fn due_by_day(
 /// Open ones with a payout day, for seeing which a change of the calendar moves.
 pub fn with_payout_day(conn: &Connection) -> Result<Vec<SettlementRow>, StoreError> {
     let sql = format!(
-        "select {COLUMNS} from settlement s join partner p on p.id = s.partner_id
+        "select {COLUMNS} from settlement s indexed by settlement_due join partner p on p.id = s.partner_id
           where s.state = 'REQUESTED' and s.net >= 0 and s.payout_day is not null order by s.payout_day, s.id"
     );
     let mut query = conn.prepare_cached(&sql)?;

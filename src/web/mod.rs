@@ -4,10 +4,12 @@ pub mod api;
 pub mod assets;
 pub mod auth;
 pub mod error;
+pub mod extract;
 pub mod health;
 pub mod lang;
 pub mod limits;
 pub mod pages;
+pub mod uploads;
 pub mod webhook;
 
 use std::{sync::Arc, time::Duration};
@@ -89,7 +91,7 @@ pub fn routes(web: Web) -> Router {
         .merge(pages::signed_in())
         .fallback(pages::not_found)
         .method_not_allowed_fallback(pages::not_allowed)
-        .layer(axum::extract::DefaultBodyLimit::max(1 << 20))
+        .layer(axum::extract::DefaultBodyLimit::max(extract::LARGEST_BODY))
         .layer(middleware::from_fn(safe_headers))
         // A bug in one handler is one 500, told in the log, and no broken connection.
         .layer(tower_http::catch_panic::CatchPanicLayer::new())

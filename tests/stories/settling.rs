@@ -22,6 +22,7 @@ use jeongsan::{
         settle_day::{SettleDayError, dry_run, settle_day},
     },
     sandbox::{NewPayment, Status},
+    store::{StoreError, movements},
 };
 
 use crate::{
@@ -303,6 +304,42 @@ async fn what_is_heard_late_counts_on_the_next_open_day_and_comes_home_when_its_
     shop.days(1);
     shop.night().await;
     assert_eq!(shop.net("farm", heard), 8_900);
+    shop.close().await;
+}
+
+#[tokio::test]
+async fn what_is_booked_while_a_day_is_about_to_be_opened_comes_home_with_it() {
+    let shop = Shop::open().await;
+    shop.plain_partner("farm").await;
+    let day = shop.today();
+    shop.register("first", &[("farm", 10_000, 0)]).await;
+    shop.register("second", &[("farm", 20_000, 0)]).await;
+    let first = shop.charge("first", 10_000);
+    let second = shop.charge("second", 20_000);
+    shop.buy("apple", &[("farm", 1_000, 0)]).await;
+    shop.days(1);
+    shop.night().await;
+    shop.buy("pear", &[("farm", 5_000, 0)]).await;
+    shop.hear(&first, "first").await;
+    let store = &shop.ctx().store;
+    let away = store.read(|conn| movements::away(conn, day)).unwrap();
+    shop.hear(&second, "second").await;
+    let home = store
+        .write(move |tx| {
+            let home = movements::bring_home(tx, day, &away)?;
+            // What is gone from its place is not taken twice.
+            Ok::<_, StoreError>((home, movements::bring_home(tx, day, &away)?))
+        })
+        .await
+        .unwrap();
+    assert_eq!(home, (2, 0));
+    reopen_day(shop.ctx(), day, "늦게 들음".into(), "api")
+        .await
+        .unwrap();
+    assert_eq!(shop.net("farm", day), 27_590);
+    shop.days(1);
+    shop.night().await;
+    assert_eq!(shop.net("farm", day.next()), 4_450);
     shop.close().await;
 }
 

@@ -278,6 +278,95 @@ async fn a_statement_ties_on_the_page_in_the_workbook_and_in_the_csv() {
 }
 
 #[tokio::test]
+async fn a_statement_comes_in_pages_of_lines() {
+    let (app, day, _) = settled().await;
+    let query = format!("/api/statements/farm?from={day}&to={day}");
+    let mut after = String::new();
+    let mut nets = Vec::new();
+    for (lines, next) in [(2, true), (1, false)] {
+        let page = app.json(&format!("{query}&limit=2{after}")).await;
+        assert_eq!(page["totals"]["earned"], 13_350);
+        assert_eq!(page["settlements"].as_array().unwrap().len(), 1);
+        let of = page["lines"].as_array().unwrap();
+        assert_eq!((of.len(), page["next"].is_string()), (lines, next));
+        nets.extend(of.iter().map(|one| one["line"]["net"].as_i64().unwrap()));
+        after = format!("&after={}", page["next"].as_str().unwrap_or_default());
+    }
+    assert_eq!(nets.iter().sum::<i64>(), 13_350);
+    assert_eq!(
+        app.json(&format!("{query}&limit=1000")).await["next"],
+        Value::Null
+    );
+    for wrong in ["limit=1001", "limit=0", "after=x"] {
+        assert_eq!(app.get(&format!("{query}&{wrong}")).await.status(), 400);
+    }
+}
+
+#[tokio::test]
+async fn a_day_tells_its_movements_before_while_and_after_it_is_settled() {
+    let (app, day) = a_day_of_two_partners().await;
+    assert_eq!(app.json(&days(day)).await["movements"], 4);
+    app.clock.advance(Duration::from_secs(86_400));
+    let (status, report) = read(app.post(&days(day), &json!({})).await).await;
+    assert_eq!(status, 200, "{report}");
+    assert_eq!(app.json(&days(day)).await["movements"], 4);
+    let part = app
+        .get(&format!("/admin/settlements/days/{day}/progress"))
+        .await;
+    assert_eq!(part.headers()["hx-refresh"], "true");
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_of_a_request_is_a_problem_in_the_callers_language() {
+    let app = TestApp::start().await;
+    let is_problem = |answer: &reqwest::Response| {
+        let kind = answer.headers()[header::CONTENT_TYPE].to_str().unwrap();
+        kind.starts_with("application/problem+json")
+    };
+    for path in [
+        "/api/settlements?state=REQUESTED&state=FAILED",
+        "/api/payouts?limit=1&limit=2",
+        "/api/partners?limit=1&limit=2",
+    ] {
+        for (lang, words) in [("ko", "한 번씩만"), ("en", "write each field once")] {
+            let ask = app.http.get(app.url(path)).bearer_auth(TOKEN);
+            let ask = ask.header(header::ACCEPT_LANGUAGE, lang);
+            let answer = ask.send().await.unwrap();
+            assert!(is_problem(&answer), "{path}: {answer:?}");
+            let (status, problem) = read(answer).await;
+            assert_eq!(status, 400);
+            assert!(
+                problem["detail"].as_str().unwrap().contains(words),
+                "{problem}"
+            );
+        }
+    }
+    let ask = app
+        .http
+        .post(app.url("/api/adjustments"))
+        .bearer_auth(TOKEN);
+    let ask = ask.header(header::ACCEPT_LANGUAGE, "ko");
+    let answer = ask.body("x".repeat((1 << 20) + 1)).send().await.unwrap();
+    assert!(is_problem(&answer), "{answer:?}");
+    let (status, problem) = read(answer).await;
+    assert_eq!(
+        (status, &problem["type"]),
+        (413, &json!("urn:jeongsan:problem:too-large"))
+    );
+    assert!(
+        problem["detail"]
+            .as_str()
+            .unwrap()
+            .contains("1048576바이트"),
+        "{problem}"
+    );
+    let large = "x".repeat(1 << 20);
+    let answer = form(&app, "/admin/adjustments", &[("reason", large.as_str())]).await;
+    assert_eq!(answer.status(), 413);
+    assert!(answer.text().await.unwrap().contains("<html"));
+}
+
+#[tokio::test]
 async fn a_line_shows_how_it_came_to_its_sum() {
     let (app, _, id) = settled().await;
     let page = text(&app, &format!("/admin/settlements/{id}")).await;

@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Json, Router,
-    body::Bytes,
-    extract::{DefaultBodyLimit, Path, Query, State},
+    extract::{DefaultBodyLimit, Path, State},
     http::{StatusCode, header},
     response::{IntoResponse, Response},
     routing::{delete, get, post},
@@ -37,7 +36,9 @@ use crate::{
         Web,
         auth::Admin,
         error::{InLang, Problem},
+        extract::{Body, Q},
         lang::Lang,
+        uploads,
     },
 };
 
@@ -153,7 +154,7 @@ async fn list(
     State(web): State<Web>,
     _: Admin,
     lang: Lang,
-    Query(query): Query<ListQuery>,
+    Q(query): Q<ListQuery>,
 ) -> Result<Json<Value>, Problem> {
     let limit = match set(query.limit) {
         None => PAGE,
@@ -222,7 +223,7 @@ async fn add(
     State(web): State<Web>,
     admin: Admin,
     lang: Lang,
-    body: Bytes,
+    Body(body): Body,
 ) -> Result<Response, Problem> {
     let draft = draft(&body).lang(lang)?;
     let id = save(&web, draft, Save::New, admin.by).await.lang(lang)?;
@@ -242,7 +243,7 @@ async fn put(
     admin: Admin,
     lang: Lang,
     Path(id): Path<String>,
-    body: Bytes,
+    Body(body): Body,
 ) -> Result<Response, Problem> {
     let mut draft = draft(&body).lang(lang)?;
     let wrong = |field, ko: String, en: String| {
@@ -394,7 +395,7 @@ async fn agree_on(
     admin: Admin,
     lang: Lang,
     Path(id): Path<String>,
-    body: Bytes,
+    Body(body): Body,
 ) -> Result<Response, Problem> {
     let id = PartnerId::new(id).lang(lang)?;
     let body: ContractBody = json_body(&body, CONTRACT_EXAMPLE).lang(lang)?;
@@ -444,14 +445,12 @@ async fn import(
     State(web): State<Web>,
     admin: Admin,
     lang: Lang,
-    Query(query): Query<ImportQuery>,
-    body: Bytes,
+    Q(query): Q<ImportQuery>,
+    Body(body): Body<LARGEST_FILE>,
 ) -> Result<Json<Value>, Problem> {
     let dry_run = dry_run_asked(query.dry_run.as_deref()).lang(lang)?;
-    let table = import_partners::read(body.to_vec(), None)
-        .await
-        .lang(lang)?;
-    let table = Arc::new(table);
+    let read = uploads::in_turn(import_partners::read(body.to_vec(), None));
+    let table = Arc::new(read.await.lang(lang)?.lang(lang)?);
     let plan = match dry_run {
         true => import_partners::look(&web.ctx, table).await,
         false => import_partners::import(&web.ctx, table, None, admin.by).await,

@@ -5,7 +5,7 @@ use std::{future::Future, time::Duration};
 use axum::{
     Json, Router,
     body::Bytes,
-    extract::{DefaultBodyLimit, FromRequest, Multipart, Path, Query, Request, State},
+    extract::{DefaultBodyLimit, FromRequest, Multipart, Path, Request, State},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -20,20 +20,22 @@ use crate::{
         adjust::{AdjustError, Adjustment, adjust, adjust_all},
         cancel_payment::CancelError,
         hold_settlement::{self, HoldError},
-        import_adjustments::import_adjustments,
-        make_statement::{MOST_LINES, make_statement},
+        import_adjustments::{book, import_adjustments},
+        make_statement::{NO_LINES, StatementError, make_statement},
         reopen_day::{open_again, reopen_day},
         settle_day::{self, Report, settle_day},
     },
     store::{
-        StoreError, adjustments, contracts, history, movements, payouts, progress,
+        StoreError, adjustments, contracts, history, line_sums, movements, payouts, progress,
         settlements::{self, Cursor, Filter, LineCursor, LineRow, SettlementRow},
     },
     web::{
         Web,
         auth::Admin,
         error::{InLang, Problem},
+        extract::{Body, Q},
         lang::Lang,
+        uploads,
     },
 };
 
@@ -99,12 +101,23 @@ fn an_id(text: &str) -> Result<i64, Problem> {
 fn a_limit(text: &Option<String>) -> Result<usize, Problem> {
     match set(text) {
         None => Ok(PAGE),
-        Some(text) => text
-            .parse()
-            .ok()
-            .filter(|n| (1..=LARGEST_PAGE).contains(n))
-            .ok_or_else(|| wrong("limit", text, "1~200이어야 합니다.", "Expected 1 to 200.")),
+        Some(_) => up_to(text, LARGEST_PAGE),
     }
+}
+
+/// A limit of at most `most`; where none is asked for, 200.
+fn up_to(text: &Option<String>, most: usize) -> Result<usize, Problem> {
+    let Some(text) = set(text) else {
+        return Ok(LARGEST_PAGE.min(most));
+    };
+    let limit = text.parse().ok().filter(|n| (1..=most).contains(n));
+    limit.ok_or_else(|| {
+        let (ko, en) = (
+            format!("1~{most}이어야 합니다."),
+            format!("Expected 1 to {most}."),
+        );
+        wrong("limit", text, &ko, &en)
+    })
 }
 
 fn not_a_cursor(text: &str) -> Problem {
@@ -201,7 +214,7 @@ async fn list(
     State(web): State<Web>,
     _: Admin,
     lang: Lang,
-    Query(query): Query<SettlementQuery>,
+    Q(query): Q<SettlementQuery>,
 ) -> Result<Response, Problem> {
     let (filter, after, limit) = query.read().lang(lang)?;
     let rows = web
@@ -256,7 +269,7 @@ async fn lines(
     _: Admin,
     lang: Lang,
     Path(id): Path<String>,
-    Query(query): Query<PageQuery>,
+    Q(query): Q<PageQuery>,
 ) -> Result<Response, Problem> {
     let row = find(&web, &id).lang(lang)?;
     let limit = a_limit(&query.limit).lang(lang)?;
@@ -336,7 +349,7 @@ async fn hold(
     admin: Admin,
     lang: Lang,
     Path(id): Path<String>,
-    body: Bytes,
+    Body(body): Body,
 ) -> Result<Json<Value>, Problem> {
     acted(&web, &id, Act::Hold, &body, admin.by)
         .await
@@ -349,7 +362,7 @@ async fn release(
     admin: Admin,
     lang: Lang,
     Path(id): Path<String>,
-    body: Bytes,
+    Body(body): Body,
 ) -> Result<Json<Value>, Problem> {
     acted(&web, &id, Act::Release, &body, admin.by)
         .await
@@ -362,7 +375,7 @@ async fn retry(
     admin: Admin,
     lang: Lang,
     Path(id): Path<String>,
-    body: Bytes,
+    Body(body): Body,
 ) -> Result<Json<Value>, Problem> {
     acted(&web, &id, Act::Retry, &body, admin.by)
         .await
@@ -397,6 +410,27 @@ pub struct DayView {
     pub without_contract: Vec<WithoutContract>,
 }
 
+/// How many movements a day has. Those of a closed day stay as they are: its run has counted them, and
+/// once it is settled for all partners, they are its lines.
+fn count(
+    conn: &rusqlite::Connection,
+    stands: Option<&settlements::Day>,
+    progress: Option<&progress::Progress>,
+    day: KstDay,
+) -> Result<i64, StoreError> {
+    let Some(stands) = stands else {
+        return movements::count(conn, day);
+    };
+    if stands.finished_at.is_some() && stands.blocked == 0 {
+        return line_sums::lines_of_day(conn, day);
+    }
+    // One that began before the day was opened again counted without what has come home since.
+    match progress.filter(|run| run.started_at >= stands.closed_at && stands.generation == 0) {
+        Some(run) => Ok(run.total),
+        None => movements::count(conn, day),
+    }
+}
+
 /// Reads how a day stands.
 pub fn day_view(conn: &rusqlite::Connection, day: KstDay) -> Result<DayView, StoreError> {
     let stands = settlements::the_day(conn, day)?;
@@ -427,11 +461,13 @@ pub fn day_view(conn: &rusqlite::Connection, day: KstDay) -> Result<DayView, Sto
             });
         }
     }
+    let progress = progress::get(conn, &settle_day::progress_of(day))?;
+    let movements = count(conn, stands.as_ref(), progress.as_ref(), day)?;
     Ok(DayView {
         day,
         stands,
-        progress: progress::get(conn, &settle_day::progress_of(day))?,
-        movements: movements::count(conn, day)?,
+        progress,
+        movements,
         sums: settlements::by_day(conn, day, day)?.into_iter().next(),
         without_contract,
     })
@@ -505,7 +541,7 @@ async fn settle(
     admin: Admin,
     lang: Lang,
     Path(day): Path<String>,
-    Query(query): Query<DryRun>,
+    Q(query): Q<DryRun>,
 ) -> Result<Response, Problem> {
     let day = a_day("day", &day).lang(lang)?;
     let ctx = web.ctx.clone();
@@ -536,7 +572,7 @@ async fn reopen(
     admin: Admin,
     lang: Lang,
     Path(day): Path<String>,
-    body: Bytes,
+    Body(body): Body,
 ) -> Result<Response, Problem> {
     let day = a_day("day", &day).lang(lang)?;
     let body: ReopenBody =
@@ -574,22 +610,60 @@ impl PeriodQuery {
     }
 }
 
-/// `GET /api/statements/{partner}`
+/// Which lines of a statement are asked for.
+#[derive(Debug, Default, Deserialize)]
+struct StatementQuery {
+    from: Option<String>,
+    to: Option<String>,
+    after: Option<String>,
+    limit: Option<String>,
+}
+
+/// Lines of a statement that one answer carries at most.
+const MOST_STATEMENT_LINES: usize = 1_000;
+
+/// `GET /api/statements/{partner}`: sums and settlements of the period, and a page of its lines.
 async fn statement(
     State(web): State<Web>,
     _: Admin,
     lang: Lang,
     Path(partner): Path<String>,
-    Query(query): Query<PeriodQuery>,
+    Q(query): Q<StatementQuery>,
 ) -> Result<Response, Problem> {
-    let (from, to) = query.read(KstDay::of(web.ctx.store.now())).lang(lang)?;
-    let made = web
+    let period = PeriodQuery {
+        from: query.from,
+        to: query.to,
+    };
+    let (from, to) = period.read(KstDay::of(web.ctx.store.now())).lang(lang)?;
+    let limit = up_to(&query.limit, MOST_STATEMENT_LINES).lang(lang)?;
+    let after = set(&query.after)
+        .map(|text| LineCursor::parse(text).ok_or_else(|| not_a_cursor(text)))
+        .transpose()
+        .lang(lang)?;
+    let cursor = |row: &LineRow| {
+        let (day, seq) = (row.day, row.movement.seq);
+        LineCursor { day, seq }.to_string()
+    };
+    let (made, lines) = web
         .ctx
         .store
-        .read_long(move |conn| make_statement(conn, &partner, from, to, MOST_LINES))
+        .read_long(move |conn| {
+            let made = make_statement(conn, &partner, from, to, NO_LINES)?;
+            let lines = settlements::lines(conn, &partner, from, to, after, limit + 1)?;
+            Ok::<_, StatementError>((made, page(lines, limit, cursor)))
+        })
         .await
         .lang(lang)?;
-    Ok(Json(made).into_response())
+    Ok(Json(json!({
+        "partner": made.partner,
+        "from": made.from,
+        "to": made.to,
+        "totals": made.totals,
+        "settlements": made.settlements,
+        "lines": lines.items,
+        "next": lines.next,
+    }))
+    .into_response())
 }
 
 // --- Adjustments
@@ -599,7 +673,7 @@ async fn list_adjustments(
     State(web): State<Web>,
     _: Admin,
     lang: Lang,
-    Query(query): Query<PageQuery>,
+    Q(query): Q<PageQuery>,
 ) -> Result<Response, Problem> {
     let limit = a_limit(&query.limit).lang(lang)?;
     let before = set(&query.after)
@@ -653,7 +727,7 @@ async fn add_adjustment(
     admin: Admin,
     lang: Lang,
     headers: HeaderMap,
-    body: Bytes,
+    Body(body): Body,
 ) -> Result<Response, Problem> {
     #[derive(Deserialize)]
     struct Body {
@@ -740,14 +814,18 @@ async fn import(
     State(web): State<Web>,
     admin: Admin,
     lang: Lang,
-    Query(query): Query<DryRun>,
+    Q(query): Q<DryRun>,
     request: Request,
 ) -> Result<Response, Problem> {
     let (bytes, name) = upload(request).await.lang(lang)?;
     let dry = dry_run_asked(query.dry_run.as_deref()).lang(lang)?;
-    let imported = import_adjustments(&web.ctx, bytes, name, dry, admin.by)
-        .await
-        .lang(lang)?;
+    let (ctx, by) = (web.ctx.clone(), admin.by);
+    let check = async move { import_adjustments(&ctx, bytes, name, true, by).await };
+    let checked = uploads::in_turn(check).await.lang(lang)?;
+    let mut imported = checked.lang(lang)?;
+    if !dry {
+        imported = book(&web.ctx, imported, admin.by).await.lang(lang)?;
+    }
     let status = if dry {
         StatusCode::OK
     } else {

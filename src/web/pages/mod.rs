@@ -34,7 +34,7 @@ use axum::{
 use super::{Web, error::Problem};
 pub use layout::segment;
 
-use layout::Look;
+pub(super) use layout::Look;
 
 /// Pages that anybody may see: the pay page, its result, the sign-in form.
 pub fn open() -> Router<Web> {

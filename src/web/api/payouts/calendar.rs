@@ -2,8 +2,7 @@
 
 use axum::{
     Json,
-    body::Bytes,
-    extract::{Path, Query, State},
+    extract::{Path, State},
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -21,6 +20,7 @@ use crate::{
         api::json_body,
         auth::Admin,
         error::{InLang, Problem},
+        extract::{Body, Q},
         lang::Lang,
     },
 };
@@ -54,7 +54,7 @@ pub(super) async fn year(
     State(web): State<Web>,
     _: Admin,
     lang: Lang,
-    Query(query): Query<YearQuery>,
+    Q(query): Q<YearQuery>,
 ) -> Result<Json<Value>, Problem> {
     let today = KstDay::of(web.ctx.store.now());
     let year = year_of(query.year.as_deref(), today).lang(lang)?;
@@ -95,8 +95,8 @@ pub(super) async fn put_day(
     admin: Admin,
     lang: Lang,
     Path(day): Path<String>,
-    Query(query): Query<DryRun>,
-    body: Bytes,
+    Q(query): Q<DryRun>,
+    Body(body): Body,
 ) -> Result<Json<Value>, Problem> {
     let day = day_of("day", &day).lang(lang)?;
     let body: PutBody = json_body(&body, r#"{"name": "임시공휴일", "off": true}"#).lang(lang)?;
@@ -116,7 +116,7 @@ pub(super) async fn remove_day(
     admin: Admin,
     lang: Lang,
     Path(day): Path<String>,
-    Query(query): Query<DryRun>,
+    Q(query): Q<DryRun>,
 ) -> Result<Json<Value>, Problem> {
     let day = day_of("day", &day).lang(lang)?;
     carry_out(&web, Change::Remove(day), &query, admin.by)

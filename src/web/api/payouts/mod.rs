@@ -39,7 +39,9 @@ use crate::{
         Web,
         auth::Admin,
         error::{InLang, Problem},
+        extract::{Body, Q},
         lang::Lang,
+        uploads,
     },
 };
 
@@ -245,7 +247,7 @@ async fn due(
     State(web): State<Web>,
     _: Admin,
     lang: Lang,
-    Query(query): Query<DueQuery>,
+    Q(query): Q<DueQuery>,
 ) -> Result<Response, Problem> {
     let until = match &query.until {
         Some(text) => day_of("until", text).lang(lang)?,
@@ -274,7 +276,7 @@ async fn list(
     State(web): State<Web>,
     _: Admin,
     lang: Lang,
-    Query(query): Query<ListQuery>,
+    Q(query): Q<ListQuery>,
 ) -> Result<Json<Value>, Problem> {
     let limit = match query.limit.as_deref() {
         None => PAGE,
@@ -331,7 +333,7 @@ async fn create(
     State(web): State<Web>,
     admin: Admin,
     lang: Lang,
-    body: Bytes,
+    Body(body): Body,
 ) -> Result<Response, Problem> {
     let body: CreateBody =
         json_body(&body, r#"{"until": "2026-08-06", "total": 120000}"#).lang(lang)?;
@@ -404,13 +406,16 @@ pub async fn read_file(
     bytes: Bytes,
 ) -> Result<BankResult, Problem> {
     let name = template.to_owned();
-    ctx.store
-        .read_long(move |conn| {
+    let store = ctx.store.clone();
+    let read = async move {
+        let read = store.read_long(move |conn| {
             let template: BankTemplate = bank_templates::get(conn, &name)?.template;
             let read = read_bank_result(conn, id, &template, &bytes);
             read.map_err(|error: ResultError| Problem::from(error))
-        })
-        .await
+        });
+        read.await
+    };
+    uploads::in_turn(read).await?
 }
 
 fn result_json(result: &BankResult, told: Option<Told>) -> Value {
@@ -450,7 +455,7 @@ async fn result(
     admin: Admin,
     lang: Lang,
     Path(id): Path<String>,
-    Query(query): Query<FileQuery>,
+    Q(query): Q<FileQuery>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Value>, Problem> {
     let id = number(&id).lang(lang)?;
@@ -484,7 +489,7 @@ async fn decide(
     admin: Admin,
     lang: Lang,
     Path((id, payout)): Path<(String, String)>,
-    body: Bytes,
+    Body(body): Body,
 ) -> Result<Json<Value>, Problem> {
     let (id, payout) = (number(&id).lang(lang)?, number(&payout).lang(lang)?);
     let body: DecideBody =
@@ -527,7 +532,7 @@ async fn call_off(
     admin: Admin,
     lang: Lang,
     Path(id): Path<String>,
-    body: Bytes,
+    Body(body): Body,
 ) -> Result<Json<Value>, Problem> {
     let id = number(&id).lang(lang)?;
     let body: CallOffBody = json_body(&body, r#"{"reason": "은행 점검"}"#).lang(lang)?;

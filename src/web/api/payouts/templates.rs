@@ -2,7 +2,6 @@
 
 use axum::{
     Json,
-    body::Bytes,
     extract::{Path, State},
 };
 use serde_json::{Value, json};
@@ -14,6 +13,7 @@ use crate::{
         Web,
         auth::Admin,
         error::{InLang, Problem},
+        extract::Body,
         lang::Lang,
     },
 };
@@ -46,7 +46,7 @@ pub(super) async fn put_one(
     admin: Admin,
     lang: Lang,
     Path(name): Path<String>,
-    body: Bytes,
+    Body(body): Body,
 ) -> Result<Json<Value>, Problem> {
     let mut body: Value = super::json_body(&body, r#"{"format": "xlsx", "header": true, "columns": [{"header": "계좌번호", "field": "account"}], "result": {}}"#)
         .lang(lang)?;

@@ -4,8 +4,7 @@
 //! was typed travels along in every step, so it works without scripts and with the back button.
 
 use axum::{
-    Form,
-    extract::{Path, Query, State},
+    extract::{Path, State},
     http::StatusCode,
     response::{IntoResponse, Response},
 };
@@ -32,7 +31,13 @@ use crate::{
         contracts::{self, Version},
         partners::{self, PartnerRow},
     },
-    web::{Web, auth::AdminPage, error::Problem, lang::Lang},
+    web::{
+        Web,
+        auth::AdminPage,
+        error::Problem,
+        extract::{F, Q},
+        lang::Lang,
+    },
 };
 
 /// Rows for additional fees that are offered at first, and how many more at a time.
@@ -569,7 +574,7 @@ pub async fn form(
     _: AdminPage,
     look: Look,
     Path(id): Path<String>,
-    Query(query): Query<Fields>,
+    Q(query): Q<Fields>,
 ) -> Response {
     look.answer(setting(&web, &id).map(|setting| {
         let mut fields = first_fields(&setting);
@@ -593,7 +598,7 @@ pub async fn sent(
     admin: AdminPage,
     look: Look,
     Path(id): Path<String>,
-    Form(mut fields): Form<Fields>,
+    F(mut fields): F<Fields>,
 ) -> Response {
     let setting = match setting(&web, &id) {
         Ok(setting) => setting,

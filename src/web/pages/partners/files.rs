@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::{Multipart, Query, State},
+    extract::{Multipart, State},
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -31,7 +31,10 @@ use crate::{
         StoreError,
         progress::{self, Progress},
     },
-    web::{Web, api::partners::LARGEST_FILE, auth::AdminPage, error::Problem, lang::Lang},
+    web::{
+        Web, api::partners::LARGEST_FILE, auth::AdminPage, error::Problem, extract::Q, lang::Lang,
+        uploads,
+    },
 };
 
 /// Rows and errors that one page lists; the rest is counted.
@@ -307,7 +310,7 @@ pub async fn form(
     State(web): State<Web>,
     _: AdminPage,
     look: Look,
-    Query(query): Query<Fields>,
+    Q(query): Q<Fields>,
 ) -> Response {
     let done = field(&query, "did").and_then(|counts| {
         let counts: Result<Vec<usize>, _> = counts.split('-').map(str::parse).collect();
@@ -446,7 +449,8 @@ async fn take(web: &Web, look: &Look, sent: Sent, by: &'static str) -> Result<Re
                 "Choose a file first.",
             ))
         })?;
-    let table = Arc::new(import_partners::read(bytes, name).await?);
+    let table = uploads::in_turn(import_partners::read(bytes, name)).await;
+    let table = Arc::new(table.map_err(Refused::Problem)??);
     let plan = import_partners::look(&web.ctx, table.clone()).await?;
     let carried =
         carry(&table).ok_or_else(|| Refused::Problem(Problem::too_large(LARGEST_CARRIED)))?;
@@ -500,7 +504,7 @@ pub async fn export_csv(
     State(web): State<Web>,
     _: AdminPage,
     look: Look,
-    Query(fields): Query<Fields>,
+    Q(fields): Q<Fields>,
 ) -> Response {
     let table = exported(&web, &look, &fields).await;
     look.answer(table.map(|table| as_csv(&look, "partners", &table)))
@@ -511,7 +515,7 @@ pub async fn export_xlsx(
     State(web): State<Web>,
     _: AdminPage,
     look: Look,
-    Query(fields): Query<Fields>,
+    Q(fields): Q<Fields>,
 ) -> Response {
     let table = exported(&web, &look, &fields).await;
     look.answer(table.map(|table| as_xlsx(&look, "partners", &table)))

@@ -1,7 +1,6 @@
 //! The form of a partner: a new one, or one that is there.
 
 use axum::{
-    Form,
     extract::{Path, State},
     http::StatusCode,
     response::{IntoResponse, Response},
@@ -21,7 +20,7 @@ use crate::{
         save_partner::{PartnerError, Save, save_partner},
     },
     store::partners,
-    web::{Web, auth::AdminPage, error::Problem, lang::Lang},
+    web::{Web, auth::AdminPage, error::Problem, extract::F, lang::Lang},
 };
 
 pub struct View<'a> {
@@ -199,7 +198,7 @@ pub async fn add(
     State(web): State<Web>,
     admin: AdminPage,
     look: Look,
-    Form(form): Form<Fields>,
+    F(form): F<Fields>,
 ) -> Response {
     save(&web, &look, None, &draft(&form), admin.by).await
 }
@@ -230,7 +229,7 @@ pub async fn change(
     admin: AdminPage,
     look: Look,
     Path(id): Path<String>,
-    Form(form): Form<Fields>,
+    F(form): F<Fields>,
 ) -> Response {
     let draft = PartnerDraft {
         id: Some(id.clone()),

@@ -1,7 +1,7 @@
 //! `/admin/partners`: all partners by name, and what each of them still lacks.
 
 use axum::{
-    extract::{Query, State},
+    extract::State,
     response::{IntoResponse, Response},
 };
 use maud::{Markup, html};
@@ -18,6 +18,7 @@ use crate::{
         api::partners::{find, search_text},
         auth::AdminPage,
         error::Problem,
+        extract::Q,
         lang::Lang,
     },
 };
@@ -186,7 +187,7 @@ pub async fn show(
     State(web): State<Web>,
     _: AdminPage,
     look: Look,
-    Query(fields): Query<Fields>,
+    Q(fields): Q<Fields>,
 ) -> Response {
     let after = field(&fields, "after").map(str::to_owned);
     let found = match filter(&fields) {

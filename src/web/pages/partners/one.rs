@@ -1,7 +1,7 @@
 //! One partner: who it is, by which terms it is settled, what it is owed, what happened.
 
 use axum::{
-    extract::{Path, Query, State},
+    extract::{Path, State},
     http::StatusCode,
     response::{IntoResponse, Response},
 };
@@ -35,6 +35,7 @@ use crate::{
         api::partners::{Standing, standings},
         auth::AdminPage,
         error::Problem,
+        extract::{F, Q},
         lang::Lang,
     },
 };
@@ -487,7 +488,7 @@ pub async fn show(
     _: AdminPage,
     look: Look,
     Path(id): Path<String>,
-    Query(query): Query<Fields>,
+    Q(query): Q<Fields>,
 ) -> Response {
     look.answer(shown(&web, &look, &id, field(&query, "did"), None))
 }
@@ -571,7 +572,7 @@ pub async fn take_back(
     admin: AdminPage,
     mut look: Look,
     Path(id): Path<String>,
-    axum::Form(form): axum::Form<Fields>,
+    F(form): F<Fields>,
 ) -> Response {
     let number: i64 = match id.parse() {
         Ok(number) => number,

@@ -3,7 +3,7 @@
 use axum::{
     body::Bytes,
     extract::{
-        Multipart, Path, Query, State,
+        Multipart, Path, State,
         multipart::{MultipartError, MultipartRejection},
     },
     http::{HeaderMap, StatusCode},
@@ -35,7 +35,9 @@ use crate::{
         api::payouts::{LARGEST_FILE, Whole, download, number, whole, written},
         auth::AdminPage,
         error::Problem,
+        extract::{Body, Q},
         lang::Lang,
+        uploads,
     },
 };
 
@@ -324,7 +326,7 @@ pub(super) async fn show(
     _: AdminPage,
     look: Look,
     Path(id): Path<String>,
-    Query(query): Query<Fields>,
+    Q(query): Q<Fields>,
 ) -> Response {
     let did = field(&query, "did");
     look.answer(number(&id).and_then(|id| answer(&web, &look, id, None, None, &[], did)))
@@ -337,7 +339,7 @@ pub(super) async fn file(
     look: Look,
     headers: HeaderMap,
     Path(id): Path<String>,
-    Query(query): Query<Fields>,
+    Q(query): Q<Fields>,
 ) -> Response {
     let look = Look {
         here: format!("/admin/payouts/{id}"),
@@ -367,7 +369,7 @@ pub(super) async fn withholding(
     _: AdminPage,
     look: Look,
     Path(id): Path<String>,
-    Query(query): Query<Fields>,
+    Q(query): Q<Fields>,
 ) -> Response {
     let as_csv = field(&query, "format") == Some("csv");
     look.answer(withholding_file(&web, &id, as_csv, look.lang))
@@ -456,15 +458,19 @@ pub(super) async fn result(
     };
     let Sent { template, file } = sent;
     let name = template.clone();
-    let read = web.ctx.store.read_long(move |conn| {
-        let template = bank_templates::get(conn, &name)?.template;
-        Ok::<_, Problem>(match read_bank_result(conn, id, &template, &file) {
-            Ok(result) => Ok(result),
-            Err(ResultError::Rows(rows)) => Err(rows),
-            Err(other) => return Err(other.into()),
-        })
-    });
-    match read.await {
+    let store = web.ctx.store.clone();
+    let read = async move {
+        let read = store.read_long(move |conn| {
+            let template = bank_templates::get(conn, &name)?.template;
+            Ok::<_, Problem>(match read_bank_result(conn, id, &template, &file) {
+                Ok(result) => Ok(result),
+                Err(ResultError::Rows(rows)) => Err(rows),
+                Err(other) => return Err(other.into()),
+            })
+        });
+        read.await
+    };
+    match uploads::in_turn(read).await.flatten() {
         Ok(Ok(result)) => preview(&look, id, &result).into_response(),
         Ok(Err(rows)) => look.answer(answer(&web, &look, id, Some(&template), None, &rows, None)),
         Err(problem) => look.problem(&problem),
@@ -561,7 +567,7 @@ pub(super) async fn take(
     admin: AdminPage,
     look: Look,
     Path(id): Path<String>,
-    body: Bytes,
+    Body(body): Body,
 ) -> Response {
     let look = Look {
         here: format!("/admin/payouts/{id}"),

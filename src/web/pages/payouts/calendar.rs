@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::{
-    Form,
-    extract::{Query, State},
+    extract::State,
     http::StatusCode,
     response::{IntoResponse, Response},
 };
@@ -30,6 +29,7 @@ use crate::{
         },
         auth::AdminPage,
         error::Problem,
+        extract::{F, Q},
         lang::Lang,
     },
 };
@@ -332,7 +332,7 @@ pub(super) async fn show(
     State(web): State<Web>,
     _: AdminPage,
     look: Look,
-    Query(query): Query<Fields>,
+    Q(query): Q<Fields>,
 ) -> Response {
     let today = KstDay::of(web.ctx.store.now());
     let year = match year_of(field(&query, "year"), today) {
@@ -381,7 +381,7 @@ pub(super) async fn change(
     State(web): State<Web>,
     admin: AdminPage,
     look: Look,
-    Form(form): Form<Fields>,
+    F(form): F<Fields>,
 ) -> Response {
     let today = KstDay::of(web.ctx.store.now());
     let (year, problem) = match change_of(&form) {

@@ -1,7 +1,6 @@
 //! By hand: one payout paid or failed, and calling off what waits.
 
 use axum::{
-    Form,
     extract::{Path, State},
     http::StatusCode,
     response::{IntoResponse, Response},
@@ -25,6 +24,7 @@ use crate::{
         api::payouts::{number, whole},
         auth::AdminPage,
         error::Problem,
+        extract::F,
     },
 };
 
@@ -92,7 +92,7 @@ pub(super) async fn decide(
     admin: AdminPage,
     look: Look,
     Path((id, payout)): Path<(String, String)>,
-    Form(form): Form<Fields>,
+    F(form): F<Fields>,
 ) -> Response {
     let row = match find(&web, &id, &payout) {
         Ok(row) => row,
@@ -129,7 +129,7 @@ pub(super) async fn call_off(
     admin: AdminPage,
     look: Look,
     Path(id): Path<String>,
-    Form(form): Form<Fields>,
+    F(form): F<Fields>,
 ) -> Response {
     let look = Look {
         here: format!("/admin/payouts/{id}"),

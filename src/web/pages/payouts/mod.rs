@@ -8,7 +8,7 @@ mod templates;
 
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, Query, State},
+    extract::{DefaultBodyLimit, State},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
@@ -33,7 +33,9 @@ use crate::{
         payouts::{self, BatchRow, BatchState, PayoutState},
         settlements::{self, SettlementRow},
     },
-    web::{Web, api::payouts::LARGEST_FILE, auth::AdminPage, error::Problem, lang::Lang},
+    web::{
+        Web, api::payouts::LARGEST_FILE, auth::AdminPage, error::Problem, extract::Q, lang::Lang,
+    },
 };
 
 const PAGE: usize = 30;
@@ -422,12 +424,7 @@ fn batches(rows: &[BatchRow], lang: Lang) -> Markup {
 }
 
 /// `GET /admin/payouts`
-async fn list(
-    State(web): State<Web>,
-    _: AdminPage,
-    look: Look,
-    Query(query): Query<Fields>,
-) -> Response {
+async fn list(State(web): State<Web>, _: AdminPage, look: Look, Q(query): Q<Fields>) -> Response {
     let before = field(&query, "before").and_then(|id| id.parse().ok());
     let today = KstDay::of(web.ctx.store.now());
     let found = web.ctx.store.read(|conn| {

@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 
 use axum::{
-    body::Bytes,
     extract::{RawQuery, State},
     http::StatusCode,
     response::{IntoResponse, Response},
@@ -26,7 +25,7 @@ use crate::{
     },
     flow::pay_out::{self, Choice, PayoutError, Proposal, Proposed, Waits, Why},
     store::settlements::{self, SettlementRow},
-    web::{Web, api::payouts::day_of, auth::AdminPage, error::Problem, lang::Lang},
+    web::{Web, api::payouts::day_of, auth::AdminPage, error::Problem, extract::Body, lang::Lang},
 };
 
 /// What a person chose, as the form says it.
@@ -436,7 +435,7 @@ pub(super) async fn create(
     State(web): State<Web>,
     admin: AdminPage,
     look: Look,
-    body: Bytes,
+    Body(body): Body,
 ) -> Response {
     let pairs = Pairs::read(&body);
     let look = Look {

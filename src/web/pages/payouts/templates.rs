@@ -1,8 +1,7 @@
 //! Templates of banks' files: which columns a bank takes, and by which words it answers.
 
 use axum::{
-    body::Bytes,
-    extract::{Path, Query, State},
+    extract::{Path, State},
     http::StatusCode,
     response::{IntoResponse, Response},
 };
@@ -18,7 +17,14 @@ use crate::{
         write_bank_file::{self, FileError},
     },
     sheet::bank::{BankField, BankTemplate, FileFormat, ResultColumns, TemplateColumn},
-    web::{Web, api::payouts::download, auth::AdminPage, error::Problem, lang::Lang},
+    web::{
+        Web,
+        api::payouts::download,
+        auth::AdminPage,
+        error::Problem,
+        extract::{Body, F, Q},
+        lang::Lang,
+    },
 };
 
 /// Empty rows below a template's columns, and how many more a press adds.
@@ -435,7 +441,7 @@ pub(super) async fn list(
     State(web): State<Web>,
     _: AdminPage,
     look: Look,
-    Query(query): Query<Fields>,
+    Q(query): Q<Fields>,
 ) -> Response {
     let known = web.ctx.store.read(bank_templates::all);
     let known = known.map_err(Problem::from);
@@ -448,7 +454,7 @@ pub(super) async fn show(
     _: AdminPage,
     look: Look,
     Path(name): Path<String>,
-    Query(query): Query<Fields>,
+    Q(query): Q<Fields>,
 ) -> Response {
     look.answer(find(&web, &name).map(|known| {
         let view = View {
@@ -468,7 +474,7 @@ pub(super) async fn save(
     admin: AdminPage,
     look: Look,
     Path(name): Path<String>,
-    body: Bytes,
+    Body(body): Body,
 ) -> Response {
     let pairs = Pairs::read(&body);
     let known = match find(&web, &name) {
@@ -522,7 +528,7 @@ pub(super) async fn copy(
     admin: AdminPage,
     look: Look,
     Path(name): Path<String>,
-    axum::Form(form): axum::Form<Fields>,
+    F(form): F<Fields>,
 ) -> Response {
     let known = match find(&web, &name) {
         Ok(known) => known,

@@ -1,8 +1,7 @@
 //! `/admin/adjustments`: corrections by hand, with a reason, and all that were made.
 
 use axum::{
-    Form,
-    extract::{Query, State},
+    extract::State,
     http::StatusCode,
     response::{IntoResponse, Response},
 };
@@ -26,7 +25,14 @@ use crate::{
         adjustments::{self, AdjustmentRow},
         orders, partners,
     },
-    web::{Web, api::settlements::adjust_once, auth::AdminPage, error::Problem, lang::Lang},
+    web::{
+        Web,
+        api::settlements::adjust_once,
+        auth::AdminPage,
+        error::Problem,
+        extract::{F, Q},
+        lang::Lang,
+    },
 };
 
 const PAGE: usize = 50;
@@ -189,7 +195,7 @@ pub async fn list(
     State(web): State<Web>,
     _: AdminPage,
     look: Look,
-    Query(fields): Query<Fields>,
+    Q(fields): Q<Fields>,
 ) -> Response {
     look.answer(show_list(&web, &look, &fields, None))
 }
@@ -225,7 +231,7 @@ pub async fn add(
     State(web): State<Web>,
     admin: AdminPage,
     look: Look,
-    Form(form): Form<Fields>,
+    F(form): F<Fields>,
 ) -> Response {
     let result = async {
         let asked = read(&form)?;

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use axum::{
-    Form,
-    extract::{Path, Query, State},
+    extract::{Path, State},
     http::{HeaderValue, StatusCode},
     response::{IntoResponse, Response},
 };
@@ -30,7 +29,7 @@ use crate::{
     store::{
         StoreError,
         history::{self, Happened},
-        progress::Progress,
+        progress::{self, Progress},
         settlements::{self, SettlementRow},
     },
     web::{
@@ -38,6 +37,7 @@ use crate::{
         api::settlements::{DayView, a_day, day_view, patiently},
         auth::AdminPage,
         error::Problem,
+        extract::{F, Q},
         lang::Lang,
     },
 };
@@ -87,7 +87,7 @@ pub fn page(look: &Look, view: &View<'_>) -> Markup {
         }
         @if let Some(wrong) = view.wrong { p.message.bad role="alert" { (wrong) } }
         (done(view, running, lang))
-        (progress_part(view.day, view.now, lang))
+        (progress_part(day, view.day.progress.as_ref(), view.now, lang))
         (without_contract(view.day, lang))
         div.two {
             div.stack {
@@ -164,14 +164,19 @@ fn done(view: &View<'_>, running: bool, lang: Lang) -> Markup {
 }
 
 /// How far a run is. Asks again every second as long as it goes on.
-pub fn progress_part(view: &DayView, now: Timestamp, lang: Lang) -> Markup {
-    let Some(progress) = &view.progress else {
+pub fn progress_part(
+    day: KstDay,
+    progress: Option<&Progress>,
+    now: Timestamp,
+    lang: Lang,
+) -> Markup {
+    let Some(progress) = progress else {
         return nothing();
     };
     if runs(Some(progress), now) {
         let (done, total) = (count(progress.done), count(progress.total));
         return html! {
-            section.sheet #progress hx-get={ (day_path(view.day)) "/progress" } hx-trigger="load delay:1s" hx-swap="outerHTML" aria-live="polite" {
+            section.sheet #progress hx-get={ (day_path(day)) "/progress" } hx-trigger="load delay:1s" hx-swap="outerHTML" aria-live="polite" {
                 label.field {
                     span { (lang.t("진행", "Progress")) " " (progress.percent()) "% · " (done) " / " (total) }
                     progress max="100" value=(progress.percent()) { (progress.percent()) "%" }
@@ -413,7 +418,7 @@ pub async fn show(
     _: AdminPage,
     look: Look,
     Path(day): Path<String>,
-    Query(query): Query<Fields>,
+    Q(query): Q<Fields>,
 ) -> Response {
     look.answer(answer(&web, &look, &day, field(&query, "did"), None).await)
 }
@@ -425,13 +430,17 @@ pub async fn progress(
     lang: Lang,
     Path(day): Path<String>,
 ) -> Response {
-    let view =
-        a_day("day", &day).and_then(|day| Ok(web.ctx.store.read(|conn| day_view(conn, day))?));
-    match view {
-        Ok(view) => {
+    // Asked every second: nothing is read but the one row.
+    let found = a_day("day", &day).and_then(|day| {
+        let name = settle_day::progress_of(day);
+        let found = web.ctx.store.read(|conn| progress::get(conn, &name))?;
+        Ok((day, found))
+    });
+    match found {
+        Ok((day, found)) => {
             let now = web.ctx.store.now();
-            let mut response = progress_part(&view, now, lang).into_response();
-            if !runs(view.progress.as_ref(), now) {
+            let mut response = progress_part(day, found.as_ref(), now, lang).into_response();
+            if !runs(found.as_ref(), now) {
                 let headers = response.headers_mut();
                 headers.insert("hx-refresh", HeaderValue::from_static("true"));
             }
@@ -484,7 +493,7 @@ pub async fn reopen(
     admin: AdminPage,
     look: Look,
     Path(day): Path<String>,
-    Form(form): Form<Fields>,
+    F(form): F<Fields>,
 ) -> Response {
     let reason = field(&form, "reason").unwrap_or_default();
     let result = async {
@@ -608,7 +617,7 @@ mod tests {
             text.contains("value=\"25\"") && text.contains("hx-get") && text.contains("refresh")
         );
         let late = "2026-08-07T01:05:00Z".parse().unwrap();
-        let text = progress_part(&day, late, Lang::En).into_string();
+        let text = progress_part(day.day, day.progress.as_ref(), late, Lang::En).into_string();
         assert!(
             text.contains("broke off") && !text.contains("hx-get"),
             "{text}"

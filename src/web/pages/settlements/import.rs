@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     flow::import_adjustments::{
-        COLUMNS, ImportAdjustmentsError, Imported, MOST_ROWS, import_adjustments,
+        COLUMNS, ImportAdjustmentsError, Imported, MOST_ROWS, book, import_adjustments,
     },
     web::{
         Web,
@@ -22,6 +22,7 @@ use crate::{
         auth::AdminPage,
         error::Problem,
         lang::Lang,
+        uploads,
     },
 };
 
@@ -176,13 +177,17 @@ pub async fn import(
             return (problem.status, page(&look, &Shown::Wrong(&wrong))).into_response();
         }
     };
-    let check = |dry_run: bool| {
-        let (file, name) = (sent.file.clone(), sent.name.clone());
-        import_adjustments(&web.ctx, file, name, dry_run, admin.by)
+    let (ctx, file, name) = (web.ctx.clone(), sent.file.clone(), sent.name);
+    let check = async move { import_adjustments(&ctx, file, name, true, admin.by).await };
+    let checked = match uploads::in_turn(check).await {
+        Ok(checked) => checked,
+        Err(problem) => return look.problem(&problem),
     };
-    let result = match check(true).await {
+    let result = match checked {
         // Another file than the one that was looked at is looked at first.
-        Ok(checked) if sent.seen.as_ref() == Some(&checked.file) => check(false).await,
+        Ok(checked) if sent.seen.as_ref() == Some(&checked.file) => {
+            book(&web.ctx, checked, admin.by).await
+        }
         other => other,
     };
     match result {

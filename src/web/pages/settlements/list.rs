@@ -1,7 +1,7 @@
 //! `/admin/settlements`: what is to be done, the last days as a picture, and all settlements.
 
 use axum::{
-    extract::{Query, State},
+    extract::State,
     response::{IntoResponse, Response},
 };
 use maud::{Markup, html};
@@ -19,7 +19,10 @@ use crate::{
         StoreError, line_sums, orders,
         settlements::{self, Cursor, DaySums, Filter, SettlementRow},
     },
-    web::{Web, api::settlements::SettlementQuery, auth::AdminPage, error::Problem, lang::Lang},
+    web::{
+        Web, api::settlements::SettlementQuery, auth::AdminPage, error::Problem, extract::Q,
+        lang::Lang,
+    },
 };
 
 /// What may stand in the address, in the order of the form.
@@ -376,7 +379,7 @@ pub async fn show(
     State(web): State<Web>,
     _: AdminPage,
     look: Look,
-    Query(fields): Query<Fields>,
+    Q(fields): Q<Fields>,
 ) -> Response {
     look.answer(answer(&web, &look, &fields).await)
 }

@@ -1,8 +1,7 @@
 //! `/admin/settlements/{id}`: one settlement, from its sum down to every line.
 
 use axum::{
-    Form,
-    extract::{Path, Query, State},
+    extract::{Path, State},
     http::StatusCode,
     response::{IntoResponse, Response},
 };
@@ -34,6 +33,7 @@ use crate::{
         api::settlements::{Act, act, find, lines_of},
         auth::AdminPage,
         error::Problem,
+        extract::{F, Q},
         lang::Lang,
     },
 };
@@ -474,7 +474,7 @@ pub async fn hold(
     admin: AdminPage,
     look: Look,
     Path(id): Path<String>,
-    Form(form): Form<Fields>,
+    F(form): F<Fields>,
 ) -> Response {
     look.answer(carry_out(&web, admin.by, &look, &id, Act::Hold, &form).await)
 }
@@ -485,7 +485,7 @@ pub async fn release(
     admin: AdminPage,
     look: Look,
     Path(id): Path<String>,
-    Form(form): Form<Fields>,
+    F(form): F<Fields>,
 ) -> Response {
     look.answer(carry_out(&web, admin.by, &look, &id, Act::Release, &form).await)
 }
@@ -496,7 +496,7 @@ pub async fn retry(
     admin: AdminPage,
     look: Look,
     Path(id): Path<String>,
-    Form(form): Form<Fields>,
+    F(form): F<Fields>,
 ) -> Response {
     look.answer(carry_out(&web, admin.by, &look, &id, Act::Retry, &form).await)
 }
@@ -507,7 +507,7 @@ pub async fn show(
     _: AdminPage,
     look: Look,
     Path(id): Path<String>,
-    Query(query): Query<Fields>,
+    Q(query): Q<Fields>,
 ) -> Response {
     look.answer(answer(&web, &look, &id, &query).await)
 }

@@ -2,7 +2,7 @@
 //! and the same as a workbook and as CSV.
 
 use axum::{
-    extract::{Path, Query, State},
+    extract::{Path, State},
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -23,7 +23,9 @@ use crate::{
     flow::make_statement::{MOST_LINES, Statement, kind_words, make_statement},
     sheet::{self, Encoding, WriteError},
     store::partners,
-    web::{Web, api::settlements::PeriodQuery, auth::AdminPage, error::Problem, lang::Lang},
+    web::{
+        Web, api::settlements::PeriodQuery, auth::AdminPage, error::Problem, extract::Q, lang::Lang,
+    },
 };
 
 /// Lines that the page shows; of more than these it shows none, and the files have them all.
@@ -299,7 +301,7 @@ pub async fn show(
     _: AdminPage,
     look: Look,
     Path(partner): Path<String>,
-    Query(query): Query<PeriodQuery>,
+    Q(query): Q<PeriodQuery>,
 ) -> Response {
     let host = web.site.public_url.host_str().unwrap_or_default();
     // The shop's own name is that of its own partner, where somebody gave it one.
@@ -388,7 +390,7 @@ pub async fn workbook(
     _: AdminPage,
     look: Look,
     Path(partner): Path<String>,
-    Query(query): Query<PeriodQuery>,
+    Q(query): Q<PeriodQuery>,
 ) -> Response {
     look.answer(file(&web, &look, &partner, &query, true).await)
 }
@@ -399,7 +401,7 @@ pub async fn csv(
     _: AdminPage,
     look: Look,
     Path(partner): Path<String>,
-    Query(query): Query<PeriodQuery>,
+    Q(query): Q<PeriodQuery>,
 ) -> Response {
     look.answer(file(&web, &look, &partner, &query, false).await)
 }
