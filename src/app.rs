@@ -18,7 +18,7 @@ use crate::{
     adapters::{broker::embedded::Embedded, log::LogNotifier, portone::Portone, slack::Slack},
     config::Config,
     flow::{
-        Broker, Ctx, Notifier, boot_id, recover_jobs::recover_jobs, run_schedules::run_schedules,
+        Broker, Ctx, Notifier, recover_jobs::recover_jobs, run_schedules::run_schedules,
         save_partner::ensure_own,
     },
     jobs,
@@ -91,12 +91,13 @@ pub fn context(config: &Config, store: Store) -> Result<Ctx, StartError> {
         ),
         None => Arc::new(LogNotifier),
     };
+    let boot = store.boot();
     Ok(Ctx {
         store,
         gateway: Arc::new(gateway),
         notifier,
         policy: Arc::new(config.policy.clone()),
-        boot: boot_id(),
+        boot,
     })
 }
 
@@ -126,18 +127,14 @@ impl App {
             .write(move |tx| orders::add_partner(tx, &partner, None))
             .await?;
         ensure_own(&ctx).await?;
-        let recovered = recover_jobs(&ctx, true).await?;
+        let recovered = recover_jobs(&ctx).await?;
         if recovered > 0 {
             tracing::info!(recovered, "jobs of a run that ended abruptly go on");
         }
         auth::forget_codes(&store).await?;
         let new_token = auth::ensure_token(&store, config.admin_token.as_ref()).await?;
 
-        let broker: Arc<dyn Broker> = Arc::new(Embedded::new(
-            store.clone(),
-            ctx.policy.clone(),
-            ctx.boot.clone(),
-        ));
+        let broker: Arc<dyn Broker> = Arc::new(Embedded::new(store.clone(), ctx.policy.clone()));
         let stop = CancellationToken::new();
         let web = Web {
             ctx: ctx.clone(),
@@ -208,11 +205,20 @@ impl App {
     }
 }
 
+/// Bounds of histograms, in seconds: from a local write to a call that PortOne lets wait.
+const SECONDS: [f64; 12] = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0, 120.0,
+];
+
 fn metrics_handle() -> PrometheusHandle {
     static HANDLE: std::sync::OnceLock<PrometheusHandle> = std::sync::OnceLock::new();
     HANDLE
         .get_or_init(|| {
-            let recorder = PrometheusBuilder::new().build_recorder();
+            let recorder = PrometheusBuilder::new()
+                // The only error is an empty list of bounds.
+                .set_buckets(&SECONDS)
+                .unwrap_or_default()
+                .build_recorder();
             let handle = recorder.handle();
             // A second recorder in one process (tests) is not an error: the first keeps counting.
             let _ = metrics::set_global_recorder(recorder);
@@ -304,7 +310,7 @@ async fn tick(web: Web, stop: CancellationToken, schedules: bool) {
         }
         if count.is_multiple_of(5) {
             health::probe(&web).await;
-            if let Err(error) = recover_jobs(&web.ctx, false).await {
+            if let Err(error) = recover_jobs(&web.ctx).await {
                 tracing::warn!(%error, "leases could not be looked at");
             }
         }

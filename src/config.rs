@@ -257,6 +257,26 @@ pub const SETTINGS: &[Setting] = &[
         DURATION,
         "The longest wait that the doubling reaches.",
     ),
+    Setting {
+        key: "broker.url",
+        default: Some("embedded"),
+        optional: false,
+        secret: true, // it may hold a password
+        expects: "`embedded`, or a URL such as amqp://guest:guest@127.0.0.1:5672/%2f",
+        doc: "Who hands jobs to the workers: the program itself, or a RabbitMQ.",
+    },
+    setting(
+        "broker.prefix",
+        "jeongsan",
+        "1 to 40 letters, digits, `-`, `_` or `.`",
+        "With what the names of exchanges and queues in RabbitMQ begin.",
+    ),
+    setting(
+        "jobs.workers",
+        "true",
+        "`true` or `false`",
+        "Whether `serve` runs jobs itself; with `false` it leaves them to `jeongsan work`.",
+    ),
     setting(
         "jobs.attempts",
         "20",
@@ -274,6 +294,12 @@ pub const SETTINGS: &[Setting] = &[
         "1h",
         DURATION,
         "The longest wait that the doubling reaches.",
+    ),
+    setting(
+        "jobs.concurrency",
+        "8",
+        "1 to 256",
+        "Jobs of one queue that a process runs at once, of those that call PortOne.",
     ),
     setting(
         "jobs.keep",
@@ -372,12 +398,25 @@ pub struct Config {
     pub unknown_ids: u32,
     pub in_flight: usize,
     pub policy: Policy,
+    pub broker: BrokerChoice,
+    /// With what the names of exchanges and queues begin.
+    pub broker_prefix: String,
+    /// Whether a server runs jobs itself.
+    pub workers: bool,
     pub shutdown: Duration,
     pub slack: Option<SecretString>,
     pub admin_token: Option<SecretString>,
     pub session: Duration,
     pub log_json: bool,
     pub log_level: String,
+}
+
+/// Who hands jobs to the workers.
+#[derive(Clone, Debug)]
+pub enum BrokerChoice {
+    Embedded,
+    /// A RabbitMQ, by its URL.
+    Amqp(SecretString),
 }
 
 /// What the pay page tells PortOne's browser SDK.
@@ -720,9 +759,23 @@ fn build(mut r: Reader) -> Result<Config, ConfigErrors> {
     let direct_backoff = r.duration("cancel.direct_backoff");
     let cancel_base = r.duration("cancel.backoff");
     let cancel_most = r.duration("cancel.backoff_max");
+    let broker = r.get("broker.url", |text| match text {
+        "embedded" => Some(BrokerChoice::Embedded),
+        url => {
+            let parsed = Url::parse(url).ok()?;
+            let speaks = matches!(parsed.scheme(), "amqp" | "amqps") && parsed.has_host();
+            speaks.then(|| BrokerChoice::Amqp(url.to_owned().into()))
+        }
+    });
+    let broker_prefix = r.get("broker.prefix", |text| {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+        (text.len() <= 40 && !text.is_empty() && text.bytes().all(plain)).then(|| text.to_owned())
+    });
+    let workers = r.get("jobs.workers", |text| text.parse::<bool>().ok());
     let job_attempts = r.within("jobs.attempts", 1, 100);
     let job_base = r.duration("jobs.backoff");
     let job_most = r.duration("jobs.backoff_max");
+    let concurrency = r.within("jobs.concurrency", 1, 256);
     let keep_finished_jobs = r.duration("jobs.keep");
     let shutdown = r.duration("jobs.shutdown");
     let keep_messages = r.duration("inbox.keep");
@@ -813,8 +866,12 @@ fn build(mut r: Reader) -> Result<Config, ConfigErrors> {
                 keep_finished_jobs: keep_finished_jobs?,
                 keep_messages: keep_messages?,
                 public_url: public_url.as_str().trim_end_matches('/').to_owned(),
+                concurrency: concurrency? as usize,
             },
             public_url,
+            broker: broker?,
+            broker_prefix: broker_prefix?,
+            workers: workers?,
             shutdown: shutdown?,
             slack,
             admin_token,

@@ -8,12 +8,12 @@
 use std::{sync::Arc, time::Duration};
 
 use apalis::prelude::*;
-use futures::StreamExt;
+use futures::{StreamExt, future::BoxFuture};
 use tracing::Instrument;
 
 use crate::{
     domain::{
-        job::{Delivery, Job, Outcome, Queue},
+        job::{DeadReason, Delivery, Job, Outcome, Queue},
         retry::Class,
     },
     flow::{
@@ -42,6 +42,8 @@ struct Failed {
     class: Class,
     what: String,
     retry_after: Option<Duration>,
+    /// As what it is buried, where trying again cannot help.
+    reason: DeadReason,
     /// Our own books could not be written: no attempt is used up, for PortOne may have done its
     /// part, and a dead letter of what was done would tell a person the contrary.
     ours: bool,
@@ -59,6 +61,7 @@ impl Failed {
             class,
             what: error.to_string(),
             retry_after: None,
+            reason: DeadReason::Permanent,
         }
     }
 
@@ -94,6 +97,7 @@ fn of_confirm(error: ConfirmError) -> Option<Failed> {
             class: error.class,
             what: error.what,
             retry_after: error.retry_after,
+            reason: DeadReason::Permanent,
             ours: false,
         }),
         ConfirmError::Store(error) => Some(Failed::of_store(&error)),
@@ -113,6 +117,7 @@ fn of_settling(error: SettleDayError) -> Option<Failed> {
             },
             what: error.to_string(),
             retry_after: None,
+            reason: DeadReason::Permanent,
             ours: false,
         }),
     }
@@ -126,6 +131,7 @@ fn of_attempt(error: AttemptError) -> Option<Failed> {
             class: Class::Permanent,
             what: error.to_string(),
             retry_after: None,
+            reason: DeadReason::Permanent,
             ours: false,
         }),
     }
@@ -137,6 +143,7 @@ fn of_send(error: SendError) -> Option<Failed> {
             class: error.class,
             what: error.what,
             retry_after: error.retry_after,
+            reason: DeadReason::Permanent,
             ours: false,
         }),
         SendError::Store(error) => Some(Failed::of_store(&error)),
@@ -146,25 +153,16 @@ fn of_send(error: SendError) -> Option<Failed> {
 
 /// Runs one job to its end. Never fails, and never takes the worker down with it.
 pub async fn run(ctx: &Ctx, held: Delivery) {
-    let started = std::time::Instant::now();
-    let kind = held.kind.clone();
     let failed = match Job::decode(&held.kind, &held.payload) {
         Err(error) => Some(Failed {
             class: Class::Permanent,
             what: format!("this version cannot read the job: {error}"),
             retry_after: None,
+            reason: DeadReason::Unreadable,
             ours: false,
         }),
         Ok(job) => attempt(ctx, &held, job).await,
     };
-    metrics::histogram!("jeongsan_job_seconds", "kind" => kind.clone())
-        .record(started.elapsed().as_secs_f64());
-    let outcome = if failed.is_some() {
-        "failed"
-    } else {
-        "settled"
-    };
-    metrics::counter!("jeongsan_job_runs_total", "kind" => kind, "outcome" => outcome).increment(1);
     if let Some(failed) = failed
         && let Err(error) = settle(ctx, &held, failed).await
     {
@@ -188,6 +186,7 @@ async fn attempt(ctx: &Ctx, held: &Delivery, job: Job) -> Option<Failed> {
             class: Class::Unknown,
             what: format!("the run broke off: {died}"),
             retry_after: None,
+            reason: DeadReason::Permanent,
             ours: false,
         }),
         Err(_) => {
@@ -196,6 +195,7 @@ async fn attempt(ctx: &Ctx, held: &Delivery, job: Job) -> Option<Failed> {
                 class: Class::Unknown,
                 what: format!("the run took longer than {limit:?}"),
                 retry_after: None,
+                reason: DeadReason::Permanent,
                 ours: false,
             })
         }
@@ -239,6 +239,7 @@ async fn flow(ctx: &Ctx, held: &Delivery, job: Job) -> Option<Failed> {
 /// Ends a run that its flow did not end: by the error's class and the attempts that are left.
 async fn settle(ctx: &Ctx, held: &Delivery, failed: Failed) -> Result<(), SettleError> {
     let (class, ours, what) = (failed.class, failed.ours, failed.what.clone());
+    let reason = failed.reason;
     let (job, kind, attempt) = (held.id, &held.kind, held.attempt);
     if class == Class::Permanent {
         tracing::error!(job, kind, attempt, error = %what, "a job failed for good");
@@ -262,9 +263,9 @@ async fn settle(ctx: &Ctx, held: &Delivery, failed: Failed) -> Result<(), Settle
                 crate::flow::raise_alert::raise(tx, &alert, None)?;
                 jobs::settle(tx, &held, &outcome)
             }
-            Class::Permanent => bury(tx, &held, &what),
+            Class::Permanent => bury(tx, &held, reason, &what),
             Class::Transient | Class::Unknown if !ours && !held.may_retry() => {
-                bury(tx, &held, &what)
+                bury(tx, &held, DeadReason::Exhausted, &what)
             }
             Class::Transient | Class::Unknown => jobs::settle(tx, &held, &outcome),
         })
@@ -276,30 +277,56 @@ async fn settle(ctx: &Ctx, held: &Delivery, failed: Failed) -> Result<(), Settle
     }
 }
 
+/// What a worker does with a job: to its end, without an error and without a panic that matters.
+pub type Run = Arc<dyn Fn(Delivery) -> BoxFuture<'static, ()> + Send + Sync>;
+
 /// What a worker needs beside the job.
 #[derive(Clone)]
 struct Runner {
-    ctx: Ctx,
+    run: Run,
     broker: Arc<dyn Broker>,
 }
 
 async fn handle(held: Delivery, runner: Data<Runner>) {
     let span = tracing::info_span!("job", id = held.id, kind = %held.kind, attempt = held.attempt);
-    run(&runner.ctx, held.clone()).instrument(span).await;
+    // A task of its own: a monitor polls all its workers on one, and a long step of one job must
+    // not hold up the others.
+    let ran = tokio::spawn((runner.run)(held.clone()).instrument(span)).await;
+    if let Err(error) = ran {
+        tracing::error!(%error, job = held.id, "a run broke off; its lease ends by itself");
+    }
     runner.broker.settled(&held).await;
 }
 
 /// A worker for each queue, all in one monitor.
 pub fn workers(ctx: &Ctx, broker: &Arc<dyn Broker>) -> Monitor {
+    let policy = ctx.policy.clone();
+    let ctx = ctx.clone();
+    let run: Run = Arc::new(move |held| {
+        let ctx = ctx.clone();
+        Box::pin(async move { run(&ctx, held).await })
+    });
+    workers_that(&run, broker, move |queue| {
+        queue.concurrency(policy.concurrency)
+    })
+}
+
+/// The same workers around another run: tests and benches of the brokers.
+pub fn workers_that(
+    run: &Run,
+    broker: &Arc<dyn Broker>,
+    concurrency: impl Fn(Queue) -> usize,
+) -> Monitor {
     let mut monitor = Monitor::new().should_restart(|worker, error| {
         tracing::error!(worker = worker.name(), %error, "a worker stopped and is started again");
         true
     });
     for queue in Queue::ALL {
         let runner = Runner {
-            ctx: ctx.clone(),
+            run: run.clone(),
             broker: broker.clone(),
         };
+        let places = concurrency(queue);
         monitor = monitor.register(move |_| {
             let jobs = runner
                 .broker
@@ -308,7 +335,7 @@ pub fn workers(ctx: &Ctx, broker: &Arc<dyn Broker>) -> Monitor {
                 .boxed();
             WorkerBuilder::new(queue.as_str())
                 .backend(jobs)
-                .concurrency(queue.concurrency())
+                .concurrency(places)
                 .data(runner.clone())
                 .build(handle)
         });

@@ -55,11 +55,12 @@ impl Queue {
         Queue::ALL.into_iter().find(|queue| queue.as_str() == text)
     }
 
-    /// How many jobs of the queue run at once.
-    pub fn concurrency(self) -> usize {
+    /// How many jobs of the queue a process runs at once, where `most` is allowed for those that
+    /// call PortOne. Alerts are few, and upkeep is never done twice at once.
+    pub fn concurrency(self, most: usize) -> usize {
         match self {
-            Queue::Payment | Queue::Cancel => 8,
-            Queue::Alert => 2,
+            Queue::Payment | Queue::Cancel => most,
+            Queue::Alert => most.min(2),
             Queue::Upkeep => 1,
         }
     }
@@ -149,6 +150,10 @@ pub struct Delivery {
     /// Who holds the lease: one start of one process.
     pub boot: String,
     pub started_at: Timestamp,
+    /// Since when the run was due.
+    pub run_at: Timestamp,
+    /// Counts runs and is never given back: no two runs of a job have the same.
+    pub turn: i64,
 }
 
 impl Delivery {
@@ -174,12 +179,80 @@ pub enum Outcome {
     },
     /// Nobody tries again until a person says so.
     Dead {
+        reason: DeadReason,
         error: String,
     },
     /// There is nothing to do any more.
     Cancelled {
         why: String,
     },
+}
+
+/// Why nobody tries a job again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeadReason {
+    /// Trying again cannot help.
+    Permanent,
+    /// Its attempts are used up.
+    Exhausted,
+    /// The process died while it ran, again and again.
+    Crashed,
+    /// This version cannot read it.
+    Unreadable,
+    /// RabbitMQ gave its message up.
+    Broker,
+}
+
+impl DeadReason {
+    pub const ALL: [DeadReason; 5] = [
+        DeadReason::Permanent,
+        DeadReason::Exhausted,
+        DeadReason::Crashed,
+        DeadReason::Unreadable,
+        DeadReason::Broker,
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            DeadReason::Permanent => "permanent",
+            DeadReason::Exhausted => "exhausted",
+            DeadReason::Crashed => "crashed",
+            DeadReason::Unreadable => "unreadable",
+            DeadReason::Broker => "broker",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<DeadReason> {
+        DeadReason::ALL
+            .into_iter()
+            .find(|reason| reason.as_str() == text)
+    }
+}
+
+/// Who hands ready jobs to the workers. The jobs themselves lie in the `job` table with either.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Engine {
+    /// A claim loop in this process.
+    Embedded,
+    /// RabbitMQ.
+    Amqp,
+}
+
+impl Engine {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Engine::Embedded => "embedded",
+            Engine::Amqp => "amqp",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Engine> {
+        [Engine::Embedded, Engine::Amqp]
+            .into_iter()
+            .find(|engine| engine.as_str() == text)
+    }
 }
 
 /// How a job stands, as the `job` table spells it.

@@ -15,7 +15,7 @@ use crate::{
         alert::Alert,
         cancellation::{Attempt, AttemptOutcome, CancelCall, Fate, Step, mark_in, marked_reason},
         ids::{CancellationId, ImpUid},
-        job::{Delivery, Outcome},
+        job::{DeadReason, Delivery, Outcome},
         money::Won,
         retry::Class,
         seen::Seen,
@@ -322,7 +322,7 @@ pub async fn write_down(
                 Came::Done { .. } => {
                     let error = "PortOne's books hold the cancellation, but ours cannot: \
                                  see the alert about the payment";
-                    bury(tx, &held, error)?;
+                    bury(tx, &held, DeadReason::Permanent, error)?;
                     Ok(Next::Over)
                 }
                 Came::Pending { .. } => {
@@ -362,7 +362,7 @@ fn look_again(
         .unwrap_or_default();
     if waited > PENDING_MOST {
         let error = "PortOne took it on a day ago and has not carried it out";
-        bury(tx, held, error)?;
+        bury(tx, held, DeadReason::Permanent, error)?;
     } else {
         let why = why.to_owned();
         let after = PENDING_LOOK.max(waited / 20);
@@ -398,8 +398,12 @@ fn failed(
         )?;
         return Ok(Next::Over);
     }
-    if error.class == Class::Permanent || on_failure == OnFailure::Bury {
-        bury(tx, held, &error.what)?;
+    if error.class == Class::Permanent {
+        bury(tx, held, DeadReason::Permanent, &error.what)?;
+        return Ok(Next::Over);
+    }
+    if on_failure == OnFailure::Bury {
+        bury(tx, held, DeadReason::Exhausted, &error.what)?;
         return Ok(Next::Over);
     }
     if on_failure == OnFailure::TryAgain {

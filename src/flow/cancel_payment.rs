@@ -245,6 +245,7 @@ async fn take_on(ctx: &Ctx, imp_uid: ImpUid, asked: Asked) -> Result<Taken, Canc
                 &boot,
                 policy.direct_lease(),
             )?;
+            cancellations::carried_by(tx, &id, held.id)?;
             let row = cancellations::get(tx.conn(), &id)?.ok_or(StoreError::Unreadable {
                 table: "cancellation",
                 why: "just written, and not there".into(),

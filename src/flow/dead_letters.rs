@@ -11,7 +11,7 @@ use crate::{
         alert::Alert,
         cancellation::Fate,
         ids::{CancellationId, ImpUid},
-        job::{Delivery, Job, JobState, Outcome},
+        job::{DeadReason, Delivery, Job, JobState, Outcome},
         payment::{Contradiction, Status},
     },
     flow::{
@@ -28,23 +28,31 @@ use crate::{
 };
 
 /// Ends a run as a dead letter, and whatever hung on it with it.
-pub fn bury(tx: &mut Tx<'_>, held: &Delivery, error: &str) -> Result<(), SettleError> {
+pub fn bury(
+    tx: &mut Tx<'_>,
+    held: &Delivery,
+    reason: DeadReason,
+    error: &str,
+) -> Result<(), SettleError> {
     let job = jobs::get(tx.conn(), held.id)?.and_then(|row| row.job());
     match job {
-        Some(Job::RetryCancel { cancellation }) => bury_cancel(tx, held, &cancellation, error),
+        Some(Job::RetryCancel { cancellation }) => {
+            bury_cancel(tx, held, &cancellation, reason, error)
+        }
         Some(Job::ConfirmPayment { inbox_id }) => {
             inbox::judge(tx, inbox_id, Verdict::GivenUp, error)?;
-            bury_plain(tx, held, error, true)
+            bury_plain(tx, held, reason, error, true)
         }
         // An alert that cannot be delivered must not raise another: it stays on the alerts page.
-        Some(Job::SendAlert { .. }) => bury_plain(tx, held, error, false),
-        _ => bury_plain(tx, held, error, true),
+        Some(Job::SendAlert { .. }) => bury_plain(tx, held, reason, error, false),
+        _ => bury_plain(tx, held, reason, error, true),
     }
 }
 
 fn bury_plain(
     tx: &mut Tx<'_>,
     held: &Delivery,
+    reason: DeadReason,
     error: &str,
     tell: bool,
 ) -> Result<(), SettleError> {
@@ -52,6 +60,7 @@ fn bury_plain(
         tx,
         held,
         &Outcome::Dead {
+            reason,
             error: error.to_owned(),
         },
     )?;
@@ -71,6 +80,7 @@ fn bury_cancel(
     tx: &mut Tx<'_>,
     held: &Delivery,
     id: &CancellationId,
+    reason: DeadReason,
     error: &str,
 ) -> Result<(), SettleError> {
     let kept = match payments::of_cancellation(tx.conn(), id)? {
@@ -95,6 +105,7 @@ fn bury_cancel(
         tx,
         held,
         &Outcome::Dead {
+            reason,
             error: error.to_owned(),
         },
     )?;

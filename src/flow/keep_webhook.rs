@@ -50,6 +50,7 @@ async fn keep(ctx: &Ctx, message: NewMessage) -> Result<Kept, StoreError> {
             let id = inbox::keep(tx, &message)?;
             let job = Job::ConfirmPayment { inbox_id: id };
             let held = jobs::publish_held(tx, &job, attempts, &boot, lease)?;
+            inbox::carried_by(tx, id, held.id)?;
             Ok::<_, StoreError>((id, held))
         })
         .await?;

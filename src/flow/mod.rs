@@ -45,7 +45,7 @@ use crate::{
         alert::Alert,
         cancellation::CancelCall,
         ids::{ImpUid, MerchantUid},
-        job::{Delivery, Queue},
+        job::{Delivery, Engine, Queue},
         money::Won,
         payment::UnknownOrders,
         retry::{Backoff, Class},
@@ -145,8 +145,7 @@ impl GatewayError {
 /// Who hands ready rows of the `job` table to the workers. State, attempts, dead letters and
 /// replay live in the table, so they are the same whichever it is.
 pub trait Broker: Send + Sync {
-    /// For logs and readiness: `embedded`, `amqp`.
-    fn name(&self) -> &'static str;
+    fn engine(&self) -> Engine;
 
     /// Jobs of a queue as they become ready. Never ends and never yields an error until `stop`
     /// fires: an error that left the stream would end the apalis worker.
@@ -156,11 +155,30 @@ pub trait Broker: Send + Sync {
     /// to do then; one with messages acknowledges them.
     fn settled<'a>(&'a self, delivery: &'a Delivery) -> BoxFuture<'a, ()>;
 
+    /// What came through the broker and is a flow's to do.
+    fn heard(&self) -> BoxStream<'static, Heard>;
+
     /// Whether it can hand out work now, and if not, why.
     fn health(&self) -> Result<(), String>;
 
     /// Hands out nothing any more.
     fn stop(&self);
+
+    /// Ends all that `stop` left: to be called when no job runs any more.
+    fn close(&self) -> BoxFuture<'_, ()>;
+}
+
+/// What a broker with messages hears beside jobs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// A message came back while its job runs elsewhere: that process may have died.
+    Suspect,
+    /// Somebody moved a dead letter's message to its work queue, by a tool of the broker's.
+    Replay { id: i64 },
+    /// Somebody moved a dead letter's message to the queue of those to be given up.
+    Discard { id: i64, note: String },
+    /// The broker gave up the message that stands for a waiting job.
+    GivenUp { id: i64, turn: i64, why: String },
 }
 
 /// Who tells a person.
@@ -226,6 +244,8 @@ pub struct Policy {
     pub keep_messages: Duration,
     /// Where people reach the pages, without a slash at the end.
     pub public_url: String,
+    /// Jobs of one queue that a process runs at once, of those that call PortOne.
+    pub concurrency: usize,
 }
 
 impl Policy {
@@ -260,11 +280,6 @@ pub struct Ctx {
     pub policy: Arc<Policy>,
     /// Names this start of this process: who holds a lease.
     pub boot: Arc<str>,
-}
-
-/// Names one start of one process.
-pub fn boot_id() -> Arc<str> {
-    format!("{}-{}", std::process::id(), ulid::Ulid::new()).into()
 }
 
 /// A number in `0.0..1.0`, for jitter.

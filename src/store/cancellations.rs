@@ -73,6 +73,14 @@ pub fn add_lines(tx: &Tx<'_>, id: &CancellationId, lines: &[(i64, Won)]) -> Resu
     Ok(())
 }
 
+/// Notes which job carries a cancellation out, so that it is found by the cancellation.
+pub fn carried_by(tx: &Tx<'_>, id: &CancellationId, job: i64) -> Result<(), StoreError> {
+    tx.conn()
+        .prepare_cached("update cancellation set job_id = ?2 where id = ?1")?
+        .execute((id.as_str(), job))?;
+    Ok(())
+}
+
 /// A cancellation as flows, pages and programs look at it.
 #[derive(Clone, Debug, Serialize)]
 pub struct CancellationRow {

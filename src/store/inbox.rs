@@ -115,6 +115,14 @@ pub fn keep(tx: &Tx<'_>, new: &NewMessage) -> Result<i64, StoreError> {
     Ok(tx.conn().last_insert_rowid())
 }
 
+/// Notes which job carries a message out, so that it is found by the message.
+pub fn carried_by(tx: &Tx<'_>, id: i64, job: i64) -> Result<(), StoreError> {
+    tx.conn()
+        .prepare_cached("update inbox set job_id = ?2 where id = ?1")?
+        .execute((id, job))?;
+    Ok(())
+}
+
 /// The first word stands; but a message that was given up gets one when its dead letter is replayed.
 const JUDGE: &str = "
     update inbox set verdict = :verdict, detail = :detail, verdict_at = :now

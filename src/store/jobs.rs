@@ -11,7 +11,10 @@ use rusqlite::{Connection, OptionalExtension, Row, named_params};
 use serde::Serialize;
 
 use super::{StoreError, Tx, instant, instant_maybe};
-use crate::domain::job::{Delivery, Job, JobState, Outcome, Queue};
+use crate::{
+    domain::job::{Delivery, Job, JobState, Outcome, Queue},
+    store::job_minutes::{Ended, How},
+};
 
 /// How a job is to be run.
 #[derive(Clone, Copy, Debug)]
@@ -88,6 +91,8 @@ pub fn publish_held(
         generation: 0,
         boot: boot.to_owned(),
         started_at: tx.now,
+        run_at: tx.now,
+        turn: 0,
     })
 }
 
@@ -126,25 +131,93 @@ fn insert(
     Ok(Published::Duplicate(id))
 }
 
+pub(super) const NEXT_KIND: &str =
+    "select min(kind) from job where state = 'ready' and queue = ?1 and kind > ?2";
+pub(super) const DUE: &str = "
+    select id, run_at from job
+     where state = 'ready' and queue = ?1 and kind = ?2 and published_at is null and run_at <= ?3
+     order by run_at, id limit ?4";
+
+/// Kinds of which rows of a queue wait: by a step of the index per kind, however many wait.
+pub(super) fn waiting_kinds(conn: &Connection, queue: Queue) -> Result<Vec<String>, StoreError> {
+    let mut kinds: Vec<String> = Vec::new();
+    loop {
+        let last = kinds.last().map_or("", String::as_str);
+        let next: Option<String> = conn
+            .prepare_cached(NEXT_KIND)?
+            .query_row((queue.as_str(), last), |row| row.get(0))?;
+        match next {
+            Some(kind) => kinds.push(kind),
+            None => return Ok(kinds),
+        }
+    }
+}
+
+/// The same without those that are paused.
+pub(super) fn unpaused_kinds(conn: &Connection, queue: Queue) -> Result<Vec<String>, StoreError> {
+    let mut kinds = waiting_kinds(conn, queue)?;
+    // One that cannot be told whether it is paused counts as paused until it can.
+    let mut paused = conn.prepare_cached("select 1 from kind_pause where kind = ?1")?;
+    kinds.retain(|kind| paused.exists([kind]).is_ok_and(|paused| !paused));
+    Ok(kinds)
+}
+
+/// Up to `most` rows of a queue that are due and for which no message stands, of kinds that are not
+/// paused: the one due longest first.
+pub(super) fn due(
+    conn: &Connection,
+    queue: Queue,
+    now_ms: i64,
+    most: usize,
+) -> Result<Vec<i64>, StoreError> {
+    let mut found: Vec<(i64, i64)> = Vec::new();
+    for kind in unpaused_kinds(conn, queue)? {
+        let mut query = conn.prepare_cached(DUE)?;
+        let rows = query.query_map((queue.as_str(), &kind, now_ms, most as i64), |row| {
+            Ok((row.get(1)?, row.get(0)?))
+        })?;
+        for row in rows {
+            found.push(row?);
+        }
+    }
+    found.sort_unstable();
+    found.truncate(most);
+    Ok(found.into_iter().map(|(_, id)| id).collect())
+}
+
 /// Whether a claim would find anything.
 pub fn any_ready(conn: &Connection, queue: Queue, now_ms: i64) -> Result<bool, StoreError> {
-    Ok(conn
-        .prepare_cached(
-            "select 1 from job where queue = ?1 and state = 'ready' and run_at <= ?2
-                and not exists (select 1 from queue_pause where queue = ?1)",
-        )?
-        .exists((queue.as_str(), now_ms))?)
+    Ok(!due(conn, queue, now_ms, 1)?.is_empty())
+}
+
+/// When the next row of a queue becomes due that is not due yet, of kinds that are not paused.
+pub fn next_due(
+    conn: &Connection,
+    queue: Queue,
+    now_ms: i64,
+) -> Result<Option<Timestamp>, StoreError> {
+    let mut soonest: Option<i64> = None;
+    for kind in unpaused_kinds(conn, queue)? {
+        let next: Option<i64> = conn
+            .prepare_cached(
+                "select min(run_at) from job where state = 'ready' and queue = ?1 and kind = ?2
+                    and published_at is null and run_at > ?3",
+            )?
+            .query_row((queue.as_str(), &kind, now_ms), |row| row.get(0))?;
+        soonest = match (soonest, next) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+    }
+    instant_maybe(soonest)
 }
 
 const CLAIM: &str = "
     update job
-       set state = 'running', attempt = attempt + 1, lease_by = :boot, lease_until = :until,
-           started_at = :now
-     where id in (select id from job
-                   where queue = :queue and state = 'ready' and run_at <= :now
-                   order by run_at, id limit :free)
-       and not exists (select 1 from queue_pause where queue = :queue)
-    returning id, queue, kind, payload, attempt, max_attempts, generation, lease_by, started_at";
+       set state = 'running', attempt = attempt + 1, turn = turn + 1, lease_by = :boot,
+           lease_until = :until, started_at = :now, published_at = null
+     where id = :id and state = 'ready'
+    returning id, queue, kind, payload, attempt, max_attempts, generation, lease_by, started_at, run_at, turn";
 
 /// Takes up to `free` ready jobs of a queue for this boot.
 pub fn claim(
@@ -154,20 +227,33 @@ pub fn claim(
     boot: &str,
     lease: Duration,
 ) -> Result<Vec<Delivery>, StoreError> {
-    let mut query = tx.conn().prepare_cached(CLAIM)?;
-    let rows = query.query_and_then(
-        named_params! {
-            ":queue": queue.as_str(),
-            ":free": free as i64,
-            ":boot": boot,
-            ":until": tx.now_ms() + lease.as_millis() as i64,
-            ":now": tx.now_ms(),
-        },
-        delivery,
-    )?;
-    let mut claimed: Vec<Delivery> = rows.collect::<Result<_, StoreError>>()?;
-    claimed.sort_by_key(|delivery| delivery.id);
+    let mut claimed = Vec::new();
+    for id in due(tx.conn(), queue, tx.now_ms(), free)? {
+        claimed.extend(claim_one(tx, id, boot, lease)?);
+    }
     Ok(claimed)
+}
+
+/// Takes one ready row, whoever found it.
+pub(super) fn claim_one(
+    tx: &Tx<'_>,
+    id: i64,
+    boot: &str,
+    lease: Duration,
+) -> Result<Option<Delivery>, StoreError> {
+    let mut query = tx.conn().prepare_cached(CLAIM)?;
+    let claimed = query
+        .query_row(
+            named_params! {
+                ":id": id,
+                ":boot": boot,
+                ":until": tx.now_ms() + lease.as_millis() as i64,
+                ":now": tx.now_ms(),
+            },
+            |row| Ok(delivery(row)),
+        )
+        .optional()?;
+    claimed.transpose()
 }
 
 fn delivery(row: &Row<'_>) -> Result<Delivery, StoreError> {
@@ -185,15 +271,18 @@ fn delivery(row: &Row<'_>) -> Result<Delivery, StoreError> {
         generation: row.get(6)?,
         boot: row.get(7)?,
         started_at: instant(row.get(8)?)?,
+        run_at: instant(row.get(9)?)?,
+        turn: row.get(10)?,
     })
 }
 
 const SETTLE: &str = "
     update job
        set state = :state, attempt = :attempt, run_at = coalesce(:run_at, run_at), lease_by = null,
-           lease_until = null, finished_at = :finished_at, last_error = coalesce(:error, last_error)
+           lease_until = null, finished_at = :finished_at, last_error = coalesce(:error, last_error),
+           reason = coalesce(:reason, reason)
      where id = :id and state = 'running' and attempt = :held and generation = :generation
-       and lease_by = :boot and started_at = :started_at";
+       and lease_by = :boot and turn = :turn";
 
 /// Ends a run, in the transaction of its effect.
 pub fn settle(tx: &mut Tx<'_>, held: &Delivery, outcome: &Outcome) -> Result<(), SettleError> {
@@ -212,7 +301,7 @@ pub fn settle(tx: &mut Tx<'_>, held: &Delivery, outcome: &Outcome) -> Result<(),
             Some(in_ms(*after)),
             Some(why),
         ),
-        Outcome::Dead { error } => (JobState::Dead, held.attempt, None, Some(error)),
+        Outcome::Dead { error, .. } => (JobState::Dead, held.attempt, None, Some(error)),
         Outcome::Cancelled { why } => (JobState::Cancelled, held.attempt, None, Some(why)),
     };
     let finished = matches!(state, JobState::Done | JobState::Dead | JobState::Cancelled);
@@ -226,12 +315,24 @@ pub fn settle(tx: &mut Tx<'_>, held: &Delivery, outcome: &Outcome) -> Result<(),
         ":held": held.attempt,
         ":generation": held.generation,
         ":boot": held.boot,
+        ":reason": match outcome {
+            Outcome::Dead { reason, .. } => Some(reason.as_str()),
+            _ => None,
+        },
         // An orphan's attempt may be counted anew, under the same boot.
-        ":started_at": held.started_at.as_millisecond(),
+        ":turn": held.turn,
     })?;
     if changed == 0 {
         return Err(SettleError::Stale(held.id));
     }
+    let how = match outcome {
+        Outcome::Done => How::Done,
+        Outcome::Retry { .. } => How::Retried,
+        Outcome::Snooze { .. } => How::Snoozed,
+        Outcome::Dead { .. } => How::Dead,
+        Outcome::Cancelled { .. } => How::Cancelled,
+    };
+    count(tx, held, how);
     if let Some(error) = error {
         record(tx, held, outcome_name(outcome), error)?;
     }
@@ -239,6 +340,17 @@ pub fn settle(tx: &mut Tx<'_>, held: &Delivery, outcome: &Outcome) -> Result<(),
         tx.job_ready();
     }
     Ok(())
+}
+
+fn count(tx: &mut Tx<'_>, held: &Delivery, how: How) {
+    let between = |from: Timestamp, to: Timestamp| to.as_millisecond() - from.as_millisecond();
+    let ended = Ended {
+        kind: held.kind.clone(),
+        how,
+        waited_ms: between(held.run_at, held.started_at),
+        ran_ms: between(held.started_at, tx.now),
+    };
+    tx.run_ended(ended);
 }
 
 fn outcome_name(outcome: &Outcome) -> &'static str {
@@ -292,7 +404,8 @@ fn record(tx: &Tx<'_>, held: &Delivery, outcome: &str, error: &str) -> Result<()
 
 /// The index holds live jobs by key; the planner wants to read that the wanted ones are live.
 pub const FINISH_LIVE: &str = "
-    update job set state = 'cancelled', lease_by = null, lease_until = null, finished_at = ?2, note = ?3
+    update job set state = 'cancelled', lease_by = null, lease_until = null, finished_at = ?2, note = ?3,
+                   published_at = null
      where unique_key = ?1 and state in ('ready', 'running') and state = 'ready'";
 
 /// Dead letters have an index of their own, and are few.
@@ -308,26 +421,38 @@ pub fn finish_live(tx: &Tx<'_>, unique_key: &str, why: &str) -> Result<bool, Sto
     Ok(changed > 0)
 }
 
-const ORPHANS: &str = "
-    select id, queue, kind, payload, attempt, max_attempts, generation, lease_by, started_at, crashes
-      from job
-     where state = 'running' and (lease_until < :now or (:all and lease_by <> :boot))";
+const RUNNING: &str = "
+    select id, queue, kind, payload, attempt, max_attempts, generation, lease_by, started_at, run_at, turn,
+           crashes, lease_until
+      from job where state = 'running'";
 
-/// Runs whose process died (`all`: every run of another boot, known dead because we hold the lock
-/// of the directory), or whose lease is over. With each, how often it had crashed before.
-pub fn orphans(tx: &Tx<'_>, boot: &str, all: bool) -> Result<Vec<(Delivery, u32)>, StoreError> {
-    let mut query = tx.conn().prepare_cached(ORPHANS)?;
-    query
-        .query_and_then(
-            named_params! { ":now": tx.now_ms(), ":all": all, ":boot": boot },
-            |row| Ok((delivery(row)?, row.get(9)?)),
-        )?
-        .collect()
+/// Runs whose process is dead, or whose lease is over. With each, how often it had crashed before.
+pub fn orphans(
+    tx: &Tx<'_>,
+    is_alive: impl Fn(&str) -> bool,
+) -> Result<Vec<(Delivery, u32)>, StoreError> {
+    let mut query = tx.conn().prepare_cached(RUNNING)?;
+    let mut orphans = Vec::new();
+    // Asked once per boot: a few of them run hundreds of jobs.
+    let mut known: std::collections::HashMap<String, bool> = Default::default();
+    for row in query.query_and_then([], |row| {
+        Ok::<_, StoreError>((delivery(row)?, row.get(11)?, row.get::<_, i64>(12)?))
+    })? {
+        let (held, crashes, lease_until) = row?;
+        let alive = *known
+            .entry(held.boot.clone())
+            .or_insert_with(|| is_alive(&held.boot));
+        if !alive || lease_until < tx.now_ms() {
+            orphans.push((held, crashes));
+        }
+    }
+    Ok(orphans)
 }
 
 /// Puts an orphan back at once. The attempt stays charged, for nobody knows how far it came; but a
 /// last one is left, so that it ends as a run and not as a crash.
 pub fn put_back(tx: &mut Tx<'_>, orphan: &Delivery, why: &str) -> Result<(), StoreError> {
+    count(tx, orphan, How::Retried);
     tx.conn()
         .prepare_cached(
             "update job set state = 'ready', run_at = ?2, lease_by = null, lease_until = null,
@@ -358,7 +483,7 @@ pub fn replay(tx: &mut Tx<'_>, id: i64) -> Result<bool, StoreError> {
         .conn()
         .prepare_cached(
             "update job set state = 'ready', attempt = 0, crashes = 0, generation = generation + 1,
-                            run_at = ?2, finished_at = null
+                            run_at = ?2, finished_at = null, reason = null
               where id = ?1 and state = 'dead'",
         )?
         .execute((id, tx.now_ms()))?;
@@ -397,6 +522,13 @@ pub struct JobRow {
     pub finished_at: Option<Timestamp>,
     pub last_error: Option<String>,
     pub note: Option<String>,
+    /// Why it is, or was last, a dead letter.
+    pub reason: Option<String>,
+    /// When RabbitMQ took the message that stands for it.
+    pub published_at: Option<Timestamp>,
+    /// Which process runs it, and until when unless it says more.
+    pub lease_by: Option<String>,
+    pub lease_until: Option<Timestamp>,
 }
 
 impl JobRow {
@@ -407,7 +539,8 @@ impl JobRow {
 }
 
 const ROW: &str = "id, queue, kind, payload, state, attempt, max_attempts, crashes, generation,
-                   run_at, created_at, started_at, finished_at, last_error, note";
+                   run_at, created_at, started_at, finished_at, last_error, note, reason, published_at,
+                   lease_by, lease_until";
 
 fn row(row: &Row<'_>) -> Result<JobRow, StoreError> {
     Ok(JobRow {
@@ -426,6 +559,10 @@ fn row(row: &Row<'_>) -> Result<JobRow, StoreError> {
         finished_at: instant_maybe(row.get(12)?)?,
         last_error: row.get(13)?,
         note: row.get(14)?,
+        reason: row.get(15)?,
+        published_at: instant_maybe(row.get(16)?)?,
+        lease_by: row.get(17)?,
+        lease_until: instant_maybe(row.get(18)?)?,
     })
 }
 
@@ -502,35 +639,161 @@ pub fn attempts(conn: &Connection, id: i64) -> Result<Vec<AttemptRow>, StoreErro
         .collect()
 }
 
-/// How full the queues are: queue, state, how many, since when the oldest waits.
-pub fn depths(conn: &Connection) -> Result<Vec<(String, String, i64, Timestamp)>, StoreError> {
-    let mut query = conn.prepare_cached(
-        "select queue, 'ready', count(*), min(run_at) from job where state = 'ready' group by queue
-         union all
-         select queue, 'running', count(*), min(started_at) from job where state = 'running' group by queue
-         union all
-         select queue, 'dead', count(*), min(created_at) from job where state = 'dead' group by queue",
+/// How one kind stands now.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Depth {
+    pub kind: String,
+    /// Due, and not begun: never failed, or failed and due again.
+    pub waiting: i64,
+    /// Not due yet, and no run has failed.
+    pub scheduled: i64,
+    /// Not due yet, after a run that failed.
+    pub retrying: i64,
+    pub running: i64,
+    pub dead: i64,
+    /// Since when the one that is due longest waits.
+    pub oldest_due: Option<Timestamp>,
+    /// Since when the oldest dead letter is one.
+    pub oldest_dead: Option<Timestamp>,
+}
+
+const WAITING: &str = "
+    select count(*), min(run_at) from job where state = 'ready' and queue = ?1 and kind = ?2 and run_at <= ?3";
+const LATER: &str = "
+    select count(*), coalesce(sum(attempt > 0), 0) from job
+     where state = 'ready' and queue = ?1 and kind = ?2 and run_at > ?3";
+
+/// How the kinds stand of which any job is not finished. Counts what waits by the index alone.
+pub fn depths(conn: &Connection, now_ms: i64) -> Result<Vec<Depth>, StoreError> {
+    let mut kinds: std::collections::BTreeMap<String, Depth> = Default::default();
+    for queue in Queue::ALL {
+        for kind in waiting_kinds(conn, queue)? {
+            let key = (queue.as_str(), kind.as_str(), now_ms);
+            let (waiting, oldest): (i64, Option<i64>) = conn
+                .prepare_cached(WAITING)?
+                .query_row(key, |row| Ok((row.get(0)?, row.get(1)?)))?;
+            let (later, retrying): (i64, i64) = conn
+                .prepare_cached(LATER)?
+                .query_row(key, |row| Ok((row.get(0)?, row.get(1)?)))?;
+            let depth = kinds.entry(kind).or_default();
+            depth.waiting += waiting;
+            depth.scheduled += later - retrying;
+            depth.retrying += retrying;
+            let oldest = instant_maybe(oldest)?;
+            depth.oldest_due = match (depth.oldest_due, oldest) {
+                (Some(a), Some(b)) => Some(a.min(b)),
+                (a, b) => a.or(b),
+            };
+        }
+    }
+    let mut running = conn
+        .prepare_cached("select kind, count(*) from job where state = 'running' group by kind")?;
+    for row in running.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get(1)?)))? {
+        let (kind, count) = row?;
+        kinds.entry(kind).or_default().running = count;
+    }
+    let mut dead = conn.prepare_cached(
+        "select kind, count(*), min(finished_at) from job where state = 'dead' group by kind",
     )?;
-    query
-        .query_and_then([], |row| {
-            let oldest: Option<i64> = row.get(3)?;
-            Ok((
-                row.get(0)?,
-                row.get(1)?,
-                row.get(2)?,
-                instant(oldest.unwrap_or_default())?,
-            ))
-        })?
-        .collect()
+    for row in dead.query_map([], |row| {
+        Ok((row.get::<_, String>(0)?, row.get(1)?, row.get(2)?))
+    })? {
+        let (kind, count, oldest) = row?;
+        let depth = kinds.entry(kind).or_default();
+        (depth.dead, depth.oldest_dead) = (count, instant_maybe(oldest)?);
+    }
+    Ok(kinds
+        .into_iter()
+        .map(|(kind, depth)| Depth { kind, ..depth })
+        .collect())
 }
 
 /// Removes finished jobs older than `before`, at most `limit`. Dead letters stay.
 pub fn prune(tx: &Tx<'_>, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
+    let mut removed = 0;
+    for (next_kind, remove) in [(NEXT_DONE, PRUNE_DONE), (NEXT_CANCELLED, PRUNE_CANCELLED)] {
+        let mut kind = String::new();
+        while removed < limit {
+            let next: Option<String> = tx
+                .conn()
+                .prepare_cached(next_kind)?
+                .query_row([&kind], |row| row.get(0))?;
+            let Some(next) = next else { break };
+            kind = next;
+            removed += tx.conn().prepare_cached(remove)?.execute((
+                &kind,
+                before.as_millisecond(),
+                (limit - removed) as i64,
+            ))?;
+        }
+    }
+    Ok(removed)
+}
+
+const NEXT_DONE: &str = "select min(kind) from job where state = 'done' and kind > ?1";
+const NEXT_CANCELLED: &str = "select min(kind) from job where state = 'cancelled' and kind > ?1";
+const PRUNE_DONE: &str = "
+    delete from job where id in (select id from job where state = 'done' and kind = ?1 and finished_at < ?2
+                                  order by finished_at limit ?3)";
+const PRUNE_CANCELLED: &str = "
+    delete from job where id in (select id from job where state = 'cancelled' and kind = ?1 and finished_at < ?2
+                                  order by finished_at limit ?3)";
+
+/// A kind of which nothing runs until a person says so.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Pause {
+    pub kind: String,
+    #[serde(serialize_with = "super::payments::seoul_time")]
+    pub since: Timestamp,
+    pub by: String,
+    pub note: String,
+}
+
+pub fn pauses(conn: &Connection) -> Result<Vec<Pause>, StoreError> {
+    let mut query =
+        conn.prepare_cached("select kind, paused_at, by, note from kind_pause order by kind")?;
+    query
+        .query_and_then([], |row| {
+            Ok(Pause {
+                kind: row.get(0)?,
+                since: instant(row.get(1)?)?,
+                by: row.get(2)?,
+                note: row.get(3)?,
+            })
+        })?
+        .collect()
+}
+
+/// Lets nothing of a kind begin any more; what runs ends. False: it was paused already.
+pub fn pause(tx: &Tx<'_>, kind: &str, by: &str, note: &str) -> Result<bool, StoreError> {
     Ok(tx
         .conn()
         .prepare_cached(
-            "delete from job where id in (select id from job where state in ('done', 'cancelled')
-                and finished_at < ?1 order by finished_at limit ?2)",
+            "insert into kind_pause (kind, paused_at, by, note) values (?1, ?2, ?3, ?4) on conflict do nothing",
         )?
-        .execute((before.as_millisecond(), limit as i64))?)
+        .execute((kind, tx.now_ms(), by, note))?
+        > 0)
+}
+
+/// Lets a kind run again. False: it was not paused.
+pub fn resume(tx: &mut Tx<'_>, kind: &str) -> Result<bool, StoreError> {
+    tx.job_ready();
+    Ok(tx
+        .conn()
+        .prepare_cached("delete from kind_pause where kind = ?1")?
+        .execute([kind])?
+        > 0)
+}
+
+/// A person wants a waiting job to run now. False: it does not wait.
+pub fn run_now(tx: &mut Tx<'_>, id: i64) -> Result<bool, StoreError> {
+    tx.job_ready();
+    // A message that stands for it waits out its time in RabbitMQ: it stands for it no longer.
+    Ok(tx
+        .conn()
+        .prepare_cached(
+            "update job set run_at = ?2, published_at = null where id = ?1 and state = 'ready' and run_at > ?2",
+        )?
+        .execute((id, tx.now_ms()))?
+        > 0)
 }

@@ -21,7 +21,9 @@ pub mod events;
 pub mod glance;
 pub mod history;
 pub mod inbox;
+pub mod job_minutes;
 pub mod jobs;
+pub mod leases;
 pub mod line_sums;
 pub mod movements;
 pub mod orders;
@@ -30,7 +32,9 @@ pub mod payments;
 pub mod payouts;
 #[cfg(test)]
 mod plans;
+pub mod presence;
 pub mod progress;
+pub mod published;
 pub mod replay;
 pub mod schedules;
 pub mod search;
@@ -54,6 +58,7 @@ use rusqlite::{Connection, OpenFlags};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 pub use clock::Clock;
+use presence::Presence;
 
 mod migrations {
     refinery::embed_migrations!("migrations");
@@ -195,10 +200,13 @@ pub struct Tx<'a> {
     after: &'a mut AfterCommit,
 }
 
+/// What the writes of one commit leave to its end.
 #[derive(Default)]
 struct AfterCommit {
     news: Vec<News>,
     jobs: bool,
+    /// Written with the commit itself, a row per kind and not one per run.
+    ended: Vec<job_minutes::Ended>,
 }
 
 impl Tx<'_> {
@@ -219,6 +227,11 @@ impl Tx<'_> {
     /// Wakes the broker, once the job is on disk.
     pub(crate) fn job_ready(&mut self) {
         self.after.jobs = true;
+    }
+
+    /// Counts a run in this minute's figures of its kind.
+    pub(crate) fn run_ended(&mut self, ended: job_minutes::Ended) {
+        self.after.ended.push(ended);
     }
 }
 
@@ -277,6 +290,11 @@ pub struct Store {
 
 struct Inner {
     path: PathBuf,
+    dir: PathBuf,
+    boot: Arc<str>,
+    presence: Mutex<Option<Presence>>,
+    /// Sees what other processes commit.
+    elsewhere: Mutex<Option<Connection>>,
     writes: mpsc::Sender<Order>,
     readers: Mutex<Vec<Connection>>,
     news: broadcast::Sender<News>,
@@ -297,16 +315,27 @@ impl Store {
     /// Opens the books of a data directory for this process alone, making or updating the schema.
     pub fn open(dir: &Path, clock: Clock) -> Result<Store, OpenError> {
         let lock = lock_directory(dir)?;
-        Store::start(dir, clock, Some(lock))
+        Store::start(dir, clock, Some(lock), true)
+    }
+
+    /// Opens the books for a process that runs jobs beside a server, or before there is one.
+    pub fn open_worker(dir: &Path, clock: Clock) -> Result<Store, OpenError> {
+        make_directory(dir)?;
+        Store::start(dir, clock, None, true)
     }
 
     /// Opens the books beside a server that may be running: for the command line. Writes are
     /// ordinary SQLite transactions and wait for the server's.
     pub fn open_beside(dir: &Path, clock: Clock) -> Result<Store, OpenError> {
-        Store::start(dir, clock, None)
+        Store::start(dir, clock, None, false)
     }
 
-    fn start(dir: &Path, clock: Clock, lock: Option<File>) -> Result<Store, OpenError> {
+    fn start(
+        dir: &Path,
+        clock: Clock,
+        lock: Option<File>,
+        stays: bool,
+    ) -> Result<Store, OpenError> {
         if rusqlite::version_number() < OLDEST_SQLITE {
             return Err(OpenError::OldSqlite {
                 found: rusqlite::version(),
@@ -319,10 +348,13 @@ impl Store {
             why,
         })?;
         migrate(&mut conn)?;
-        private(&path).map_err(|why| OpenError::Directory {
+        let unusable = |why| OpenError::Directory {
             dir: dir.into(),
             why,
-        })?;
+        };
+        private(&path).map_err(unusable)?;
+        let boot: Arc<str> = format!("{}-{}", std::process::id(), ulid::Ulid::new()).into();
+        let presence = Presence::announce(dir, &boot).map_err(unusable)?;
 
         let (writes, orders) = mpsc::channel(WAITING);
         let (news, _) = broadcast::channel(1_024);
@@ -344,13 +376,11 @@ impl Store {
             std::thread::Builder::new()
                 .name(name.into())
                 .spawn(run)
-                .map_err(|why| OpenError::Directory {
-                    dir: dir.into(),
-                    why,
-                })
+                .map_err(unusable)
         };
         let mut threads = vec![spawn("store-writer", Box::new(move || writer.run()))?];
-        if lock.is_some() {
+        // A command that looks and goes leaves the WAL to those who stay.
+        if stays {
             let conn = connect(&path)?;
             let closing = closing.clone();
             threads.push(spawn(
@@ -361,6 +391,10 @@ impl Store {
         Ok(Store {
             inner: Arc::new(Inner {
                 path,
+                dir: dir.into(),
+                boot,
+                presence: Mutex::new(Some(presence)),
+                elsewhere: Mutex::new(None),
                 writes,
                 readers: Mutex::new(Vec::new()),
                 news,
@@ -371,6 +405,48 @@ impl Store {
                 _lock: lock,
             }),
         })
+    }
+
+    /// Names this start of this process: who holds a lease, or runs a job.
+    pub fn boot(&self) -> Arc<str> {
+        self.inner.boot.clone()
+    }
+
+    /// Whether the process that started as `boot` still lives.
+    pub fn is_alive(&self, boot: &str) -> bool {
+        boot == &*self.inner.boot || presence::is_alive(&self.inner.dir, boot)
+    }
+
+    /// Whether another connection has committed since this was asked last; the first time says yes.
+    /// Costs about as much as reading a number, so it may be asked many times a second.
+    pub fn changed_elsewhere(&self, seen: &mut i64) -> Result<bool, StoreError> {
+        let mut kept = self
+            .inner
+            .elsewhere
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let conn = match &mut *kept {
+            Some(conn) => conn,
+            None => kept.insert(self.open_reader()?),
+        };
+        let version: i64 = conn
+            .prepare_cached("pragma data_version")?
+            .query_row([], |row| row.get(0))?;
+        let changed = version != *seen;
+        *seen = version;
+        Ok(changed)
+    }
+
+    /// Wakes whoever hands out jobs: another process may have made some ready.
+    pub fn wake_workers(&self) {
+        self.inner
+            .jobs_ready
+            .send_modify(|n| *n = n.wrapping_add(1));
+    }
+
+    /// Tells pages what another process did.
+    pub fn tell(&self, news: News) {
+        let _ = self.inner.news.send(news);
     }
 
     /// Whether another process may hold the books, so that its writes wait for ours.
@@ -447,15 +523,17 @@ impl Store {
             .pop();
         match kept {
             Some(conn) => Ok(conn),
-            None => {
-                let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-                let conn = Connection::open_with_flags(&self.inner.path, flags)?;
-                conn.busy_timeout(Duration::from_secs(5))?;
-                conn.execute_batch("pragma query_only = on; pragma cache_size = -2048;")?;
-                conn.set_prepared_statement_cache_capacity(64);
-                Ok(conn)
-            }
+            None => self.open_reader(),
         }
+    }
+
+    fn open_reader(&self) -> Result<Connection, StoreError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let conn = Connection::open_with_flags(&self.inner.path, flags)?;
+        conn.busy_timeout(Duration::from_secs(5))?;
+        conn.execute_batch("pragma query_only = on; pragma cache_size = -2048;")?;
+        conn.set_prepared_statement_cache_capacity(64);
+        Ok(conn)
     }
 
     /// What changes, as it changes.
@@ -508,6 +586,17 @@ impl Store {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clear();
+        self.inner
+            .elsewhere
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        // Last: until here what this process holds is its own.
+        self.inner
+            .presence
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
     }
 }
 
@@ -586,18 +675,27 @@ fn migrate(conn: &mut Connection) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// Makes the directory (only its owner may enter) and takes its lock.
-fn lock_directory(dir: &Path) -> Result<File, OpenError> {
-    let wrong = |why| OpenError::Directory {
+/// Makes the directory; only its owner may enter.
+fn make_directory(dir: &Path) -> Result<(), OpenError> {
+    std::fs::create_dir_all(dir).map_err(|why| OpenError::Directory {
         dir: dir.into(),
         why,
-    };
-    std::fs::create_dir_all(dir).map_err(wrong)?;
+    })?;
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
         let _ = std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o700));
     }
+    Ok(())
+}
+
+/// Makes the directory and takes its lock.
+fn lock_directory(dir: &Path) -> Result<File, OpenError> {
+    let wrong = |why| OpenError::Directory {
+        dir: dir.into(),
+        why,
+    };
+    make_directory(dir)?;
     let path = dir.join("jeongsan.lock");
     let mut file = OpenOptions::new()
         .create(true)
@@ -699,6 +797,7 @@ impl Writer {
             for news in after.news {
                 let _ = self.news.send(news);
             }
+            job_minutes::measure(&after.ended);
         }
     }
 
@@ -716,13 +815,14 @@ impl Writer {
             step("begin immediate")?;
             for work in &mut batch {
                 step("savepoint one")?;
-                let (news, jobs) = (after.news.len(), after.jobs);
+                let (news, jobs, ended) = (after.news.len(), after.jobs, after.ended.len());
                 if !work.run(&mut Tx {
                     conn: &self.conn,
                     now,
                     after,
                 }) {
                     after.news.truncate(news);
+                    after.ended.truncate(ended);
                     after.jobs = jobs;
                     // On a full or failing disk SQLite has undone the whole transaction by itself;
                     // what follows must not run outside of one.
@@ -733,6 +833,7 @@ impl Writer {
                 }
                 step("release one")?;
             }
+            job_minutes::count(&self.conn, now, &after.ended)?;
             step("commit")
         };
         let committed = run();

@@ -82,7 +82,7 @@ pub async fn readyz(State(web): State<Web>) -> Response {
     let swept = web.ctx.store.read(schedules::last_sweep).ok().flatten();
     let mut body = json!({
         "ready": ready,
-        "broker": web.site.broker.name(),
+        "broker": web.site.broker.engine().as_str(),
         "last_sweep": swept,
         "writes_waiting": web.ctx.store.waiting(),
     });
@@ -105,21 +105,41 @@ pub async fn metrics(
     State(web): State<Web>,
     _: super::auth::Admin,
 ) -> Result<Response, super::error::Problem> {
-    let depths = web.ctx.store.read(jobs::depths)?;
     let now = web.ctx.store.now();
-    for queue in crate::domain::job::Queue::ALL {
-        for state in ["ready", "running", "dead"] {
-            let found = depths
-                .iter()
-                .find(|(q, s, ..)| q == queue.as_str() && s == state);
-            let (count, age) = found.map_or((0, 0.0), |(_, _, count, since)| {
-                (*count, now.duration_since(*since).as_secs_f64().max(0.0))
-            });
-            let labels = [("queue", queue.as_str()), ("state", state)];
-            metrics::gauge!("jeongsan_jobs", &labels).set(count as f64);
-            metrics::gauge!("jeongsan_oldest_job_seconds", &labels).set(age);
+    let depths = web
+        .ctx
+        .store
+        .read_long(move |conn| jobs::depths(conn, now.as_millisecond()))
+        .await?;
+    let known = crate::domain::job::Job::KINDS.map(str::to_owned);
+    let kinds: std::collections::BTreeSet<String> = known
+        .into_iter()
+        .chain(depths.iter().map(|depth| depth.kind.clone()))
+        .collect();
+    for kind in kinds {
+        let depth = depths.iter().find(|depth| depth.kind == kind);
+        let depth = depth.cloned().unwrap_or_default();
+        for (state, count) in [
+            ("waiting", depth.waiting),
+            ("scheduled", depth.scheduled),
+            ("retrying", depth.retrying),
+            ("running", depth.running),
+            ("dead", depth.dead),
+        ] {
+            metrics::gauge!("jeongsan_jobs", "kind" => kind.clone(), "state" => state)
+                .set(count as f64);
+        }
+        for (state, since) in [("waiting", depth.oldest_due), ("dead", depth.oldest_dead)] {
+            let age = since.map_or(0.0, |since| now.duration_since(since).as_secs_f64());
+            metrics::gauge!("jeongsan_oldest_job_seconds", "kind" => kind.clone(), "state" => state)
+                .set(age.max(0.0));
         }
     }
+    metrics::gauge!("jeongsan_broker_up").set(if web.site.broker.health().is_ok() {
+        1.0
+    } else {
+        0.0
+    });
     metrics::gauge!("jeongsan_writes_waiting").set(web.ctx.store.waiting() as f64);
     let halted = web.ctx.gateway.halted().is_some();
     metrics::gauge!("jeongsan_gateway_halted").set(if halted { 1.0 } else { 0.0 });

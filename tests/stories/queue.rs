@@ -114,7 +114,7 @@ async fn a_run_that_lost_its_lease_has_no_effect() {
     let slow = claim("slow").await.unwrap().remove(0);
     tokio::time::sleep(Duration::from_millis(5)).await;
     // The server looks for itself every few seconds, and may have been first.
-    recover_jobs(&ctx, false).await.unwrap();
+    recover_jobs(&ctx).await.unwrap();
     let second = claim("second").await.unwrap().remove(0);
     assert_eq!((slow.id, second.attempt), (second.id, 2));
     let late = slow.clone();

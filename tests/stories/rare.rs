@@ -108,7 +108,7 @@ async fn two_runs_of_one_process_are_told_apart() {
     let imp_uid = waiting_cancel(&app).await;
     let slow = claim_cancel(&app).await;
     app.clock.advance(Duration::from_secs(3_600));
-    recover_jobs(&app.app().web.ctx, false).await.unwrap();
+    recover_jobs(&app.app().web.ctx).await.unwrap();
     let second = claim_cancel(&app).await;
     assert_eq!(slow.id, second.id);
     let store = &app.app().web.ctx.store;
@@ -128,7 +128,7 @@ async fn a_run_that_lost_its_lease_buries_nothing() {
     let imp_uid = waiting_cancel(&app).await;
     let mut slow = claim_cancel(&app).await;
     app.clock.advance(Duration::from_secs(3_600));
-    recover_jobs(&app.app().web.ctx, false).await.unwrap();
+    recover_jobs(&app.app().web.ctx).await.unwrap();
     // Whatever ends it for good outside of its flow: here, that it cannot be read.
     slow.payload = "{}".into();
     jeongsan::jobs::run(&app.app().web.ctx, slow).await;

@@ -1,19 +1,20 @@
 //! The embedded broker: a claim loop per queue over the `job` table.
 //!
 //! A commit that made a job ready wakes it; a look each second covers what becomes due by time, and
-//! whatever a wake-up may have missed.
+//! whatever a wake-up may have missed. The next jobs are claimed while the last ones run, so that a
+//! place among the workers never waits for a commit.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use futures::{
     future::BoxFuture,
     stream::{self, BoxStream, StreamExt},
 };
-use tokio::sync::watch;
+use tokio::{sync::watch, task::JoinHandle};
 
 use crate::{
-    domain::job::{Delivery, Queue},
-    flow::{Broker, Policy},
+    domain::job::{Delivery, Engine, Queue},
+    flow::{Broker, Heard, Policy},
     store::{Store, StoreError, jobs},
 };
 
@@ -23,30 +24,34 @@ const LOOK: Duration = Duration::from_secs(1);
 pub struct Embedded {
     store: Store,
     policy: Arc<Policy>,
-    boot: Arc<str>,
     stopped: watch::Sender<bool>,
 }
 
 impl Embedded {
-    pub fn new(store: Store, policy: Arc<Policy>, boot: Arc<str>) -> Embedded {
+    pub fn new(store: Store, policy: Arc<Policy>) -> Embedded {
         let (stopped, _) = watch::channel(false);
         Embedded {
             store,
             policy,
-            boot,
             stopped,
         }
     }
 }
+
+type Claimed = Result<Vec<Delivery>, StoreError>;
 
 struct Loop {
     store: Store,
     queue: Queue,
     boot: Arc<str>,
     lease: Duration,
+    /// Places among the workers.
+    places: usize,
     ready: watch::Receiver<u64>,
     stopped: watch::Receiver<bool>,
-    claimed: std::collections::VecDeque<Delivery>,
+    claimed: VecDeque<Delivery>,
+    /// A claim that is under way while claimed jobs are still handed out.
+    ahead: Option<JoinHandle<Claimed>>,
 }
 
 impl Loop {
@@ -57,12 +62,25 @@ impl Loop {
                 // What was claimed and not handed out goes back uncharged with the rest of the boot.
                 return None;
             }
+            if self.claimed.len() <= self.places / 2 && self.ahead.is_none() && self.claims_ahead()
+            {
+                self.ahead = Some(tokio::spawn(self.claim()));
+            }
             if let Some(delivery) = self.claimed.pop_front() {
                 return Some((delivery, self));
             }
             // Marked as seen before the look, so that a commit during the look is not missed.
             self.ready.borrow_and_update();
-            match self.claim().await {
+            let claimed = match self.ahead.take() {
+                Some(ahead) => match ahead.await {
+                    // It may have looked before the last commit: an empty hand says nothing.
+                    Ok(Ok(claimed)) if claimed.is_empty() => continue,
+                    Ok(claimed) => claimed,
+                    Err(died) => Err(StoreError::Panicked(died.to_string())),
+                },
+                None => self.claim().await,
+            };
+            match claimed {
                 Ok(claimed) if !claimed.is_empty() => self.claimed.extend(claimed),
                 Ok(_) => self.wait(LOOK).await,
                 Err(error) => {
@@ -73,18 +91,31 @@ impl Loop {
         }
     }
 
-    async fn claim(&self) -> Result<Vec<Delivery>, StoreError> {
-        let (queue, boot, lease) = (self.queue, self.boot.clone(), self.lease);
+    /// Not for queues of few places: their jobs may be long, and one that is claimed waits for them
+    /// while another process could run it.
+    fn claims_ahead(&self) -> bool {
+        self.places > 2 && !self.claimed.is_empty()
+    }
+
+    fn claim(&self) -> impl Future<Output = Claimed> + use<> {
+        let (store, queue, boot, lease) = (
+            self.store.clone(),
+            self.queue,
+            self.boot.clone(),
+            self.lease,
+        );
         // Few at a time: what is claimed here waits for a free place among the workers.
-        let free = queue.concurrency();
-        // A look costs nothing where nothing is ready; a claim would be a write.
-        let now = self.store.now().as_millisecond();
-        if !self.store.read(|conn| jobs::any_ready(conn, queue, now))? {
-            return Ok(Vec::new());
+        let free = self.places;
+        async move {
+            // A look costs nothing where nothing is ready; a claim would be a write.
+            let now = store.now().as_millisecond();
+            if !store.read(|conn| jobs::any_ready(conn, queue, now))? {
+                return Ok(Vec::new());
+            }
+            store
+                .write(move |tx| jobs::claim(tx, queue, free, &boot, lease))
+                .await
         }
-        self.store
-            .write(move |tx| jobs::claim(tx, queue, free, &boot, lease))
-            .await
     }
 
     async fn wait(&mut self, most: Duration) {
@@ -97,26 +128,32 @@ impl Loop {
 }
 
 impl Broker for Embedded {
-    fn name(&self) -> &'static str {
-        "embedded"
+    fn engine(&self) -> Engine {
+        Engine::Embedded
     }
 
     fn deliveries(&self, queue: Queue) -> BoxStream<'static, Delivery> {
         let start = Loop {
             store: self.store.clone(),
             queue,
-            boot: self.boot.clone(),
-            // Claimed jobs may wait for one run before their own.
-            lease: self.policy.job_lease(queue) * 2,
+            boot: self.store.boot(),
+            // Claimed jobs may wait for two runs before their own.
+            lease: self.policy.job_lease(queue) * 3,
+            places: queue.concurrency(self.policy.concurrency),
             ready: self.store.jobs_ready(),
             stopped: self.stopped.subscribe(),
-            claimed: Default::default(),
+            claimed: VecDeque::new(),
+            ahead: None,
         };
         stream::unfold(start, Loop::next).boxed()
     }
 
     fn settled<'a>(&'a self, _: &'a Delivery) -> BoxFuture<'a, ()> {
         Box::pin(std::future::ready(()))
+    }
+
+    fn heard(&self) -> BoxStream<'static, Heard> {
+        stream::pending().boxed()
     }
 
     fn health(&self) -> Result<(), String> {
@@ -129,5 +166,9 @@ impl Broker for Embedded {
 
     fn stop(&self) {
         self.stopped.send_replace(true);
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
     }
 }
