@@ -10,7 +10,7 @@ use std::{
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use jeongsan::{
-    app::{self, App, Parts},
+    app::{self, App, Parts, Worker},
     config::{self, Config},
     demo::{self, DemoOptions},
     flow::dead_letters::{self, Discarded},
@@ -35,7 +35,15 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Run the server against PortOne, live or test.
-    Serve,
+    Serve {
+        #[command(flatten)]
+        broker: BrokerUrl,
+    },
+    /// Run jobs and nothing else, beside a server on the same books. Any number of these share the work.
+    Work {
+        #[command(flatten)]
+        broker: BrokerUrl,
+    },
     /// Try everything without an account: a PortOne of our own, with some weeks of past payments.
     Demo {
         /// Port of the shop. Another is taken if it is in use.
@@ -47,6 +55,18 @@ enum Command {
         /// Where everything is kept; a folder that was used before goes on where it ended.
         #[arg(long, value_name = "DIR", default_value = "./data/demo")]
         data_dir: PathBuf,
+        #[command(flatten)]
+        broker: BrokerUrl,
+    },
+    /// Who hands out jobs and who runs them; moving between the engines.
+    Broker {
+        /// Print JSON.
+        #[arg(long, global = true)]
+        json: bool,
+        #[command(flatten)]
+        broker: BrokerUrl,
+        #[command(subcommand)]
+        action: cli::broker::Broker,
     },
     /// Bring the database's schema up to date, and do nothing else.
     Migrate,
@@ -124,6 +144,22 @@ enum Command {
     Healthcheck,
 }
 
+#[derive(clap::Args)]
+struct BrokerUrl {
+    /// Who hands out jobs: `embedded`, or a RabbitMQ such as amqp://guest:guest@127.0.0.1:5672/%2f. Overrides broker.url.
+    #[arg(long = "broker", value_name = "URL", global = true)]
+    url: Option<String>,
+}
+
+impl BrokerUrl {
+    fn set(&self) -> Vec<(&'static str, String)> {
+        self.url
+            .iter()
+            .map(|url| ("broker.url", url.clone()))
+            .collect()
+    }
+}
+
 #[derive(Subcommand)]
 enum DeadLetters {
     /// All of them, newest first.
@@ -176,6 +212,7 @@ async fn run(cli: Cli) -> ExitCode {
         port,
         sandbox_port,
         data_dir,
+        broker,
     } = cli.command
     {
         let file = std::fs::create_dir_all(&data_dir)
@@ -192,6 +229,7 @@ async fn run(cli: Cli) -> ExitCode {
             port,
             sandbox_port,
             data_dir,
+            broker: broker.url,
             ..DemoOptions::default()
         };
         return match demo::run(options, signal()).await {
@@ -202,7 +240,8 @@ async fn run(cli: Cli) -> ExitCode {
     // Commands about the file alone need no keys of PortOne.
     let needs_keys = matches!(
         cli.command,
-        Command::Serve
+        Command::Serve { .. }
+            | Command::Work { .. }
             | Command::DeadLetters {
                 action: DeadLetters::Replay { .. } | DeadLetters::Discard { .. },
                 ..
@@ -210,12 +249,19 @@ async fn run(cli: Cli) -> ExitCode {
     );
     let placeholder = || "not needed by this command".to_owned();
     let environment = std::env::vars();
-    let mut config = Config::load(cli.config.as_deref(), environment, &[]);
+    let set = match &cli.command {
+        Command::Serve { broker } | Command::Work { broker } | Command::Broker { broker, .. } => {
+            broker.set()
+        }
+        _ => Vec::new(),
+    };
+    let mut config = Config::load(cli.config.as_deref(), environment, &set);
     if !needs_keys && config.is_err() {
-        let with_keys = [
+        let mut with_keys = vec![
             ("portone.imp_key", placeholder()),
             ("portone.imp_secret", placeholder()),
         ];
+        with_keys.extend(set);
         config = Config::load(cli.config.as_deref(), std::env::vars(), &with_keys);
     }
     let config = match config {
@@ -223,7 +269,9 @@ async fn run(cli: Cli) -> ExitCode {
         Err(errors) => return fail(&errors),
     };
     match cli.command {
-        Command::Serve => serve(config).await,
+        Command::Serve { .. } => serve(config).await,
+        Command::Work { .. } => work(config).await,
+        Command::Broker { json, action, .. } => cli::broker::broker(&config, action, json).await,
         Command::Demo { .. } => ExitCode::SUCCESS,
         Command::Migrate => match Store::open(&config.data_dir, Clock::default()) {
             Ok(store) => {
@@ -333,6 +381,27 @@ async fn serve(config: Config) -> ExitCode {
     let _ = stop.await;
     tracing::info!("stopping: what runs is let finish");
     app.stop().await;
+    ExitCode::SUCCESS
+}
+
+async fn work(config: Config) -> ExitCode {
+    log(
+        if config.log_json { "json" } else { "text" },
+        &config.log_level,
+    );
+    let stop = tokio::spawn(signal());
+    tokio::task::yield_now().await;
+    let worker = match Worker::start(&config, Clock::default()).await {
+        Ok(worker) => worker,
+        Err(error) => return fail(&error),
+    };
+    tracing::info!(
+        engine = worker.room.broker.engine().as_str(),
+        "jeongsan works"
+    );
+    let _ = stop.await;
+    tracing::info!("stopping: what runs is let finish");
+    worker.stop().await;
     ExitCode::SUCCESS
 }
 

@@ -31,6 +31,8 @@ pub struct DemoOptions {
     pub data_dir: PathBuf,
     /// Days of past payments that a new folder is seeded with.
     pub days: i64,
+    /// A RabbitMQ that hands out the jobs, in place of the program itself.
+    pub broker: Option<String>,
 }
 
 impl Default for DemoOptions {
@@ -40,6 +42,7 @@ impl Default for DemoOptions {
             sandbox_port: 8090,
             data_dir: "./data/demo".into(),
             days: 21,
+            broker: None,
         }
     }
 }
@@ -102,11 +105,14 @@ pub async fn run(options: DemoOptions, until: impl Future<Output = ()>) -> Resul
     })
     .await?;
 
-    let settings = settings(&sandbox, addr, &dir);
+    let settings = settings(&sandbox, addr, &dir, options.broker.as_deref());
     write_settings(&settings, &dir).map_err(wrong)?;
     if fresh {
         say("Seeding some weeks of payments and settlements …");
-        let config = Config::load(None, [], &settings)?;
+        // The past was handed out by nobody.
+        let mut past = settings.clone();
+        past.push(("broker.url", "embedded".into()));
+        let config = Config::load(None, [], &past)?;
         seed::seed(config, &sandbox, options.days).await?;
         sandbox.set_webhook_url(Some(webhooks));
     }
@@ -182,8 +188,15 @@ fn say(text: &str) {
 }
 
 /// The product's settings: PortOne is wherever the sandbox listens.
-fn settings(sandbox: &Sandbox, addr: SocketAddr, dir: &Path) -> Vec<(&'static str, String)> {
+fn settings(
+    sandbox: &Sandbox,
+    addr: SocketAddr,
+    dir: &Path,
+    broker: Option<&str>,
+) -> Vec<(&'static str, String)> {
     vec![
+        ("broker.url", broker.unwrap_or("embedded").to_owned()),
+        ("broker.prefix", "jeongsan-demo".into()),
         ("server.listen", addr.to_string()),
         ("server.public_url", format!("http://{addr}")),
         ("data.dir", dir.display().to_string()),

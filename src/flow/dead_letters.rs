@@ -23,7 +23,7 @@ use crate::{
         StoreError, Tx, cancellations, events,
         inbox::{self, Verdict},
         jobs::{self, JobRow, SettleError},
-        payments,
+        payments, published,
     },
 };
 
@@ -137,6 +137,21 @@ fn bury_cancel(
     };
     raise(tx, &alert, Some(kept.row))?;
     Ok(())
+}
+
+/// RabbitMQ gave up the message that stands for a waiting job. A job that went on meanwhile is left
+/// alone.
+pub async fn given_up(ctx: &Ctx, id: i64, turn: i64, why: &str) -> Result<(), SettleError> {
+    let error = format!("RabbitMQ gave up its message: {why}");
+    let boot = ctx.boot.clone();
+    ctx.store
+        .write(
+            move |tx| match published::take_given_up(tx, id, turn, &boot)? {
+                Some(held) => bury(tx, &held, DeadReason::Broker, &error),
+                None => Ok(()),
+            },
+        )
+        .await
 }
 
 #[derive(Debug, thiserror::Error)]

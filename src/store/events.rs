@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{StoreError, Tx, instant};
+use super::{News, StoreError, Tx, instant};
 use crate::domain::payment::Status;
 
 /// One thing that happened.
@@ -36,6 +36,41 @@ pub fn add(tx: &Tx<'_>, event: &Happened<'_>) -> Result<(), StoreError> {
             event.detail.to_string(),
         ))?;
     Ok(())
+}
+
+/// What changed after event `last`, for pages, and the newest event there is: only that where `last`
+/// is not known yet. Each payment once, as it stands now; of very many the newest `most`.
+pub fn news_after(
+    conn: &Connection,
+    last: Option<i64>,
+    most: usize,
+) -> Result<(Vec<News>, i64), StoreError> {
+    let newest: Option<i64> = conn
+        .prepare_cached("select max(id) from event")?
+        .query_row([], |row| row.get(0))?;
+    let newest = newest.unwrap_or_default();
+    let Some(last) = last.filter(|last| *last < newest) else {
+        return Ok((Vec::new(), newest));
+    };
+    let mut query = conn.prepare_cached(
+        "select imp_uid, status from payment
+          where id in (select payment_id from event where id > ?1 and id <= ?2 order by id desc limit ?3)",
+    )?;
+    let news = query
+        .query_map((last, newest, most as i64), |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
+        })?
+        .filter_map(|row| match row {
+            Ok((imp_uid, status)) => Status::parse(&status).map(|status| {
+                Ok(News {
+                    imp_uid,
+                    status: status.as_str(),
+                })
+            }),
+            Err(error) => Some(Err(error.into())),
+        })
+        .collect::<Result<_, StoreError>>()?;
+    Ok((news, newest))
 }
 
 /// An event as it is shown.

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -17,24 +17,28 @@ use axum::{
 use serde_json::json;
 
 use super::Web;
-use crate::store::{StoreError, jobs, schedules};
+use crate::store::{StoreError, jobs, leases, schedules};
 
 /// What the app's own loops report about themselves.
 #[derive(Debug, Default)]
 pub struct Health {
     /// When the database last took a write, and what it said if it did not.
     writable: Mutex<Option<(Instant, Result<(), String>)>>,
-    workers_gone: AtomicBool,
+    workers_gone: Arc<AtomicBool>,
 }
 
 impl Health {
+    /// `workers_gone` is set when the workers ended.
+    pub fn new(workers_gone: Arc<AtomicBool>) -> Health {
+        Health {
+            workers_gone,
+            ..Health::default()
+        }
+    }
+
     pub fn wrote(&self, result: Result<(), String>) {
         let mut writable = self.writable.lock().unwrap_or_else(PoisonError::into_inner);
         *writable = Some((Instant::now(), result));
-    }
-
-    pub fn workers_ended(&self) {
-        self.workers_gone.store(true, Ordering::Relaxed);
     }
 
     fn database(&self) -> Result<(), String> {
@@ -80,9 +84,16 @@ pub async fn readyz(State(web): State<Web>) -> Response {
     ];
     let ready = checks.iter().all(|(_, result)| result.is_ok());
     let swept = web.ctx.store.read(schedules::last_sweep).ok().flatten();
+    let keeper = web
+        .ctx
+        .store
+        .read(|conn| leases::get(conn, leases::KEEPER))
+        .ok()
+        .flatten();
     let mut body = json!({
         "ready": ready,
         "broker": web.site.broker.engine().as_str(),
+        "keeper": keeper,
         "last_sweep": swept,
         "writes_waiting": web.ctx.store.waiting(),
     });

@@ -1,3 +1,4 @@
-//! Who hands ready rows of the `job` table to the workers. AMQP will be the second.
+//! Who hands ready rows of the `job` table to the workers: the program itself, or RabbitMQ.
 
+pub mod amqp;
 pub mod embedded;

@@ -235,6 +235,7 @@ pub fn actor(code: &str, lang: Lang) -> &str {
         "api" => "API",
         "page" => lang.t("관리자", "operator"),
         "cli" => lang.t("명령줄", "command line"),
+        "amqp" => "RabbitMQ",
         "worker" => lang.t("자동 재시도", "queued retry"),
         "cancel" => lang.t("취소 처리", "cancel"),
         "sweep" => lang.t("대사", "sweep"),

@@ -1,5 +1,9 @@
 //! The one place that knows everyone: puts the parts together, starts and stops them.
 
+mod room;
+pub mod switch;
+mod work;
+
 use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use axum::{Router, extract::ConnectInfo, http::Request};
@@ -15,16 +19,15 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_service::Service;
 
 use crate::{
-    adapters::{broker::embedded::Embedded, log::LogNotifier, portone::Portone, slack::Slack},
+    adapters::{broker::amqp::UrlError, log::LogNotifier, portone::Portone, slack::Slack},
     config::Config,
-    flow::{
-        Broker, Ctx, Notifier, recover_jobs::recover_jobs, run_schedules::run_schedules,
-        save_partner::ensure_own,
-    },
-    jobs,
+    flow::{Ctx, Notifier, save_partner::ensure_own},
     store::{Clock, OpenError, Store, StoreError, orders, search},
     web::{self, Site, Web, auth, health, limits::Limits},
 };
+
+pub use room::{Role, Room, Runs};
+pub use work::Worker;
 
 /// A request's head is a few hundred bytes. Who takes longer, or keeps a connection and asks
 /// nothing, holds it for nothing.
@@ -47,6 +50,18 @@ pub enum StartError {
     Own(#[from] crate::flow::save_partner::OwnError),
     #[error("jobs of the last run could not be recovered: {0}")]
     Recover(#[from] crate::store::jobs::SettleError),
+    #[error(transparent)]
+    Broker(#[from] UrlError),
+    #[error(
+        "this process is set to hand out jobs by `{engine}`, but `jeongsan {role}` (process {pid}) works on the same \
+         books by `{theirs}`: give both the same broker.url, or stop that one first"
+    )]
+    OtherEngine {
+        engine: &'static str,
+        role: String,
+        pid: u32,
+        theirs: String,
+    },
 }
 
 /// A running server.
@@ -57,7 +72,7 @@ pub struct App {
     pub new_token: Option<SecretString>,
     stop: CancellationToken,
     http: JoinHandle<()>,
-    workers: Option<JoinHandle<()>>,
+    room: Room,
     ticker: JoinHandle<()>,
     limit: Duration,
 }
@@ -127,15 +142,15 @@ impl App {
             .write(move |tx| orders::add_partner(tx, &partner, None))
             .await?;
         ensure_own(&ctx).await?;
-        let recovered = recover_jobs(&ctx).await?;
-        if recovered > 0 {
-            tracing::info!(recovered, "jobs of a run that ended abruptly go on");
-        }
         auth::forget_codes(&store).await?;
         let new_token = auth::ensure_token(&store, config.admin_token.as_ref()).await?;
 
-        let broker: Arc<dyn Broker> = Arc::new(Embedded::new(store.clone(), ctx.policy.clone()));
         let stop = CancellationToken::new();
+        let runs = Runs {
+            workers: parts.workers && config.workers,
+            schedules: parts.workers,
+        };
+        let room = Room::open(&config, &ctx, Role::Serve, runs, &stop).await?;
         let web = Web {
             ctx: ctx.clone(),
             site: Arc::new(Site {
@@ -151,24 +166,21 @@ impl App {
                     config.trusted_proxies,
                     config.webhook_sources,
                 ),
-                broker: broker.clone(),
-                health: Default::default(),
+                broker: room.broker.clone(),
+                health: health::Health::new(room.workers_gone.clone()),
                 metrics: metrics_handle(),
                 stopping: stop.clone(),
             }),
         };
         let http = tokio::spawn(serve(listener, web.clone(), stop.clone()));
-        let workers = parts
-            .workers
-            .then(|| tokio::spawn(work(web.clone(), broker, stop.clone())));
-        let ticker = tokio::spawn(tick(web.clone(), stop.clone(), parts.workers));
+        let ticker = tokio::spawn(tick(web.clone(), stop.clone()));
         Ok(App {
             addr,
             web,
             new_token,
             stop,
             http,
-            workers,
+            room,
             ticker,
             limit: config.shutdown,
         })
@@ -178,29 +190,17 @@ impl App {
     /// back uncharged, and closes the books.
     pub async fn stop(self) {
         self.stop.cancel();
+        let began = std::time::Instant::now();
+        let limit = self.limit + Duration::from_secs(2);
         let all = async {
             let _ = self.http.await;
             let _ = self.ticker.await;
-            if let Some(workers) = self.workers {
-                let _ = workers.await;
-            }
         };
-        if tokio::time::timeout(self.limit + Duration::from_secs(2), all)
-            .await
-            .is_err()
-        {
-            tracing::warn!(limit = ?self.limit, "some requests or jobs did not end in time; they go on at the next start");
+        if tokio::time::timeout(limit, all).await.is_err() {
+            tracing::warn!(limit = ?self.limit, "some requests did not end in time");
         }
+        self.room.close(limit.saturating_sub(began.elapsed())).await;
         let store = &self.web.ctx.store;
-        let boot = self.web.ctx.boot.clone();
-        let given = store
-            .write(move |tx| crate::store::jobs::give_back(tx, &boot))
-            .await;
-        match given {
-            Ok(0) => {}
-            Ok(given) => tracing::info!(given, "unfinished jobs were given back"),
-            Err(error) => tracing::error!(%error, "unfinished jobs could not be given back"),
-        }
         store.close().await;
     }
 }
@@ -280,23 +280,8 @@ fn connection(
     }
 }
 
-/// Runs the workers until the end; waits for running jobs, up to the limit that `stop` sets.
-async fn work(web: Web, broker: Arc<dyn Broker>, stop: CancellationToken) {
-    let monitor = jobs::workers(&web.ctx, &broker);
-    let ending = broker.clone();
-    let signal = async move {
-        stop.cancelled().await;
-        ending.stop();
-        Ok(())
-    };
-    if let Err(error) = monitor.run_with_signal(signal).await {
-        tracing::error!(%error, "the workers ended");
-    }
-    web.site.health.workers_ended();
-}
-
-/// What happens by the clock: schedules, leases that ended, the search index, readiness.
-async fn tick(web: Web, stop: CancellationToken, schedules: bool) {
+/// What happens by the clock beside jobs: readiness, limits, the search index.
+async fn tick(web: Web, stop: CancellationToken) {
     let mut second = tokio::time::interval(Duration::from_secs(1));
     second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut count = 0u64;
@@ -305,14 +290,8 @@ async fn tick(web: Web, stop: CancellationToken, schedules: bool) {
             () = stop.cancelled() => return,
             _ = second.tick() => {}
         }
-        if schedules && let Err(error) = run_schedules(&web.ctx).await {
-            tracing::warn!(%error, "schedules could not be looked at; the next second tries again");
-        }
         if count.is_multiple_of(5) {
             health::probe(&web).await;
-            if let Err(error) = recover_jobs(&web.ctx).await {
-                tracing::warn!(%error, "leases could not be looked at");
-            }
         }
         if count.is_multiple_of(60) {
             web.site.limits.tidy();
