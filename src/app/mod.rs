@@ -21,8 +21,8 @@ use tower_service::Service;
 use crate::{
     adapters::{broker::amqp::UrlError, log::LogNotifier, portone::Portone, slack::Slack},
     config::Config,
-    flow::{Ctx, Notifier, save_partner::ensure_own},
-    store::{Clock, OpenError, Store, StoreError, orders, search},
+    flow::{Ctx, Notifier},
+    store::{Clock, OpenError, Store, StoreError, search},
     web::{self, Site, Web, auth, health, limits::Limits},
 };
 
@@ -137,11 +137,6 @@ impl App {
         })?;
         let store = Store::open(&config.data_dir, parts.clock)?;
         let ctx = context(&config, store.clone())?;
-        let partner = config.policy.default_partner.clone();
-        store
-            .write(move |tx| orders::add_partner(tx, &partner, None))
-            .await?;
-        ensure_own(&ctx).await?;
         auth::forget_codes(&store).await?;
         let new_token = auth::ensure_token(&store, config.admin_token.as_ref()).await?;
 

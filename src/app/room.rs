@@ -19,9 +19,10 @@ use crate::{
     domain::job::Engine,
     flow::{
         Broker, Ctx, Heard, dead_letters, recover_jobs::recover_jobs, run_schedules::run_schedules,
+        save_partner::ensure_own,
     },
     jobs,
-    store::{StoreError, events, leases, published},
+    store::{StoreError, events, leases, orders, published},
 };
 
 /// How long the keeper's lease lasts, and how often it is taken again.
@@ -82,6 +83,12 @@ impl Room {
             BrokerChoice::Amqp(_) => Engine::Amqp,
         };
         enter(ctx, role, engine).await?;
+        // Payments may be owed to it before a server has ever run on these books.
+        let partner = config.policy.default_partner.clone();
+        ctx.store
+            .write(move |tx| orders::add_partner(tx, &partner, None))
+            .await?;
+        ensure_own(ctx).await?;
         let recovered = recover_jobs(ctx).await?;
         if recovered > 0 {
             tracing::info!(recovered, "jobs of a run that ended abruptly go on");
@@ -133,6 +140,9 @@ impl Room {
     /// `stop` has been fired.
     pub async fn close(self, limit: Duration) {
         self.broker.stop();
+        if let Err(error) = forget_dead(&self.ctx).await {
+            tracing::warn!(%error, "dead processes could not be forgotten");
+        }
         let all = async {
             if let Some(workers) = self.workers {
                 let _ = workers.await;
@@ -334,13 +344,44 @@ async fn look_after(
         {
             tracing::warn!(%error, "schedules could not be looked at; the next second tries again");
         }
-        if count.is_multiple_of(5)
-            && let Err(error) = recover_jobs(&ctx).await
-        {
-            tracing::warn!(%error, "leases could not be looked at");
+        if count.is_multiple_of(5) {
+            if let Err(error) = recover_jobs(&ctx).await {
+                tracing::warn!(%error, "leases could not be looked at");
+            }
+            if let Err(error) = forget_dead(&ctx).await {
+                tracing::warn!(%error, "dead processes could not be forgotten");
+            }
         }
         count += 1;
     }
+}
+
+/// Processes that ended without a word are not shown for ever.
+async fn forget_dead(ctx: &Ctx) -> Result<(), StoreError> {
+    let dead: Vec<_> = ctx
+        .store
+        .read(leases::processes)?
+        .into_iter()
+        .filter(|process| !ctx.store.is_alive(&process.boot))
+        .collect();
+    if dead.is_empty() {
+        return Ok(());
+    }
+    for process in &dead {
+        tracing::warn!(
+            pid = process.pid,
+            role = process.role,
+            "a process that ran jobs ended without a word"
+        );
+    }
+    ctx.store
+        .write(move |tx| {
+            for process in &dead {
+                leases::leave(tx, &process.boot)?;
+            }
+            Ok(())
+        })
+        .await
 }
 
 /// While other processes work on the same books: their commits wake the workers here, and what they

@@ -353,6 +353,7 @@ impl Store {
             why,
         };
         private(&path).map_err(unusable)?;
+        presence::sweep(dir).map_err(unusable)?;
         let boot: Arc<str> = format!("{}-{}", std::process::id(), ulid::Ulid::new()).into();
         let presence = Presence::announce(dir, &boot).map_err(unusable)?;
 

@@ -7,6 +7,7 @@
 mod bed;
 #[path = "../support/rabbitmq.rs"]
 mod node;
+mod own;
 mod rabbitmq;
 
 use std::time::Duration;

@@ -7,6 +7,8 @@ mod guarding;
 mod intake;
 mod killing;
 mod listing;
+#[path = "../support/rabbitmq.rs"]
+mod node;
 mod partnering;
 mod paying_out;
 mod queue;
@@ -14,6 +16,7 @@ mod rare;
 mod settling;
 mod settling_dice;
 mod settling_hard;
+mod sharing;
 mod shop;
 mod statements;
 mod storage;
