@@ -6,6 +6,9 @@ use super::words::{hold, job, status, won};
 use crate::{
     domain::{
         alert::Alert,
+        calendar::kst,
+        digest::{Why, passed},
+        episode::{Fates, Over, Summary},
         money::Won,
         payment::{Hold, Status},
     },
@@ -327,6 +330,135 @@ pub fn alert(alert: &Alert, lang: Lang) -> (&'static str, String) {
         Alert::GatewayBack => (
             lang.t("포트원 호출 재개", "PortOne takes our calls again"),
             String::new(),
+        ),
+        Alert::Summary(summary) => (
+            lang.t("같은 알림이 더 있음", "More of the same"),
+            summed_up(summary, lang),
+        ),
+        Alert::Over(it) => (lang.t("더 이어지지 않음", "It is over"), over(it, lang)),
+        Alert::Digest(digest) => {
+            let heaps = digest.heaps.iter().map(|heap| {
+                let age = lasted(heap.oldest, digest.at, lang);
+                let many = many(heap.count, heap.amount, lang);
+                let why = stuck(heap.why, lang);
+                lang.t(
+                    format!("{why} {many}, 가장 오래된 것 {age}"),
+                    format!("{why}: {many}, the oldest for {age}"),
+                )
+            });
+            (
+                lang.t("아직 처리되지 않은 것", "Still stuck"),
+                heaps.collect::<Vec<_>>().join(" · "),
+            )
+        }
+    }
+}
+
+fn summed_up(summary: &Summary, lang: Lang) -> String {
+    let subject = subject(&summary.subject, lang);
+    let fresh = many(summary.fresh, summary.fresh_amount, lang);
+    let all = many(summary.all, summary.amount, lang);
+    let since = kst(summary.since);
+    let mut text = lang.t(
+        format!("{subject} · 새로 {fresh} · {since}부터 모두 {all}"),
+        format!("{subject} · {fresh} new · {all} in all since {since}"),
+    );
+    if !summary.error.is_empty() {
+        text.push_str(" · ");
+        text.push_str(&told(&summary.error, lang));
+    }
+    text
+}
+
+fn over(over: &Over, lang: Lang) -> String {
+    let subject = subject(&over.subject, lang);
+    let all = many(over.all, over.amount, lang);
+    let lasted = lasted(over.since, over.until, lang);
+    let Fates {
+        done,
+        under_way,
+        waiting,
+        waiting_amount,
+    } = over.fates;
+    let mut parts = vec![lang.t(
+        format!("{subject} · {lasted} 동안 {all}"),
+        format!("{subject} · {all} within {lasted}"),
+    )];
+    if done > 0 {
+        parts.push(lang.t(format!("처리됨 {done}건"), format!("{done} went through")));
+    }
+    if under_way > 0 {
+        parts.push(lang.t(
+            format!("진행 중 {under_way}건"),
+            format!("{under_way} under way"),
+        ));
+    }
+    if waiting > 0 {
+        let many = many(waiting, waiting_amount, lang);
+        parts.push(lang.t(
+            format!("사람이 필요 {many}"),
+            format!("{many} wait for a person"),
+        ));
+    }
+    parts.join(" · ")
+}
+
+/// What alerts that are told together have in common.
+pub fn subject(subject: &str, lang: Lang) -> String {
+    match subject {
+        "cancel_retrying" => lang
+            .t("결제 취소 재시도 중", "Cancels are being retried")
+            .into(),
+        "cancel_dead" => lang.t("결제 취소 실패", "Cancels failed").into(),
+        "payment_held" => lang.t("보류된 결제", "Payments do not fit").into(),
+        "contradiction" => lang
+            .t(
+                "포트원 응답이 장부와 맞지 않음",
+                "PortOne contradicts the books",
+            )
+            .into(),
+        other => {
+            let kind = job(other.strip_prefix("job_dead:").unwrap_or(other), lang);
+            lang.t(format!("작업 실패: {kind}"), format!("Jobs failed: {kind}"))
+        }
+    }
+}
+
+/// Why something does not go on.
+pub fn stuck(why: Why, lang: Lang) -> &'static str {
+    match why {
+        Why::DeadLetter => lang.t("데드레터", "Dead letters"),
+        Why::Held => lang.t("보류된 결제", "Held payments"),
+        Why::Cancelling => lang.t(
+            "1시간 넘게 진행 중인 취소",
+            "Cancels under way for over an hour",
+        ),
+        Why::NoContract => lang.t("계약이 없어 정산 못 함", "Not settled: no contract"),
+        Why::PayoutFailed => lang.t("지급 실패", "Payouts refused"),
+        Why::Paused => lang.t("멈춰 둔 큐", "Paused queues"),
+    }
+}
+
+fn many(count: i64, amount: Won, lang: Lang) -> String {
+    let count = lang.t(format!("{count}건"), count.to_string());
+    if amount.is_zero() {
+        count
+    } else {
+        format!("{count} ({})", won(amount))
+    }
+}
+
+/// How long something took, or has waited: `1시간 10분`, `2 d 3 h`.
+pub fn lasted(from: jiff::Timestamp, to: jiff::Timestamp, lang: Lang) -> String {
+    match passed(from, to) {
+        (0, 0, minutes) => lang.t(format!("{minutes}분"), format!("{minutes} min")),
+        (0, hours, minutes) => lang.t(
+            format!("{hours}시간 {minutes}분"),
+            format!("{hours} h {minutes} min"),
+        ),
+        (days, hours, _) => lang.t(
+            format!("{days}일 {hours}시간"),
+            format!("{days} d {hours} h"),
         ),
     }
 }
