@@ -37,7 +37,7 @@ pub fn asked(text: &str, lang: Lang) -> String {
 
 /// What PortOne or a flow said. The books keep our own words in English; PortOne's stay as they are.
 pub fn told(text: &str, lang: Lang) -> String {
-    const KO: [(&str, &str); 23] = [
+    const KO: [(&str, &str); 24] = [
         ("in PortOne's books", "포트원 장부에서 확인됨"),
         (
             "PortOne took it on and has not carried it out yet",
@@ -100,6 +100,7 @@ pub fn told(text: &str, lang: Lang) -> String {
             "이미 결제된 주문, 먼저 결제된 건 ",
         ),
         ("the cancellation is settled already", "이미 끝난 취소"),
+        ("the episode of alerts is open", "이어지는 알림을 모으는 중"),
     ];
     if lang == Lang::En {
         return text.to_owned();
@@ -466,6 +467,34 @@ pub fn lasted(from: jiff::Timestamp, to: jiff::Timestamp, lang: Lang) -> String 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_episode_reads_in_both_languages() {
+        let at = |minute: i64| jiff::Timestamp::from_second(1_786_000_000 + minute * 60).unwrap();
+        let said = Alert::Over(Box::new(Over {
+            episode: 1,
+            subject: "job_dead:sweep".into(),
+            since: at(0),
+            until: at(70),
+            fresh: 3,
+            all: 9,
+            amount: Won::ZERO,
+            fates: Fates {
+                done: 2,
+                under_way: 0,
+                waiting: 7,
+                waiting_amount: Won::new(70_000),
+            },
+        }));
+        assert_eq!(
+            alert(&said, Lang::Ko).1,
+            "작업 실패: 포트원 대사 · 1시간 10분 동안 9건 · 처리됨 2건 · 사람이 필요 7건 (₩70,000)"
+        );
+        assert_eq!(
+            alert(&said, Lang::En).1,
+            "Jobs failed: Sweep PortOne's books · 9 within 1 h 10 min · 2 went through · 7 (₩70,000) wait for a person"
+        );
+    }
 
     #[test]
     fn what_was_asked_reads_in_korean_too() {
