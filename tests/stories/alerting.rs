@@ -3,8 +3,21 @@
 use std::time::Duration;
 
 use jeongsan::{
-    domain::{alert::Alert, calendar::KstDay, job::Job, money::Won},
-    flow::{raise_alert::raise, run_schedules::run_schedules},
+    domain::{
+        alert::Alert,
+        calendar::KstDay,
+        ids::ImpUid,
+        job::{Job, Queue},
+        money::Won,
+    },
+    flow::{
+        dead_letters::{bury, replay},
+        pay_out::Word,
+        raise_alert::raise,
+        release_hold::release_hold,
+        run_schedules::run_schedules,
+    },
+    jobs::drain,
     sandbox::{Fault, Kind, NewPayment, Target},
     store::{
         Store, StoreError, backup, books,
@@ -13,9 +26,9 @@ use jeongsan::{
 };
 use reqwest::StatusCode;
 use rusqlite::Connection;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::support::TestApp;
+use crate::{shop::Shop, support::TestApp};
 
 const MINUTE: u64 = 60;
 
@@ -26,11 +39,12 @@ fn down() -> Kind {
     }
 }
 
-/// Moves the clock on and lets the jobs do what is due, minute by minute.
+/// Moves the clock on and lets the jobs do what is due, minute by minute. What waits out a back-off
+/// waits for a later minute.
 async fn minutes(app: &TestApp, minutes: u64) {
     for _ in 0..minutes {
         app.clock.advance(Duration::from_secs(MINUTE));
-        app.drain().await;
+        drain(&app.app().web.ctx).await.unwrap();
     }
 }
 
@@ -106,19 +120,13 @@ async fn an_outage_of_an_hour_is_a_handful_of_messages_and_no_fact_is_lost() {
     let sum = "select sum(body ->> '$.amount') from alert where kind = 'cancel_dead'";
     assert_eq!(app.sql::<i64>(sum), dead);
     // It is over, and says what is left: how many, how much, and where.
-    let over = |subject: &str| -> serde_json::Value {
-        let body: String = app.sql(&format!(
-            "select body from alert where kind = 'over' and body ->> '$.subject' = '{subject}'"
-        ));
-        serde_json::from_str(&body).unwrap()
-    };
     assert_eq!(
-        over("cancel_retrying")["fates"],
+        fates(&app, "cancel_retrying"),
         json!({ "done": 50, "under_way": 0, "waiting": 150, "waiting_amount": dead })
     );
-    let last = over("cancel_dead");
-    assert_eq!((&last["all"], &last["amount"]), (&json!(150), &json!(dead)));
-    assert_eq!(last["fates"]["waiting"], 150);
+    assert_eq!(fates(&app, "cancel_dead")["waiting"], 150);
+    let counted = "select alerts || ' ' || amount from alert_episode where subject = 'cancel_dead'";
+    assert_eq!(app.sql::<String>(counted), format!("150 {dead}"));
     assert!(
         slack.contains("끝남") && slack.contains(&format!("150 · ₩{}", Won::new(dead))),
         "{slack}"
@@ -352,9 +360,9 @@ async fn an_episode_whose_job_died_is_closed_and_told_by_a_replay() {
     let (boot, lease) = (ctx.boot.clone(), Duration::from_secs(60));
     ctx.store
         .write(move |tx| {
-            let held = jobs::claim(tx, jeongsan::domain::job::Queue::Alert, 8, &boot, lease)?;
+            let held = jobs::claim(tx, Queue::Alert, 8, &boot, lease)?;
             for held in held {
-                jeongsan::flow::dead_letters::bury(tx, &held, "it broke off")?;
+                bury(tx, &held, "it broke off")?;
             }
             Ok::<_, jobs::SettleError>(())
         })
@@ -371,12 +379,83 @@ async fn an_episode_whose_job_died_is_closed_and_told_by_a_replay() {
     let [dead] = app.dead()[..] else {
         panic!("{:?}", app.dead())
     };
-    jeongsan::flow::dead_letters::replay(&ctx, dead, "page")
-        .await
-        .unwrap();
+    replay(&ctx, dead, "page").await.unwrap();
     app.drain().await;
     assert!(app.slack().contains("3 · ₩3,000"), "{}", app.slack());
     minutes(&app, 11).await;
+}
+
+/// What the end says depends on what the alerts were about: here on payments that were held.
+#[tokio::test]
+async fn the_end_of_held_payments_says_how_many_are_held_still() {
+    let app = TestApp::with(&[("orders.unknown", "hold")], false).await;
+    let mut held = Vec::new();
+    for n in 0..3 {
+        let imp_uid = app.charge(&format!("ord-{n}"), 1_000 + n);
+        let answer = app.webhook(&imp_uid, &format!("ord-{n}"), "paid").await;
+        assert_eq!(answer.status(), 422);
+        held.push(imp_uid);
+    }
+    let ctx = &app.app().web.ctx;
+    let id = ImpUid::new(held[0].clone()).unwrap();
+    release_hold(ctx, id, "맞는 결제".into(), "api")
+        .await
+        .unwrap();
+    minutes(&app, 15).await;
+    assert_eq!(
+        fates(&app, "payment_held"),
+        json!({ "done": 1, "under_way": 0, "waiting": 2, "waiting_amount": 2_003 })
+    );
+    assert!(
+        app.slack().contains("/payment/mypage?held=1"),
+        "{}",
+        app.slack()
+    );
+}
+
+/// And here on jobs.
+#[tokio::test]
+async fn the_end_of_dead_letters_says_how_many_are_dead_still() {
+    let app = TestApp::start().await;
+    let ctx = app.app().web.ctx.clone();
+    let (boot, lease) = (ctx.boot.clone(), Duration::from_secs(60));
+    ctx.store
+        .write(move |tx| {
+            for _ in 0..3 {
+                let terms = Terms {
+                    max_attempts: 1,
+                    run_at: None,
+                };
+                let until = tx.now;
+                jobs::publish(tx, &Job::Prune { until }, terms)?;
+                for held in jobs::claim(tx, Queue::Upkeep, 1, &boot, lease)? {
+                    bury(tx, &held, "the run broke off")?;
+                }
+            }
+            Ok::<_, jobs::SettleError>(())
+        })
+        .await
+        .unwrap();
+    replay(&ctx, app.dead()[0], "page").await.unwrap();
+    minutes(&app, 15).await;
+    assert_eq!(
+        fates(&app, "job_dead:prune"),
+        json!({ "done": 1, "under_way": 0, "waiting": 2, "waiting_amount": 0 })
+    );
+    assert!(
+        app.slack().contains("/admin/jobs?kind=prune&state=dead"),
+        "{}",
+        app.slack()
+    );
+}
+
+/// What the last message of a subject's episode says has become of it.
+fn fates(app: &TestApp, subject: &str) -> Value {
+    let body: String = app.sql(&format!(
+        "select body from alert where kind = 'over' and body ->> '$.subject' = '{subject}'"
+    ));
+    let body: Value = serde_json::from_str(&body).unwrap();
+    body["fates"].clone()
 }
 
 /// Just after the next nine o'clock in Seoul.
@@ -509,6 +588,33 @@ async fn the_digest_names_cancels_that_are_under_way_for_long() {
     app.clock.advance(Duration::from_secs(6 * 3_600));
     app.drain().await;
     assert_eq!(app.status(&imp_uid).await, "CANCELED");
+}
+
+/// Money that cannot reach its partner: for want of a contract, or because the bank refused it.
+#[tokio::test]
+async fn the_digest_names_partners_that_cannot_be_paid() {
+    let shop = Shop::open().await;
+    run_schedules(shop.ctx()).await.unwrap();
+    shop.plain_partner("farm").await;
+    shop.buy("both", &[("farm", 10_000, 0), ("stranger", 4_000, 0)])
+        .await;
+    shop.days(3);
+    shop.night().await;
+    let batch = shop.batch().await.unwrap();
+    shop.bank(batch, Word::Failed("계좌 <해지>".into())).await;
+    shop.app.drain().await;
+    digest(&shop.app).await;
+    let last = shop.app.portone.slack_messages().pop().unwrap().to_string();
+    for part in [
+        "*계약이 없어 정산 못 함 · Not settled: no contract*\\n1 · ₩4,000",
+        "/admin/partners/stranger|stranger>",
+        "*지급 실패 · Payouts refused*\\n1 · ₩8,900",
+        "|farm #",
+        "/admin/settlements/",
+    ] {
+        assert!(last.contains(part), "{part}: {last}");
+    }
+    shop.close().await;
 }
 
 /// A slot that passed while the server was down is not made up for.
