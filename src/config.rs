@@ -18,7 +18,7 @@ use url::Url;
 
 use crate::{
     adapters::portone::PortoneConfig,
-    domain::{payment::UnknownOrders, retry::Backoff},
+    domain::{episode::Pace, payment::UnknownOrders, retry::Backoff},
     flow::Policy,
 };
 
@@ -348,6 +348,36 @@ pub const SETTINGS: &[Setting] = &[
         "30 4 * * *",
         "a cron of five fields, in Seoul time",
         "When old jobs and messages are removed.",
+    ),
+    setting(
+        "alerts.first_summary",
+        "5m",
+        DURATION,
+        "How long after a first alert the first summary of more of the same comes.",
+    ),
+    setting(
+        "alerts.second_summary",
+        "30m",
+        DURATION,
+        "How long after the first summary the second one comes.",
+    ),
+    setting(
+        "alerts.later_summary",
+        "1h",
+        DURATION,
+        "How long after each later summary the next one comes.",
+    ),
+    setting(
+        "alerts.quiet",
+        "10m",
+        DURATION,
+        "When nothing more of the same has come for so long, a last message says that it is over.",
+    ),
+    setting(
+        "digest.cron",
+        "0 9 * * *",
+        "a cron of five fields, in Seoul time",
+        "When what is still stuck is told, with its age. Nothing stuck, no message.",
     ),
     secret(
         "slack.webhook_url",
@@ -784,6 +814,11 @@ fn build(mut r: Reader) -> Result<Config, ConfigErrors> {
     let sweep_first = r.duration("sweep.first");
     let prune_cron = r.cron("prune.cron");
     let settle_cron = r.cron("settle.cron");
+    let first_summary = r.duration("alerts.first_summary");
+    let second_summary = r.duration("alerts.second_summary");
+    let later_summary = r.duration("alerts.later_summary");
+    let quiet = r.duration("alerts.quiet");
+    let digest_cron = r.cron("digest.cron");
     let slack = r.get("slack.webhook_url", |text| {
         let url = Url::parse(text).ok()?;
         (url.scheme() == "https" || is_loopback(&url)).then(|| text.to_owned().into())
@@ -867,6 +902,13 @@ fn build(mut r: Reader) -> Result<Config, ConfigErrors> {
                 keep_messages: keep_messages?,
                 public_url: public_url.as_str().trim_end_matches('/').to_owned(),
                 concurrency: concurrency? as usize,
+                alert_pace: Pace {
+                    first: first_summary?,
+                    second: second_summary?,
+                    later: later_summary?,
+                    quiet: quiet?,
+                },
+                digest_cron: digest_cron?,
             },
             public_url,
             broker: broker?,

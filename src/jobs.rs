@@ -25,7 +25,7 @@ use crate::{
         prepare_order, prune, retry_cancel, send_alert,
         send_alert::SendError,
         settle_day::{self, SettleDayError},
-        sweep,
+        sweep, tell_episode, tell_stuck,
     },
     store::{
         StoreError,
@@ -233,6 +233,14 @@ async fn flow(ctx: &Ctx, held: &Delivery, job: Job) -> Option<Failed> {
             .await
             .err()
             .and_then(of_settling),
+        Job::TellEpisode { episode } => tell_episode::tell_episode(ctx, held, episode)
+            .await
+            .err()
+            .and_then(|error| of_settle(&error)),
+        Job::Digest { .. } => tell_stuck::tell_stuck(ctx, held)
+            .await
+            .err()
+            .and_then(|error| of_settle(&error)),
     }
 }
 

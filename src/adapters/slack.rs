@@ -13,6 +13,9 @@ use crate::{
     domain::{
         alert::{Alert, Severity},
         calendar::kst,
+        digest::{Digest, Why, passed},
+        episode::{Fates, Named},
+        money::Won,
         retry::Class,
     },
     flow::{Note, Notifier, NotifyError},
@@ -20,6 +23,12 @@ use crate::{
 
 /// Slack takes up to 3,000 characters in a block; nobody reads that many.
 const LONGEST_TEXT: usize = 600;
+
+/// The most that Slack takes in one block of text.
+const LONGEST_BLOCK: usize = 3_000;
+
+/// Of a name in a list, which must fit into one block with nine others.
+const LONGEST_NAME: usize = 60;
 
 pub struct Slack {
     http: reqwest::Client,
@@ -107,6 +116,7 @@ fn field(name: &str, value: &str) -> Value {
 pub fn payload(note: &Note) -> Value {
     let (title, fields, text) = words(&note.alert);
     let mark = match note.alert.severity() {
+        _ if is_good(&note.alert) => "✅",
         Severity::Urgent => "🚨",
         Severity::Notice => "⚠️",
     };
@@ -123,6 +133,13 @@ pub fn payload(note: &Note) -> Value {
             "text": { "type": "mrkdwn", "text": escaped(&text) },
         }));
     }
+    let lines = lines(note);
+    if !lines.is_empty() {
+        blocks.push(json!({
+            "type": "section",
+            "text": { "type": "mrkdwn", "text": lines },
+        }));
+    }
     blocks.push(json!({
         "type": "actions",
         "elements": [{
@@ -136,6 +153,15 @@ pub fn payload(note: &Note) -> Value {
         "elements": [{ "type": "mrkdwn", "text": format!("jeongsan · {} · #{}", kst(note.at), note.id) }],
     }));
     json!({ "text": format!("{mark} {}", escaped(&title)), "blocks": blocks })
+}
+
+/// Nobody has to do anything.
+fn is_good(alert: &Alert) -> bool {
+    match alert {
+        Alert::GatewayBack => true,
+        Alert::Over(over) => over.fates.waiting == 0 && over.fates.under_way == 0,
+        _ => false,
+    }
 }
 
 /// Title, fields and running text of each alert.
@@ -248,15 +274,191 @@ fn words(alert: &Alert) -> (String, Vec<Value>, String) {
             Vec::new(),
             String::new(),
         ),
+        Alert::Summary(summary) => (
+            format!(
+                "{}건 더 · {} more: {}",
+                summary.fresh,
+                summary.fresh,
+                subject(&summary.subject)
+            ),
+            vec![
+                field("새로 · New", &many(summary.fresh, summary.fresh_amount)),
+                field("모두 · In all", &many(summary.all, summary.amount)),
+                field("시작 · Since", &kst(summary.since)),
+            ],
+            summary.error.clone(),
+        ),
+        Alert::Over(over) => (
+            format!("끝남 · Over: {}", subject(&over.subject)),
+            [
+                field("모두 · In all", &many(over.all, over.amount)),
+                field("시작 · Since", &kst(over.since)),
+                field("걸린 시간 · Lasted", &lasted(over.since, over.until)),
+            ]
+            .into_iter()
+            .chain(fates(over.fates))
+            .collect(),
+            String::new(),
+        ),
+        Alert::Digest(digest) => (
+            "아직 처리되지 않은 것 · Still stuck".into(),
+            digest
+                .heaps
+                .iter()
+                .map(|heap| {
+                    let age = lasted(heap.oldest, digest.at);
+                    let value = format!(
+                        "{}\n가장 오래된 것 · oldest {age}",
+                        many(heap.count, heap.amount)
+                    );
+                    json!({ "type": "mrkdwn", "text": format!("*{}*\n{value}", why(heap.why)) })
+                })
+                .collect(),
+            String::new(),
+        ),
     }
+}
+
+/// What an episode is about, as its alerts' own titles have it.
+fn subject(subject: &str) -> String {
+    match subject {
+        "cancel_retrying" => "결제 취소 재시도 중 · Cancels are being retried".into(),
+        "cancel_dead" => "결제 취소 실패 — 수동 처리 필요 · Cancels failed".into(),
+        "payment_held" => "확인이 필요한 결제 · Payments do not fit".into(),
+        "contradiction" => "포트원 응답이 장부와 맞지 않음 · PortOne contradicts the books".into(),
+        other => {
+            // A kind of a later version may stand here, or what somebody wrote into the file.
+            let kind: String = other
+                .strip_prefix("job_dead:")
+                .unwrap_or(other)
+                .chars()
+                .filter(|c| c.is_ascii_alphanumeric() || *c == '_')
+                .take(LONGEST_NAME)
+                .collect();
+            format!("작업 실패 — 수동 처리 필요 · Dead letters ({kind})")
+        }
+    }
+}
+
+fn why(why: Why) -> &'static str {
+    match why {
+        Why::DeadLetter => "데드레터 · Dead letters",
+        Why::Held => "보류된 결제 · Held payments",
+        Why::Cancelling => "1시간 넘게 진행 중인 취소 · Cancels under way for over an hour",
+        Why::NoContract => "계약이 없어 정산 못 함 · Not settled: no contract",
+        Why::PayoutFailed => "지급 실패 · Payouts refused",
+        Why::Paused => "멈춰 둔 작업 종류 · Paused kinds",
+    }
+}
+
+/// `23 · ₩276,000`
+fn many(count: i64, amount: Won) -> String {
+    if amount.is_zero() {
+        count.to_string()
+    } else {
+        format!("{count} · ₩{amount}")
+    }
+}
+
+fn lasted(from: jiff::Timestamp, to: jiff::Timestamp) -> String {
+    match passed(from, to) {
+        (0, 0, minutes) => format!("{minutes}분 · {minutes} min"),
+        (0, hours, minutes) => format!("{hours}시간 {minutes}분 · {hours} h {minutes} min"),
+        (days, hours, _) => format!("{days}일 {hours}시간 · {days} d {hours} h"),
+    }
+}
+
+/// What there is none of is left out.
+fn fates(fates: Fates) -> Vec<Value> {
+    [
+        ("처리됨 · Went through", fates.done, Won::ZERO),
+        ("진행 중 · Under way", fates.under_way, Won::ZERO),
+        (
+            "사람이 필요 · Wait for a person",
+            fates.waiting,
+            fates.waiting_amount,
+        ),
+    ]
+    .into_iter()
+    .filter(|(_, count, _)| *count > 0)
+    .map(|(name, count, amount)| field(name, &many(count, amount)))
+    .collect()
+}
+
+/// Each thing that the alert lists, with a link to its page.
+fn lines(note: &Note) -> String {
+    let texts: Vec<String> = match &note.alert {
+        Alert::Summary(summary) => summary.named.iter().map(named).collect(),
+        Alert::Digest(digest) => stuck(digest),
+        _ => return String::new(),
+    };
+    let mut lines = String::new();
+    for (text, link) in texts.iter().zip(&note.links) {
+        let (name, rest) = text.split_once('\n').unwrap_or((text, ""));
+        // What parts a link from its text stands in no link of ours.
+        let link = link.replace('&', "&amp;").replace('|', "%7C");
+        let line = format!("• <{link}|{}> {rest}\n", escaped(name));
+        // Half a link would be none: what does not fit is on the page.
+        if lines.chars().count() + line.chars().count() > LONGEST_BLOCK {
+            break;
+        }
+        lines.push_str(&line);
+    }
+    lines
+}
+
+/// Its name and, behind a line break, the rest: the name may come from outside, the rest does not.
+fn named(named: &Named) -> String {
+    let name = match (&named.imp_uid, named.job_id) {
+        (Some(imp_uid), _) => short(imp_uid.as_str()),
+        (None, Some(job_id)) => format!("#{job_id}"),
+        (None, None) => "–".into(),
+    };
+    let amount = named.amount.map(|amount| format!("₩{amount}"));
+    format!("{name}\n{}", amount.unwrap_or_default())
+}
+
+fn stuck(digest: &Digest) -> Vec<String> {
+    let line = |stuck: &crate::domain::digest::Stuck| {
+        let (name, sort) = match stuck.why {
+            Why::DeadLetter => (
+                format!("#{} {}", stuck.key, stuck.about),
+                "데드레터 · dead letter",
+            ),
+            Why::Held => (stuck.key.clone(), "보류 · held"),
+            Why::Cancelling => (stuck.key.clone(), "취소 진행 중 · cancelling"),
+            Why::NoContract => (stuck.key.clone(), "계약 없음 · no contract"),
+            Why::PayoutFailed => (
+                format!("{} #{}", stuck.about, stuck.key),
+                "지급 실패 · payout refused",
+            ),
+            Why::Paused => (stuck.key.clone(), "멈춘 작업 종류 · paused"),
+        };
+        let amount = if stuck.amount.is_zero() {
+            String::new()
+        } else {
+            format!(" · ₩{}", stuck.amount)
+        };
+        let age = lasted(stuck.since, digest.at);
+        format!("{}\n{sort}{amount} · {age}", short(&name))
+    };
+    digest.oldest.iter().map(line).collect()
+}
+
+fn short(name: &str) -> String {
+    name.chars()
+        .filter(|c| !c.is_control())
+        .take(LONGEST_NAME)
+        .collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::domain::{
+        digest::{Heap, Stuck},
+        episode::Summary,
         ids::{CancellationId, ImpUid},
-        money::Won,
     };
 
     #[test]
@@ -275,10 +477,82 @@ mod tests {
             at: "2026-08-06T01:00:00Z".parse().unwrap(),
             alert,
             link: "http://127.0.0.1/admin/dead-letters/7".into(),
+            links: Vec::new(),
         };
         let text = payload(&note).to_string();
         assert!(!text.contains("<!") && !text.contains("<http"), "{text}");
         assert!(text.contains("₩12,000") && text.contains("dead-letters/7"));
         assert!(text.len() < 3_500);
+    }
+
+    #[test]
+    fn names_from_outside_stay_inside_of_their_links() {
+        let name = |n: usize| Named {
+            imp_uid: Some(ImpUid::new(format!("imp_<!here>|{n}")).unwrap()),
+            job_id: None,
+            amount: Some(Won::new(1_000)),
+        };
+        let summary = Summary {
+            episode: 3,
+            subject: "job_dead:<!channel>".into(),
+            since: "2026-08-06T00:00:00Z".parse().unwrap(),
+            fresh: 23,
+            fresh_amount: Won::new(23_000),
+            all: 30,
+            amount: Won::new(30_000),
+            error: "<https://evil.example|bank>".into(),
+            named: (0..5).map(name).collect(),
+        };
+        let note = Note {
+            id: 1,
+            at: "2026-08-06T01:00:00Z".parse().unwrap(),
+            alert: Alert::Summary(Box::new(summary)),
+            link: "http://127.0.0.1/admin/jobs?kind=a&state=dead".into(),
+            links: vec!["http://127.0.0.1/payment/a|b&c".into(); 5],
+        };
+        let text = payload(&note).to_string();
+        assert!(!text.contains("<!") && !text.contains("<https"), "{text}");
+        assert!(text.contains("<http://127.0.0.1/payment/a%7Cb&amp;c|imp_&lt;!here&gt;|0> ₩1,000"));
+        assert!(text.contains("*새로 · New*\\n23 · ₩23,000") && text.contains("₩30,000"));
+    }
+
+    #[test]
+    fn a_long_digest_fits_into_slacks_blocks() {
+        let at = |hours: i64| jiff::Timestamp::from_second(1_786_000_000 - hours * 3_600).unwrap();
+        let stuck = |n: i64| Stuck {
+            why: Why::ALL[n as usize % 6],
+            key: "k".repeat(255),
+            about: "<".repeat(255),
+            amount: Won::LARGEST,
+            since: at(n * 30),
+        };
+        let digest = Digest {
+            at: at(0),
+            heaps: Why::ALL
+                .map(|why| Heap {
+                    why,
+                    count: 1,
+                    amount: Won::new(2_000),
+                    oldest: at(50),
+                })
+                .to_vec(),
+            oldest: (0..10).map(stuck).collect(),
+        };
+        let note = Note {
+            id: 1,
+            at: at(0),
+            alert: Alert::Digest(Box::new(digest)),
+            link: "http://127.0.0.1/admin/alerts".into(),
+            links: vec![format!("https://pay.example.kr/payment/{}", "%3C".repeat(85)); 10],
+        };
+        let payload = payload(&note);
+        for block in payload["blocks"].as_array().unwrap() {
+            let text = block["text"]["text"].as_str().unwrap_or_default();
+            assert!(text.chars().count() <= 3_000, "{}", text.chars().count());
+            let fields = block["fields"].as_array().map_or(0, Vec::len);
+            assert!(fields <= 10, "Slack takes ten fields");
+        }
+        let text = payload.to_string();
+        assert!(text.contains("2일 2시간 · 2 d 2 h"), "{text}");
     }
 }

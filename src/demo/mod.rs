@@ -221,6 +221,11 @@ fn settings(
         ("cancel.budget", "12s".into()),
         ("cancel.backoff", "8s".into()),
         ("jobs.backoff", "3s".into()),
+        // A visitor sees an episode of alerts from its beginning to its end within a minute or two.
+        ("alerts.first_summary", "20s".into()),
+        ("alerts.second_summary", "1m".into()),
+        ("alerts.later_summary", "5m".into()),
+        ("alerts.quiet", "30s".into()),
         ("sweep.cron", "* * * * *".into()),
         ("sweep.first", "40d".into()),
         // Moving the clock by some days must not sign the visitor out.

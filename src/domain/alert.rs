@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
+    digest::Digest,
+    episode::{Named, Over, Summary},
     ids::{CancellationId, ImpUid},
     money::Won,
 };
@@ -83,6 +85,12 @@ pub enum Alert {
     GatewayHalted { error: String },
     /// PortOne takes our credentials again.
     GatewayBack,
+    /// More of the same came while an episode was open.
+    Summary(Box<Summary>),
+    /// Nothing more of the same came for a while.
+    Over(Box<Over>),
+    /// What is still stuck, once a day.
+    Digest(Box<Digest>),
 }
 
 impl Alert {
@@ -97,19 +105,28 @@ impl Alert {
             Alert::PayoutFailed { .. } => "payout_failed",
             Alert::GatewayHalted { .. } => "gateway_halted",
             Alert::GatewayBack => "gateway_back",
+            Alert::Summary(_) => "summary",
+            Alert::Over(_) => "over",
+            Alert::Digest(_) => "digest",
         }
     }
 
     pub fn severity(&self) -> Severity {
         match self {
-            Alert::CancelRetrying { .. } | Alert::GatewayBack => Severity::Notice,
+            Alert::CancelRetrying { .. }
+            | Alert::GatewayBack
+            | Alert::Over(_)
+            | Alert::Digest(_) => Severity::Notice,
+            // As its alerts are.
+            Alert::Summary(summary) if summary.subject == "cancel_retrying" => Severity::Notice,
             Alert::CancelDead { .. }
             | Alert::JobDead { .. }
             | Alert::PaymentHeld { .. }
             | Alert::Contradiction { .. }
             | Alert::NoContract { .. }
             | Alert::PayoutFailed { .. }
-            | Alert::GatewayHalted { .. } => Severity::Urgent,
+            | Alert::GatewayHalted { .. }
+            | Alert::Summary(_) => Severity::Urgent,
         }
     }
 
@@ -124,7 +141,10 @@ impl Alert {
             | Alert::NoContract { .. }
             | Alert::PayoutFailed { .. }
             | Alert::GatewayHalted { .. }
-            | Alert::GatewayBack => None,
+            | Alert::GatewayBack
+            | Alert::Summary(_)
+            | Alert::Over(_)
+            | Alert::Digest(_) => None,
         }
     }
 
@@ -136,6 +156,61 @@ impl Alert {
             Alert::Contradiction { imp_uid, .. } => Some(format!("contradiction:{imp_uid}")),
             Alert::NoContract { partner, .. } => Some(format!("no_contract:{partner}")),
             _ => None,
+        }
+    }
+
+    /// What it is counted under: alerts of one subject are told together. `None`: each by itself.
+    pub fn subject(&self) -> Option<String> {
+        match self {
+            Alert::CancelRetrying { .. }
+            | Alert::CancelDead { .. }
+            | Alert::PaymentHeld { .. }
+            | Alert::Contradiction { .. } => Some(self.kind().into()),
+            // What is wrong with the telling is told at once, or nobody would tell it.
+            Alert::JobDead { kind, .. } if kind == "tell_episode" => None,
+            Alert::JobDead { kind, .. } => Some(format!("{}:{kind}", self.kind())),
+            Alert::NoContract { .. }
+            | Alert::PayoutFailed { .. }
+            | Alert::GatewayHalted { .. }
+            | Alert::GatewayBack
+            | Alert::Summary(_)
+            | Alert::Over(_)
+            | Alert::Digest(_) => None,
+        }
+    }
+
+    /// The money that it is about.
+    pub fn amount(&self) -> Option<Won> {
+        match self {
+            Alert::CancelRetrying { amount, .. }
+            | Alert::CancelDead { amount, .. }
+            | Alert::PaymentHeld { amount, .. }
+            | Alert::NoContract { amount, .. }
+            | Alert::PayoutFailed { amount, .. } => Some(*amount),
+            Alert::JobDead { .. }
+            | Alert::Contradiction { .. }
+            | Alert::GatewayHalted { .. }
+            | Alert::GatewayBack
+            | Alert::Summary(_)
+            | Alert::Over(_)
+            | Alert::Digest(_) => None,
+        }
+    }
+
+    /// The dead letter that it is about.
+    pub fn job_id(&self) -> Option<i64> {
+        match self {
+            Alert::CancelDead { job_id, .. } | Alert::JobDead { job_id, .. } => Some(*job_id),
+            _ => None,
+        }
+    }
+
+    /// Its name in a list of many.
+    pub fn named(&self) -> Named {
+        Named {
+            imp_uid: self.imp_uid().cloned(),
+            job_id: self.job_id(),
+            amount: self.amount(),
         }
     }
 }

@@ -27,6 +27,10 @@ pub enum Job {
     Prune { until: Timestamp },
     /// Settle every day that is over at the slot's instant.
     Settle { until: Timestamp },
+    /// Say what came in an episode of alerts, or that it is over.
+    TellEpisode { episode: i64 },
+    /// Say what is still stuck.
+    Digest { until: Timestamp },
 }
 
 /// Which workers take a job. One apalis worker each, so that a slow PortOne does not hold up alerts.
@@ -67,7 +71,7 @@ impl Queue {
 }
 
 impl Job {
-    pub const KINDS: [&'static str; 7] = [
+    pub const KINDS: [&'static str; 9] = [
         "confirm_payment",
         "retry_cancel",
         "prepare_order",
@@ -75,6 +79,8 @@ impl Job {
         "sweep",
         "prune",
         "settle",
+        "tell_episode",
+        "digest",
     ];
 
     pub fn kind(&self) -> &'static str {
@@ -86,6 +92,8 @@ impl Job {
             Job::Sweep { .. } => "sweep",
             Job::Prune { .. } => "prune",
             Job::Settle { .. } => "settle",
+            Job::TellEpisode { .. } => "tell_episode",
+            Job::Digest { .. } => "digest",
         }
     }
 
@@ -95,6 +103,7 @@ impl Job {
             Job::RetryCancel { .. } => Queue::Cancel,
             Job::SendAlert { .. } => Queue::Alert,
             Job::Sweep { .. } | Job::Prune { .. } | Job::Settle { .. } => Queue::Upkeep,
+            Job::TellEpisode { .. } | Job::Digest { .. } => Queue::Alert,
         }
     }
 
@@ -108,6 +117,8 @@ impl Job {
             Job::Sweep { .. } => Some("sweep".into()),
             Job::Prune { .. } => Some("prune".into()),
             Job::Settle { .. } => Some("settle".into()),
+            Job::TellEpisode { episode } => Some(format!("episode:{episode}")),
+            Job::Digest { .. } => Some("digest".into()),
         }
     }
 
@@ -125,6 +136,8 @@ impl Job {
             Job::Sweep { until } | Job::Prune { until } | Job::Settle { until } => {
                 serde_json::json!({ "until": until })
             }
+            Job::TellEpisode { episode } => serde_json::json!({ "episode": episode }),
+            Job::Digest { until } => serde_json::json!({ "until": until }),
         }
     }
 
@@ -311,6 +324,8 @@ mod tests {
             Job::Sweep { until: at },
             Job::Prune { until: at },
             Job::Settle { until: at },
+            Job::TellEpisode { episode: 4 },
+            Job::Digest { until: at },
         ];
         assert_eq!(jobs.clone().map(|job| job.kind()), Job::KINDS);
         for job in jobs {

@@ -7,6 +7,8 @@ pub mod cancellation;
 pub mod contract;
 pub mod cycle;
 pub mod derivation;
+pub mod digest;
+pub mod episode;
 pub mod holidays;
 pub mod ids;
 pub mod job;

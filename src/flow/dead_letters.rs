@@ -20,7 +20,7 @@ use crate::{
         raise_alert::raise,
     },
     store::{
-        StoreError, Tx, cancellations, events,
+        StoreError, Tx, cancellations, episodes, events,
         inbox::{self, Verdict},
         jobs::{self, JobRow, SettleError},
         payments, published,
@@ -45,6 +45,11 @@ pub fn bury(
         }
         // An alert that cannot be delivered must not raise another: it stays on the alerts page.
         Some(Job::SendAlert { .. }) => bury_plain(tx, held, reason, error, false),
+        // Nobody would tell what comes into the episode from now on: the next alert opens another.
+        Some(Job::TellEpisode { episode }) => {
+            episodes::close(tx, episode)?;
+            bury_plain(tx, held, reason, error, true)
+        }
         _ => bury_plain(tx, held, reason, error, true),
     }
 }

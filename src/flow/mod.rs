@@ -33,6 +33,8 @@ pub mod save_partner;
 pub mod send_alert;
 pub mod settle_day;
 pub mod sweep;
+pub mod tell_episode;
+pub mod tell_stuck;
 pub mod write_bank_file;
 
 use std::{sync::Arc, time::Duration};
@@ -44,6 +46,7 @@ use crate::{
     domain::{
         alert::Alert,
         cancellation::CancelCall,
+        episode::Pace,
         ids::{ImpUid, MerchantUid},
         job::{Delivery, Engine, Queue},
         money::Won,
@@ -197,6 +200,8 @@ pub struct Note {
     pub alert: Alert,
     /// Where to look, and to act.
     pub link: String,
+    /// The same for each thing that the alert lists, in its order.
+    pub links: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -246,6 +251,10 @@ pub struct Policy {
     pub public_url: String,
     /// Jobs of one queue that a process runs at once, of those that call PortOne.
     pub concurrency: usize,
+    /// When alerts of one subject are told together.
+    pub alert_pace: Pace,
+    /// Cron of the daily digest, five fields, in Seoul.
+    pub digest_cron: String,
 }
 
 impl Policy {

@@ -27,7 +27,7 @@ struct Schedule {
     job: fn(Timestamp) -> Job,
 }
 
-fn schedules(ctx: &Ctx) -> [Schedule; 3] {
+fn schedules(ctx: &Ctx) -> [Schedule; 4] {
     [
         Schedule {
             name: "sweep",
@@ -47,6 +47,13 @@ fn schedules(ctx: &Ctx) -> [Schedule; 3] {
             // The newest settles every day before it that was not.
             missed: Missed::Latest,
             job: |until| Job::Settle { until },
+        },
+        Schedule {
+            name: "digest",
+            cron: ctx.policy.digest_cron.clone(),
+            // What is stuck today is told tomorrow, too.
+            missed: Missed::Skip,
+            job: |until| Job::Digest { until },
         },
     ]
 }

@@ -34,6 +34,35 @@ pub fn add(tx: &Tx<'_>, alert: &Alert, payment: Option<i64>) -> Result<Option<i6
     Ok((added == 1).then(|| tx.conn().last_insert_rowid()))
 }
 
+/// What an alert is in its episode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// It opened the episode, and is told by itself.
+    First,
+    /// It is told together with others.
+    Together,
+    /// It tells of them.
+    Message,
+}
+
+impl Role {
+    fn as_str(self) -> &'static str {
+        match self {
+            Role::First => "first",
+            Role::Together => "together",
+            Role::Message => "message",
+        }
+    }
+}
+
+/// Puts an alert into an episode.
+pub fn join(tx: &Tx<'_>, id: i64, episode: i64, role: Role) -> Result<(), StoreError> {
+    tx.conn()
+        .prepare_cached("update alert set episode_id = ?2, role = ?3 where id = ?1")?
+        .execute((id, episode, role.as_str()))?;
+    Ok(())
+}
+
 /// Closes the open alert of a topic. True if there was one.
 pub fn resolve(tx: &Tx<'_>, topic: &str) -> Result<bool, StoreError> {
     let changed = tx
@@ -63,9 +92,19 @@ pub struct AlertRow {
     pub resolved_at: Option<Timestamp>,
     pub delivered_at: Option<Timestamp>,
     pub delivered_to: Option<String>,
+    /// It is told together with others of its episode, and not by itself.
+    pub together: bool,
+    /// The message that told it, or will when it arrives.
+    pub told_by: Option<i64>,
 }
 
-const COLUMNS: &str = "id, at, severity, body, resolved_at, delivered_at, delivered_to";
+/// One that is told together with others arrived when the next message of its episode did.
+const COLUMNS: &str =
+    "a.id, a.at, a.severity, a.body, a.resolved_at, coalesce(a.delivered_at, m.delivered_at),
+                       coalesce(a.delivered_to, m.delivered_to), a.role is 'together', m.id";
+
+pub const FROM: &str = "alert a left join alert m on a.role = 'together' and m.id = (
+                        select min(id) from alert n where n.episode_id = a.episode_id and n.role = 'message' and n.id > a.id)";
 
 fn read(row: &Row<'_>) -> Result<AlertRow, StoreError> {
     let body: String = row.get(3)?;
@@ -77,11 +116,13 @@ fn read(row: &Row<'_>) -> Result<AlertRow, StoreError> {
         resolved_at: instant_maybe(row.get(4)?)?,
         delivered_at: instant_maybe(row.get(5)?)?,
         delivered_to: row.get(6)?,
+        together: row.get(7)?,
+        told_by: row.get(8)?,
     })
 }
 
 pub fn get(conn: &Connection, id: i64) -> Result<Option<AlertRow>, StoreError> {
-    let sql = format!("select {COLUMNS} from alert where id = ?1");
+    let sql = format!("select {COLUMNS} from {FROM} where a.id = ?1");
     let mut query = conn.prepare_cached(&sql)?;
     let found = query.query_row([id], |row| Ok(read(row))).optional()?;
     found.transpose()
@@ -93,7 +134,7 @@ pub fn newest(
     before: Option<i64>,
     limit: usize,
 ) -> Result<Vec<AlertRow>, StoreError> {
-    let sql = format!("select {COLUMNS} from alert where id < ?1 order by id desc limit ?2");
+    let sql = format!("select {COLUMNS} from {FROM} where a.id < ?1 order by a.id desc limit ?2");
     let mut query = conn.prepare_cached(&sql)?;
     query
         .query_and_then((before.unwrap_or(i64::MAX), limit as i64), read)?
@@ -102,7 +143,8 @@ pub fn newest(
 
 /// Alerts about one payment, oldest first.
 pub fn of_payment(conn: &Connection, payment: i64) -> Result<Vec<AlertRow>, StoreError> {
-    let sql = format!("select {COLUMNS} from alert where payment_id = ?1 order by id limit 200");
+    let sql =
+        format!("select {COLUMNS} from {FROM} where a.payment_id = ?1 order by a.id limit 200");
     let mut query = conn.prepare_cached(&sql)?;
     query.query_and_then([payment], read)?.collect()
 }

@@ -219,6 +219,34 @@ const RULES: &[Rule] = &[
               having sum(s.net - s.carried_in) <> coalesce(p.paid, 0)
                      + sum(iif(s.state <> 'COMPLETED' and (s.net >= 0 or s.carried_into is null), s.net, 0))",
     },
+    Rule {
+        name: "an_episode_counts_its_alerts",
+        meaning: "what an episode of alerts says came is what came, to the won, and its first alert opened it",
+        sql: "select 'episode ' || e.id || ': ' || e.alerts || ' alerts, ' || e.amount || ' won, but there are '
+                     || count(a.id) || ', ' || coalesce(sum(a.body ->> '$.amount'), 0)
+                from alert_episode e left join alert a on a.episode_id = e.id and a.role in ('first', 'together')
+               group by e.id
+              having e.alerts <> count(a.id) or e.amount <> coalesce(sum(a.body ->> '$.amount'), 0)
+                  or 1 <> coalesce(sum(a.role = 'first'), 0)",
+    },
+    Rule {
+        name: "an_alert_is_told_by_one_message",
+        meaning: "what an episode says was told is its first alert and what its messages told; the last one tells all that came before it",
+        sql: "select 'episode ' || e.id || ': ' || e.told || ' told, its messages ' || coalesce(sum(m.body ->> '$.fresh'), 0)
+                from alert_episode e left join alert m on m.episode_id = e.id and m.role = 'message'
+               group by e.id
+              having e.told <> 1 + coalesce(sum(m.body ->> '$.fresh'), 0)
+                  or e.told <> 1 + (select count(*) from alert t where t.episode_id = e.id and t.role = 'together'
+                                       and t.id < max(m.id))",
+    },
+    Rule {
+        name: "an_open_episode_has_a_live_job",
+        meaning: "every episode that is open will be told, and ended",
+        sql: "select 'episode ' || e.id || ': ' || e.subject from alert_episode e
+               where e.closed_at is null
+                 and not exists (select 1 from job j where j.unique_key = 'episode:' || e.id
+                                    and j.state in ('ready', 'running'))",
+    },
 ];
 
 /// Checks everything. Empty means that the books are sound.

@@ -17,6 +17,7 @@ pub mod calendar;
 pub mod cancellations;
 pub mod clock;
 pub mod contracts;
+pub mod episodes;
 pub mod events;
 pub mod glance;
 pub mod history;
@@ -39,6 +40,7 @@ pub mod replay;
 pub mod schedules;
 pub mod search;
 pub mod settlements;
+pub mod stuck;
 
 use std::{
     fs::{File, OpenOptions},

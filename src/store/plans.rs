@@ -7,6 +7,7 @@ mod tests {
     use crate::{
         domain::settlement::State,
         store::{
+            alerts, episodes,
             migrations::migrations,
             settlements::{self, Filter},
         },
@@ -69,5 +70,29 @@ mod tests {
         settlements::due(&conn, day).unwrap();
         settlements::due_by_day(&conn, day, day).unwrap();
         settlements::with_payout_day(&conn).unwrap();
+    }
+
+    /// Of each alert, at every look at the page, and at every message.
+    #[test]
+    fn the_messages_of_an_episode_are_found_by_it() {
+        let conn = books();
+        for sql in [
+            format!("select m.id from {} where a.id = 1", alerts::FROM),
+            episodes::SPEAKS.into(),
+            episodes::MOST_FREQUENT.into(),
+            episodes::NEWEST.into(),
+        ] {
+            let plan = plan(&conn, &sql);
+            assert!(
+                plan.contains("USING INDEX alert_by_episode (episode_id=? AND role=?")
+                    || plan
+                        .contains("USING COVERING INDEX alert_by_episode (episode_id=? AND role=?"),
+                "{plan}"
+            );
+            assert!(
+                !plan.contains("SCAN a") && !plan.contains("SCAN j"),
+                "{plan}"
+            );
+        }
     }
 }

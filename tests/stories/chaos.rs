@@ -101,7 +101,7 @@ async fn one(seed: u64) {
             let _ = jeongsan::flow::dead_letters::replay(&ctx, id, "page").await;
         }
         let open: i64 = app.sql(
-            "select count(*) from job where state in ('ready', 'running') and kind not in ('sweep', 'prune', 'settle')",
+            "select count(*) from job where state in ('ready', 'running') and kind not in ('sweep', 'prune', 'settle', 'digest', 'tell_episode')",
         );
         let requested: i64 = app.sql("select count(*) from cancellation where state = 'REQUESTED'");
         if open == 0 && requested == 0 && app.dead().is_empty() {

@@ -263,7 +263,7 @@ async fn killed_at_random_under_load_nothing_is_lost_and_nothing_doubled() {
     let conn = Connection::open(database_in(dir.path())).unwrap();
     conn.busy_timeout(Duration::from_secs(10)).unwrap();
     let count = |sql: &str| conn.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
-    let open = "select count(*) from job where state in ('ready', 'running') and kind not in ('sweep', 'prune', 'send_alert')";
+    let open = "select count(*) from job where state in ('ready', 'running') and kind not in ('sweep', 'prune', 'send_alert', 'tell_episode')";
     let waited = Instant::now();
     while count(open) > 0 && waited.elapsed() < Duration::from_secs(60) {
         tokio::time::sleep(Duration::from_millis(100)).await;

@@ -1,5 +1,6 @@
 //! Stories of payments, told through HTTP to the real server on a real file.
 
+mod alerting;
 mod cancelling;
 mod chaos;
 mod command_line;

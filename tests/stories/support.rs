@@ -249,7 +249,7 @@ impl TestApp {
     pub async fn settled(&self) {
         for _ in 0..800 {
             let open: i64 = self.sql(
-                "select count(*) from job where state in ('ready', 'running') and kind not in ('sweep', 'prune', 'settle')",
+                "select count(*) from job where state in ('ready', 'running') and kind not in ('sweep', 'prune', 'settle', 'digest', 'tell_episode')",
             );
             if open == 0 {
                 return;
@@ -328,7 +328,7 @@ impl TestApp {
         if !self.jobs_may_wait {
             let waiting: i64 = conn
                 .query_row(
-                    "select count(*) from job where state in ('ready', 'running') and kind not in ('sweep', 'prune', 'settle')",
+                    "select count(*) from job where state in ('ready', 'running') and kind not in ('sweep', 'prune', 'settle', 'digest', 'tell_episode')",
                     [],
                     |row| row.get(0),
                 )

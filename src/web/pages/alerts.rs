@@ -7,11 +7,14 @@ use axum::{
 use maud::{Markup, html};
 
 use super::{
-    layout::{Fields, Look, Page, Part, cut, field, layout, older, payment_path},
+    layout::{Fields, Look, Page, Part, cut, field, layout, older, payment_path, segment},
     words,
 };
 use crate::{
-    domain::alert::Alert,
+    domain::{
+        alert::Alert,
+        digest::{Stuck, Why},
+    },
     store::alerts::{self, AlertRow},
     web::{Web, auth::AdminPage, error::Problem, lang::Lang},
 };
@@ -25,8 +28,8 @@ pub fn page(look: &Look, rows: &[AlertRow], next: Option<i64>) -> Markup {
         div.head {
             h1 { (title) }
             p.soft { (lang.t(
-                "Slack이나 로그로 보낸 알림입니다. 보내지 못해도 여기에는 남습니다.",
-                "What was sent to Slack or the log. It stays here even if it could not be sent.",
+                "Slack이나 로그로 보낸 알림입니다. 보내지 못해도 여기에는 남고, 함께 보낸 것도 하나씩 남습니다.",
+                "What was sent to Slack or the log. It stays here even if it could not be sent, each by itself even if it was sent together with others.",
             )) }
         }
         @if rows.is_empty() {
@@ -46,10 +49,7 @@ pub fn page(look: &Look, rows: &[AlertRow], next: Option<i64>) -> Markup {
 
 fn card(row: &AlertRow, lang: Lang) -> Markup {
     let (title, text) = words::alert(&row.alert, lang);
-    let dead_letter = match &row.alert {
-        Alert::CancelDead { job_id, .. } | Alert::JobDead { job_id, .. } => Some(*job_id),
-        _ => None,
-    };
+    let dead_letter = row.alert.job_id();
     html! {
         li.sheet #{ "a" (row.id) } {
             div.line {
@@ -63,18 +63,66 @@ fn card(row: &AlertRow, lang: Lang) -> Markup {
                 (words::time(row.at))
             }
             @if !text.is_empty() { p { (text) } }
+            (listed(&row.alert, lang))
             p.soft.small {
                 @if let Some(id) = row.alert.imp_uid() { a href=(payment_path(id.as_str())) { (id) } " · " }
                 @if let Some(id) = dead_letter {
                     a href=(format!("/admin/dead-letters/{id}")) { (lang.t("데드레터", "Dead letter")) " #" (id) } " · "
                 }
                 @match (&row.delivered_to, row.delivered_at) {
-                    (Some(to), Some(at)) => { "✓ " (words::told_to(to, lang)) " " (words::short_time(at)) },
+                    (Some(to), Some(at)) => {
+                        "✓ " (words::told_to(to, lang)) " " (words::short_time(at))
+                        @if let Some(by) = row.told_by {
+                            " · " a href=(format!("/admin/alerts?before={}#a{by}", by.saturating_add(1))) {
+                                (lang.t("다른 알림과 함께", "together with others"))
+                            }
+                        }
+                    },
+                    _ if row.together && row.told_by.is_none() => {
+                        "◷ " (lang.t("다음 모음 알림에 함께 보냄", "To be told together with others"))
+                    },
                     _ => { "◷ " (lang.t("전송 대기 중", "Waiting to be told")) },
                 }
                 @if row.resolved_at.is_some() { " · " (lang.t("해결됨", "resolved")) }
             }
         }
+    }
+}
+
+/// What an alert lists, each with its page.
+fn listed(alert: &Alert, lang: Lang) -> Markup {
+    match alert {
+        Alert::Summary(summary) => html! {
+            ul.small { @for named in &summary.named { li {
+                @match (&named.imp_uid, named.job_id) {
+                    (Some(id), Some(job)) => { a href=(format!("/admin/dead-letters/{job}")) { (id) } },
+                    (Some(id), None) => { a href=(payment_path(id.as_str())) { (id) } },
+                    (None, Some(job)) => { a href=(format!("/admin/dead-letters/{job}")) { "#" (job) } },
+                    (None, None) => { "–" },
+                }
+                @if let Some(amount) = named.amount { " " (amount) }
+            } } }
+        },
+        Alert::Digest(digest) => html! {
+            ul.small { @for stuck in &digest.oldest { li {
+                a href=(stuck_path(stuck)) { (stuck.key) @if !stuck.about.is_empty() { " " (stuck.about) } }
+                " · " (words::stuck(stuck.why, lang))
+                @if !stuck.amount.is_zero() { " · " (stuck.amount) }
+                " · " (words::lasted(stuck.since, digest.at, lang))
+            } } }
+        },
+        _ => html! {},
+    }
+}
+
+fn stuck_path(stuck: &Stuck) -> String {
+    let key = segment(&stuck.key);
+    match stuck.why {
+        Why::DeadLetter => format!("/admin/dead-letters/{key}"),
+        Why::Held | Why::Cancelling => payment_path(&stuck.key),
+        Why::NoContract => format!("/admin/partners/{key}"),
+        Why::PayoutFailed => format!("/admin/settlements/{key}"),
+        Why::Paused => "/admin/jobs".into(),
     }
 }
 
@@ -116,6 +164,8 @@ mod tests {
             resolved_at: None,
             delivered_at: None,
             delivered_to: None,
+            together: false,
+            told_by: None,
         };
         for (lang, words) in [(Lang::Ko, "전송 대기 중"), (Lang::En, "Waiting to be told")] {
             let look = Look {

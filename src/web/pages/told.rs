@@ -6,6 +6,9 @@ use super::words::{hold, job, status, won};
 use crate::{
     domain::{
         alert::Alert,
+        calendar::kst,
+        digest::{Why, passed},
+        episode::{Fates, Over, Summary},
         money::Won,
         payment::{Hold, Status},
     },
@@ -34,7 +37,7 @@ pub fn asked(text: &str, lang: Lang) -> String {
 
 /// What PortOne or a flow said. The books keep our own words in English; PortOne's stay as they are.
 pub fn told(text: &str, lang: Lang) -> String {
-    const KO: [(&str, &str); 23] = [
+    const KO: [(&str, &str); 24] = [
         ("in PortOne's books", "포트원 장부에서 확인됨"),
         (
             "PortOne took it on and has not carried it out yet",
@@ -97,6 +100,7 @@ pub fn told(text: &str, lang: Lang) -> String {
             "이미 결제된 주문, 먼저 결제된 건 ",
         ),
         ("the cancellation is settled already", "이미 끝난 취소"),
+        ("the episode of alerts is open", "이어지는 알림을 모으는 중"),
     ];
     if lang == Lang::En {
         return text.to_owned();
@@ -328,12 +332,169 @@ pub fn alert(alert: &Alert, lang: Lang) -> (&'static str, String) {
             lang.t("포트원 호출 재개", "PortOne takes our calls again"),
             String::new(),
         ),
+        Alert::Summary(summary) => (
+            lang.t("같은 알림이 더 있음", "More of the same"),
+            summed_up(summary, lang),
+        ),
+        Alert::Over(it) => (lang.t("더 이어지지 않음", "It is over"), over(it, lang)),
+        Alert::Digest(digest) => {
+            let heaps = digest.heaps.iter().map(|heap| {
+                let age = lasted(heap.oldest, digest.at, lang);
+                let many = many(heap.count, heap.amount, lang);
+                let why = stuck(heap.why, lang);
+                lang.t(
+                    format!("{why} {many}, 가장 오래된 것 {age}"),
+                    format!("{why}: {many}, the oldest for {age}"),
+                )
+            });
+            (
+                lang.t("아직 처리되지 않은 것", "Still stuck"),
+                heaps.collect::<Vec<_>>().join(" · "),
+            )
+        }
+    }
+}
+
+fn summed_up(summary: &Summary, lang: Lang) -> String {
+    let subject = subject(&summary.subject, lang);
+    let fresh = many(summary.fresh, summary.fresh_amount, lang);
+    let all = many(summary.all, summary.amount, lang);
+    let since = kst(summary.since);
+    let mut text = lang.t(
+        format!("{subject} · 새로 {fresh} · {since}부터 모두 {all}"),
+        format!("{subject} · {fresh} new · {all} in all since {since}"),
+    );
+    if !summary.error.is_empty() {
+        text.push_str(" · ");
+        text.push_str(&told(&summary.error, lang));
+    }
+    text
+}
+
+fn over(over: &Over, lang: Lang) -> String {
+    let subject = subject(&over.subject, lang);
+    let all = many(over.all, over.amount, lang);
+    let lasted = lasted(over.since, over.until, lang);
+    let Fates {
+        done,
+        under_way,
+        waiting,
+        waiting_amount,
+    } = over.fates;
+    let mut parts = vec![lang.t(
+        format!("{subject} · {lasted} 동안 {all}"),
+        format!("{subject} · {all} within {lasted}"),
+    )];
+    if done > 0 {
+        parts.push(lang.t(format!("처리됨 {done}건"), format!("{done} went through")));
+    }
+    if under_way > 0 {
+        parts.push(lang.t(
+            format!("진행 중 {under_way}건"),
+            format!("{under_way} under way"),
+        ));
+    }
+    if waiting > 0 {
+        let many = many(waiting, waiting_amount, lang);
+        parts.push(lang.t(
+            format!("사람이 필요 {many}"),
+            format!("{many} wait for a person"),
+        ));
+    }
+    parts.join(" · ")
+}
+
+/// What alerts that are told together have in common.
+pub fn subject(subject: &str, lang: Lang) -> String {
+    match subject {
+        "cancel_retrying" => lang
+            .t("결제 취소 재시도 중", "Cancels are being retried")
+            .into(),
+        "cancel_dead" => lang.t("결제 취소 실패", "Cancels failed").into(),
+        "payment_held" => lang.t("보류된 결제", "Payments do not fit").into(),
+        "contradiction" => lang
+            .t(
+                "포트원 응답이 장부와 맞지 않음",
+                "PortOne contradicts the books",
+            )
+            .into(),
+        other => {
+            let kind = job(other.strip_prefix("job_dead:").unwrap_or(other), lang);
+            lang.t(format!("작업 실패: {kind}"), format!("Jobs failed: {kind}"))
+        }
+    }
+}
+
+/// Why something does not go on.
+pub fn stuck(why: Why, lang: Lang) -> &'static str {
+    match why {
+        Why::DeadLetter => lang.t("데드레터", "Dead letters"),
+        Why::Held => lang.t("보류된 결제", "Held payments"),
+        Why::Cancelling => lang.t(
+            "1시간 넘게 진행 중인 취소",
+            "Cancels under way for over an hour",
+        ),
+        Why::NoContract => lang.t("계약이 없어 정산 못 함", "Not settled: no contract"),
+        Why::PayoutFailed => lang.t("지급 실패", "Payouts refused"),
+        Why::Paused => lang.t("멈춰 둔 작업 종류", "Paused kinds of jobs"),
+    }
+}
+
+fn many(count: i64, amount: Won, lang: Lang) -> String {
+    let count = lang.t(format!("{count}건"), count.to_string());
+    if amount.is_zero() {
+        count
+    } else {
+        format!("{count} ({})", won(amount))
+    }
+}
+
+/// How long something took, or has waited: `1시간 10분`, `2 d 3 h`.
+pub fn lasted(from: jiff::Timestamp, to: jiff::Timestamp, lang: Lang) -> String {
+    match passed(from, to) {
+        (0, 0, minutes) => lang.t(format!("{minutes}분"), format!("{minutes} min")),
+        (0, hours, minutes) => lang.t(
+            format!("{hours}시간 {minutes}분"),
+            format!("{hours} h {minutes} min"),
+        ),
+        (days, hours, _) => lang.t(
+            format!("{days}일 {hours}시간"),
+            format!("{days} d {hours} h"),
+        ),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_episode_reads_in_both_languages() {
+        let at = |minute: i64| jiff::Timestamp::from_second(1_786_000_000 + minute * 60).unwrap();
+        let said = Alert::Over(Box::new(Over {
+            episode: 1,
+            subject: "job_dead:sweep".into(),
+            since: at(0),
+            until: at(70),
+            fresh: 3,
+            all: 9,
+            amount: Won::ZERO,
+            fates: Fates {
+                done: 2,
+                under_way: 0,
+                waiting: 7,
+                waiting_amount: Won::new(70_000),
+            },
+        }));
+        assert_eq!(
+            alert(&said, Lang::Ko).1,
+            "작업 실패: 포트원 대사 · 1시간 10분 동안 9건 · 처리됨 2건 · 사람이 필요 7건 (₩70,000)"
+        );
+        assert_eq!(
+            alert(&said, Lang::En).1,
+            "Jobs failed: Sweep PortOne's books · 9 within 1 h 10 min · 2 went through · 7 (₩70,000) wait for a person"
+        );
+    }
 
     #[test]
     fn what_was_asked_reads_in_korean_too() {

@@ -275,6 +275,8 @@ pub fn job(kind: &str, lang: Lang) -> &str {
         "sweep" => lang.t("포트원 대사", "Sweep PortOne's books"),
         "settle" => lang.t("일 정산", "Settle the days that are over"),
         "prune" => lang.t("오래된 기록 정리", "Remove old records"),
+        "tell_episode" => lang.t("이어지는 알림 모아 보내기", "Tell alerts together"),
+        "digest" => lang.t("처리되지 않은 것 알리기", "Tell what is still stuck"),
         other => other,
     }
 }

@@ -15,7 +15,7 @@ use lapin::{
     types::FieldTable,
 };
 
-use super::{Inner, Trouble, message, publish_all};
+use super::{Inner, LEAVE_WITHIN, Trouble, message, publish_all, reply};
 use crate::{
     domain::job::Queue,
     flow::Heard,
@@ -41,26 +41,24 @@ pub async fn consume(
         _ = stopped.wait_for(|stopped| *stopped) => return Ok(()),
     }
     let places = queue.concurrency(inner.policy.concurrency);
-    let channel = line.create_channel().await?;
-    channel.confirm_select(Default::default()).await?;
+    let channel = reply(line.create_channel()).await?;
+    reply(channel.confirm_select(Default::default())).await?;
     // The next ones are at hand while the last ones run; where runs are long, nothing is held back
     // from other processes.
     let prefetch = if places > 2 { places * 2 } else { places };
-    channel
-        .basic_qos(
-            u16::try_from(prefetch).unwrap_or(u16::MAX),
-            BasicQosOptions::default(),
-        )
-        .await?;
+    reply(channel.basic_qos(
+        u16::try_from(prefetch).unwrap_or(u16::MAX),
+        BasicQosOptions::default(),
+    ))
+    .await?;
     let tag = format!("{}-{}", queue.as_str(), inner.store.boot());
-    let mut messages = channel
-        .basic_consume(
-            inner.names.work_queue(queue).into(),
-            tag.as_str().into(),
-            BasicConsumeOptions::default(),
-            FieldTable::default(),
-        )
-        .await?;
+    let mut messages = reply(channel.basic_consume(
+        inner.names.work_queue(queue).into(),
+        tag.as_str().into(),
+        BasicConsumeOptions::default(),
+        FieldTable::default(),
+    ))
+    .await?;
     let mut waiting: VecDeque<(Hint, Message)> = VecDeque::new();
     loop {
         if waiting.is_empty() {
@@ -89,9 +87,8 @@ pub async fn consume(
         take(&inner, queue, batch).await;
     }
     // Who is not running yet goes back with the end of the connection.
-    let _ = channel
-        .basic_cancel(tag.into(), BasicCancelOptions::default())
-        .await;
+    let cancel = channel.basic_cancel(tag.into(), BasicCancelOptions::default());
+    let _ = tokio::time::timeout(LEAVE_WITHIN, cancel).await;
     Ok(())
 }
 
@@ -114,7 +111,7 @@ async fn sort(
             let kept = message::of_foreign(&message.data, &message.properties);
             let target = (inner.names.dead(), queue.as_str().to_owned());
             publish_all(channel, vec![((), target, kept)]).await?;
-            message.acker.ack(BasicAckOptions::default()).await?;
+            reply(message.acker.ack(BasicAckOptions::default())).await?;
         }
     }
     Ok(())
@@ -170,6 +167,6 @@ async fn take(inner: &Inner, queue: Queue, batch: Vec<(Hint, Message)>) {
             Answer::Over | Answer::NotNow => {}
         }
         // A connection that broke brings the message again: it is told the same again.
-        let _ = message.acker.ack(BasicAckOptions::default()).await;
+        let _ = reply(message.acker.ack(BasicAckOptions::default())).await;
     }
 }

@@ -18,7 +18,7 @@ use lapin::{
     types::FieldTable,
 };
 
-use super::{Inner, Trouble, message, publish_all, ready_messages};
+use super::{Inner, Trouble, message, publish_all, ready_messages, reply};
 use crate::{
     domain::job::Queue,
     flow::Heard,
@@ -49,8 +49,8 @@ struct Known {
 
 /// Until the connection breaks.
 pub async fn keep_dead(inner: Arc<Inner>, line: Arc<Connection>) -> Result<(), Trouble> {
-    let channel = line.create_channel().await?;
-    channel.confirm_select(Default::default()).await?;
+    let channel = reply(line.create_channel()).await?;
+    reply(channel.confirm_select(Default::default())).await?;
     let mut keeper = inner.keeper.clone();
     let mut ready = inner.store.jobs_ready();
     let mut known: BTreeMap<Queue, Known> = BTreeMap::new();
@@ -127,9 +127,8 @@ async fn go_through(
     };
     let name = inner.names.dead_queue(queue);
     for _ in 0..there {
-        let got = channel
-            .basic_get(name.as_str().into(), BasicGetOptions::default())
-            .await?;
+        let got =
+            reply(channel.basic_get(name.as_str().into(), BasicGetOptions::default())).await?;
         let Some(got) = got else { break };
         let found = got.delivery;
         let again = match message::read(&found.data) {
@@ -157,7 +156,7 @@ async fn go_through(
                 return Err(Trouble::Ended("RabbitMQ refuses dead letters"));
             }
         }
-        found.acker.ack(BasicAckOptions::default()).await?;
+        reply(found.acker.ack(BasicAckOptions::default())).await?;
     }
     Ok(known)
 }
@@ -169,16 +168,15 @@ pub async fn hear_discards(inner: Arc<Inner>, line: Arc<Connection>) -> Result<(
         .wait_for(|keeper| *keeper)
         .await
         .map_err(|_| Trouble::Ended("the server stops"))?;
-    let channel = line.create_channel().await?;
-    channel.basic_qos(16, Default::default()).await?;
-    let mut messages = channel
-        .basic_consume(
-            inner.names.discard_queue().into(),
-            format!("discard-{}", inner.store.boot()).into(),
-            BasicConsumeOptions::default(),
-            FieldTable::default(),
-        )
-        .await?;
+    let channel = reply(line.create_channel()).await?;
+    reply(channel.basic_qos(16, Default::default())).await?;
+    let mut messages = reply(channel.basic_consume(
+        inner.names.discard_queue().into(),
+        format!("discard-{}", inner.store.boot()).into(),
+        BasicConsumeOptions::default(),
+        FieldTable::default(),
+    ))
+    .await?;
     while let Some(next) = messages.next().await {
         let next = next?;
         match message::read(&next.data) {
@@ -192,7 +190,7 @@ pub async fn hear_discards(inner: Arc<Inner>, line: Arc<Connection>) -> Result<(
                 "a message that is none of ours lay in the discard queue; it is dropped"
             ),
         }
-        next.acker.ack(BasicAckOptions::default()).await?;
+        reply(next.acker.ack(BasicAckOptions::default())).await?;
     }
     Err(Trouble::Ended("RabbitMQ ended a consumer"))
 }

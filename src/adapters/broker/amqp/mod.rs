@@ -50,6 +50,11 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 /// A confirmation that takes longer belongs to a broker that is in trouble.
 const CONFIRM_WITHIN: Duration = Duration::from_secs(30);
+/// What RabbitMQ is asked in passing takes no longer. A reply can be lost with its connection, and then
+/// nobody would ever tell who waits for it.
+const REPLY_WITHIN: Duration = Duration::from_secs(20);
+/// Saying good-bye is a courtesy.
+const LEAVE_WITHIN: Duration = Duration::from_secs(3);
 /// Seconds. A connection that is silent for twice as long is broken.
 const HEARTBEAT: u16 = 10;
 /// Rows that one write takes back from RabbitMQ.
@@ -195,6 +200,18 @@ async fn connect(uri: &AMQPUri, who: &str) -> Result<Connection, Trouble> {
     }
 }
 
+/// Waits for a reply, and not for ever.
+async fn reply<T>(asked: impl Future<Output = lapin::Result<T>>) -> Result<T, Trouble> {
+    match tokio::time::timeout(REPLY_WITHIN, asked).await {
+        Ok(reply) => Ok(reply?),
+        Err(_) => Err(Trouble::TooLate("reply")),
+    }
+}
+
+async fn leave(line: &Connection) {
+    let _ = tokio::time::timeout(LEAVE_WITHIN, line.close(200, "over".into())).await;
+}
+
 /// Connects, works until the connection breaks, and connects again.
 async fn hold_line(inner: Arc<Inner>) {
     let mut closed = inner.closed.subscribe();
@@ -229,8 +246,14 @@ async fn session(inner: &Arc<Inner>, worked: &mut bool) -> Result<(), Trouble> {
         _ = closed.wait_for(|closed| *closed) => return Ok(()),
     };
     {
-        let channel = line.create_channel().await?;
-        topology::make(&channel, &inner.names).await?;
+        let channel = reply(line.create_channel()).await?;
+        let made = topology::make(&channel, &inner.names);
+        tokio::select! {
+            made = tokio::time::timeout(CONFIRM_WITHIN, made) => {
+                made.map_err(|_| Trouble::TooLate("make its queues"))??;
+            }
+            _ = closed.wait_for(|closed| *closed) => return Ok(()),
+        }
     }
     // Nothing of an older connection can be acknowledged on this one.
     inner
@@ -264,8 +287,9 @@ async fn session(inner: &Arc<Inner>, worked: &mut bool) -> Result<(), Trouble> {
             None => break Ok(()),
         }
     };
-    tasks.shutdown().await;
-    let _ = line.close(200, "over".into()).await;
+    // A part that is aborted may itself wait for what never comes: nobody waits for it.
+    tasks.abort_all();
+    leave(&line).await;
     ended
 }
 
@@ -279,20 +303,20 @@ async fn publish_all<K>(
         mandatory: true,
         ..BasicPublishOptions::default()
     };
-    let mut asked = Vec::with_capacity(messages.len());
-    for (key, (exchange, routing_key), message) in messages {
-        let confirm = channel
-            .basic_publish(
-                exchange.into(),
-                routing_key.as_str().into(),
-                options,
-                &message.body,
-                message.properties,
-            )
-            .await?;
-        asked.push((key, routing_key, confirm));
-    }
     let all = async {
+        let mut asked = Vec::with_capacity(messages.len());
+        for (key, (exchange, routing_key), message) in messages {
+            let confirm = channel
+                .basic_publish(
+                    exchange.into(),
+                    routing_key.as_str().into(),
+                    options,
+                    &message.body,
+                    message.properties,
+                )
+                .await?;
+            asked.push((key, routing_key, confirm));
+        }
         let mut taken = Vec::with_capacity(asked.len());
         for (key, routing_key, confirm) in asked {
             match confirm.await? {
@@ -316,9 +340,7 @@ async fn publish_all<K>(
 /// Messages that lie in a queue and were given to nobody.
 async fn ready_messages(channel: &Channel, queue: &str) -> Result<u32, Trouble> {
     let options = QueueDeclareOptions::durable().passive();
-    let queue = channel
-        .queue_declare(queue.into(), options, FieldTable::default())
-        .await?;
+    let queue = reply(channel.queue_declare(queue.into(), options, FieldTable::default())).await?;
     Ok(queue.message_count())
 }
 
@@ -354,7 +376,7 @@ impl Broker for Amqp {
             .remove(&(held.id, held.turn));
         Box::pin(async move {
             if let Some(acker) = acker
-                && let Err(error) = acker.ack(BasicAckOptions::default()).await
+                && let Err(error) = reply(acker.ack(BasicAckOptions::default())).await
             {
                 // It comes again, and finds that its row is over.
                 tracing::debug!(%error, job = held.id, "a message could not be acknowledged");
@@ -394,8 +416,12 @@ impl Broker for Amqp {
             .unwrap_or_else(PoisonError::into_inner)
             .take();
         Box::pin(async move {
-            if let Some(task) = task {
-                let _ = task.await;
+            if let Some(mut task) = task
+                && tokio::time::timeout(LEAVE_WITHIN * 2, &mut task)
+                    .await
+                    .is_err()
+            {
+                task.abort();
             }
         })
     }
@@ -418,7 +444,7 @@ pub async fn take_back(
     prefix: &str,
 ) -> Result<Moved, MoveError> {
     let line = connect(&uri(url)?, "drain").await?;
-    let channel = line.create_channel().await.map_err(Trouble::from)?;
+    let channel = reply(line.create_channel()).await?;
     let names = Names::new(prefix);
     topology::make(&channel, &names)
         .await
@@ -435,12 +461,10 @@ pub async fn take_back(
         }
     }
     for queue in names.queues() {
-        moved.messages += channel
-            .queue_purge(queue.into(), QueuePurgeOptions::default())
-            .await
-            .map_err(Trouble::from)?;
+        moved.messages +=
+            reply(channel.queue_purge(queue.into(), QueuePurgeOptions::default())).await?;
     }
-    let _ = line.close(200, "over".into()).await;
+    leave(&line).await;
     Ok(moved)
 }
 
@@ -451,17 +475,14 @@ pub async fn hand_over(
     prefix: &str,
 ) -> Result<Moved, MoveError> {
     let line = connect(&uri(url)?, "drain").await?;
-    let channel = line.create_channel().await.map_err(Trouble::from)?;
+    let channel = reply(line.create_channel()).await?;
     let names = Names::new(prefix);
     topology::make(&channel, &names)
         .await
         .map_err(Trouble::from)?;
-    channel
-        .confirm_select(Default::default())
-        .await
-        .map_err(Trouble::from)?;
+    reply(channel.confirm_select(Default::default())).await?;
     let rows = relay::publish_ready(store, &names, &channel).await?;
-    let _ = line.close(200, "over".into()).await;
+    leave(&line).await;
     Ok(Moved {
         rows,
         messages: u32::try_from(rows).unwrap_or(u32::MAX),
@@ -480,10 +501,10 @@ pub enum MoveError {
 /// Removes everything that stands in RabbitMQ under a prefix: for tests, and for who leaves it.
 pub async fn remove(url: &SecretString, prefix: &str) -> Result<(), MoveError> {
     let line = connect(&uri(url)?, "remove").await?;
-    let channel = line.create_channel().await.map_err(Trouble::from)?;
+    let channel = reply(line.create_channel()).await?;
     topology::remove(&channel, &Names::new(prefix))
         .await
         .map_err(Trouble::from)?;
-    let _ = line.close(200, "over".into()).await;
+    leave(&line).await;
     Ok(())
 }

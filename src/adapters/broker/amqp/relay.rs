@@ -11,7 +11,7 @@ use std::{
 use jiff::Timestamp;
 use lapin::{Channel, Connection};
 
-use super::{Inner, Names, Trouble, message, publish_all, ready_messages, topology::tier};
+use super::{Inner, Names, Trouble, message, publish_all, ready_messages, reply, topology::tier};
 use crate::{
     domain::job::Queue,
     store::{Store, StoreError, jobs, published},
@@ -31,8 +31,8 @@ const LEAST_TIER: Duration = Duration::from_secs(5);
 
 /// Until the connection breaks.
 pub async fn relay(inner: Arc<Inner>, line: Arc<Connection>) -> Result<(), Trouble> {
-    let channel = line.create_channel().await?;
-    channel.confirm_select(Default::default()).await?;
+    let channel = reply(line.create_channel()).await?;
+    reply(channel.confirm_select(Default::default())).await?;
     let mut keeper = inner.keeper.clone();
     let mut ready = inner.store.jobs_ready();
     let mut looked: Option<Instant> = None;
