@@ -10,6 +10,7 @@ pub mod derivation;
 pub mod holidays;
 pub mod ids;
 pub mod job;
+pub mod masks;
 pub mod money;
 pub mod order;
 pub mod partner;

@@ -9,7 +9,6 @@ mod cancel;
 mod dead_letters;
 mod inbox;
 mod layout;
-mod masks;
 mod mypage;
 mod partners;
 mod pay;
