@@ -64,7 +64,7 @@ impl Stand {
     pub fn of(row: &JobRow, now: Timestamp) -> Option<Stand> {
         Some(match JobState::parse(&row.state)? {
             JobState::Ready if row.run_at <= now => Stand::Waiting,
-            JobState::Ready if row.attempt > 0 => Stand::Retrying,
+            JobState::Ready if row.attempt > 0 || row.last_error.is_some() => Stand::Retrying,
             JobState::Ready => Stand::Scheduled,
             JobState::Running => Stand::Running,
             JobState::Dead => Stand::Dead,
@@ -155,8 +155,9 @@ pub struct Listed {
 
 pub(super) fn running_sql() -> String {
     format!(
-        "select {ROW} from job where state = 'running' and lease_until > 0 and (:kind is null or kind = :kind)
-            and id < :id order by id desc limit :most"
+        "select {ROW} from job indexed by job_running
+          where state = 'running' and lease_until > 0 and (:kind is null or kind = :kind) and id < :id
+          order by id desc limit :most"
     )
 }
 
@@ -184,7 +185,7 @@ pub(super) fn ready_sql() -> String {
         "select {ROW} from job
           where state = 'ready' and queue = :queue and kind = :kind and published_at is null
             and run_at >= :at and run_at <= :high and (run_at > :at or id > :id)
-            and attempt between :least and :attempts
+            and (:tried is null or (attempt > 0 or last_error is not null) = :tried)
           order by run_at, id limit :most"
     )
 }
@@ -195,7 +196,8 @@ pub(super) fn sent_sql() -> String {
         "select {ROW} from job
           where state = 'ready' and queue = :queue and kind = :kind and published_at >= :at
             and (published_at, run_at, id) > (:at, :then, :id)
-            and run_at >= :low and run_at <= :high and attempt between :least and :attempts
+            and run_at >= :low and run_at <= :high
+            and (:tried is null or (attempt > 0 or last_error is not null) = :tried)
           order by published_at, run_at, id limit :most"
     )
 }
@@ -308,10 +310,10 @@ fn part(
                 Stand::Waiting => (i64::MIN, now_ms),
                 _ => (now_ms + 1, i64::MAX),
             };
-            let (least, attempts) = match stand {
-                Stand::Retrying => (1, i64::MAX),
-                Stand::Scheduled => (0, 0),
-                _ => (0, i64::MAX),
+            let tried = match stand {
+                Stand::Retrying => Some(true),
+                Stand::Scheduled => Some(false),
+                _ => None,
             };
             for queue in Queue::ALL {
                 let kinds = jobs::waiting_kinds(conn, queue)?;
@@ -325,7 +327,7 @@ fn part(
                                 ":queue": queue.as_str(), ":kind": kind, ":low": low, ":high": high,
                                 ":at": at.unwrap_or(i64::MIN), ":id": id,
                                 ":then": behind.map_or(i64::MIN, |behind| behind.then),
-                                ":least": least, ":attempts": attempts, ":most": most_rows,
+                                ":tried": tried, ":most": most_rows,
                             },
                             row,
                         )?;
@@ -336,7 +338,7 @@ fn part(
                             named_params! {
                                 ":queue": queue.as_str(), ":kind": kind, ":high": high,
                                 ":at": at.unwrap_or(low).max(low), ":id": id,
-                                ":least": least, ":attempts": attempts, ":most": most_rows,
+                                ":tried": tried, ":most": most_rows,
                             },
                             row,
                         )?;
@@ -446,7 +448,7 @@ pub(super) fn failed_sql() -> String {
         "select * from (select {ROW} from job
                          where state = 'ready' and queue = :queue and kind = :kind and published_at is null
                            and run_at > :now order by run_at, id limit :read)
-          where attempt > 0 and instr(lower(coalesce(last_error, '')), :error) > 0"
+          where instr(lower(coalesce(last_error, '')), :error) > 0"
     )
 }
 
@@ -455,7 +457,7 @@ pub(super) fn failed_sent_sql() -> String {
         "select * from (select {ROW} from job
                          where state = 'ready' and queue = :queue and kind = :kind and published_at > 0
                          limit :read)
-          where run_at > :now and attempt > 0 and instr(lower(coalesce(last_error, '')), :error) > 0"
+          where run_at > :now and instr(lower(coalesce(last_error, '')), :error) > 0"
     )
 }
 

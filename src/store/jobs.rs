@@ -657,9 +657,9 @@ pub struct Depth {
     pub kind: String,
     /// Due, and not begun: never failed, or failed and due again.
     pub waiting: i64,
-    /// Not due yet, and no run has failed.
+    /// Not due yet, and nothing has been tried.
     pub scheduled: i64,
-    /// Not due yet, after a run that failed.
+    /// Not due yet, after a run that failed or was put off, or after the direct attempts of a cancel.
     pub retrying: i64,
     pub running: i64,
     pub dead: i64,
@@ -672,7 +672,7 @@ pub struct Depth {
 const WAITING: &str = "
     select count(*), min(run_at) from job where state = 'ready' and queue = ?1 and kind = ?2 and run_at <= ?3";
 const LATER: &str = "
-    select count(*), coalesce(sum(attempt > 0), 0) from job
+    select count(*), coalesce(sum(attempt > 0 or last_error is not null), 0) from job
      where state = 'ready' and queue = ?1 and kind = ?2 and run_at > ?3";
 
 /// How the kinds stand of which any job is not finished. Counts what waits by the index alone.

@@ -7,6 +7,7 @@ mod guarding;
 mod intake;
 mod killing;
 mod listing;
+mod operating;
 mod partnering;
 mod paying_out;
 mod queue;

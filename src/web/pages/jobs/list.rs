@@ -13,9 +13,9 @@ use super::{
         layout::{Fields, Look, Page, field, layout, nothing},
         words,
     },
-    about, address, between, duration, job_path,
+    about, address, duration, job_path,
     overview::{self, Overview},
-    self_page, stand_badge, stand_word,
+    rough, self_page, stand_badge, stand_word,
 };
 use crate::{
     domain::job::Job,
@@ -230,16 +230,16 @@ fn when(job: &JobRow, stand: Option<Stand>, now: Timestamp, lang: Lang) -> Marku
         |at: Timestamp| html! { (words::short_time(at)) div.small { (words::age(at, now, lang)) } };
     match stand {
         Some(Stand::Waiting) => {
-            let waits = between(job.run_at, now, lang);
+            let waits = rough(job.run_at, now, lang);
             html! { (words::short_time(job.run_at)) div.small { (lang.t(format!("{waits}째 대기"), format!("waits {waits}"))) } }
         }
         Some(Stand::Retrying | Stand::Scheduled) => {
-            let left = between(now, job.run_at, lang);
+            let left = rough(now, job.run_at, lang);
             html! { (words::short_time(job.run_at)) div.small { (lang.t(format!("{left} 뒤"), format!("in {left}"))) } }
         }
         Some(Stand::Running) => {
             let began = job.started_at.unwrap_or(job.run_at);
-            let runs = between(began, now, lang);
+            let runs = rough(began, now, lang);
             html! { (words::short_time(began)) div.small { (lang.t(format!("{runs}째 실행"), format!("runs {runs}"))) } }
         }
         Some(Stand::Done) => match (job.started_at, job.finished_at) {

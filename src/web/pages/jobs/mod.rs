@@ -140,6 +140,16 @@ fn between(from: Timestamp, to: Timestamp, lang: Lang) -> String {
     duration(ms.max(0) as f64, lang)
 }
 
+/// The same to whole seconds, for what is counted while one looks.
+fn rough(from: Timestamp, to: Timestamp, lang: Lang) -> String {
+    let seconds = to.as_second().saturating_sub(from.as_second()).max(0);
+    match seconds {
+        0 => lang.t("1초 미만".into(), "under 1 s".into()),
+        1..60 => lang.t(format!("{seconds}초"), format!("{seconds} s")),
+        _ => between(from, to, lang),
+    }
+}
+
 /// What a job is about, as links.
 fn about(subject: &Subject, lang: Lang) -> Markup {
     let mut parts: Vec<Markup> = Vec::new();

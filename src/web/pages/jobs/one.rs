@@ -14,7 +14,7 @@ use super::{
         payment::attempt_list,
         words,
     },
-    about, between, job_path, list_path, paused_badge, self_page, stand_badge,
+    about, between, job_path, list_path, paused_badge, rough, self_page, stand_badge,
 };
 use crate::{
     domain::job::{Job, JobState},
@@ -193,7 +193,7 @@ fn facts(view: &View<'_>, lang: Lang) -> Markup {
                 dt { (lang.t("실행할 때", "Due")) }
                 dd {
                     (words::time(job.run_at)) " ("
-                    @if job.run_at > view.now { @let left = between(view.now, job.run_at, lang); (lang.t(format!("{left} 뒤"), format!("in {left}"))) }
+                    @if job.run_at > view.now { @let left = rough(view.now, job.run_at, lang); (lang.t(format!("{left} 뒤"), format!("in {left}"))) }
                     @else { (words::age(job.run_at, view.now, lang)) } ")"
                 }
             }

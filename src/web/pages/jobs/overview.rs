@@ -5,7 +5,7 @@ use maud::{Markup, html};
 
 use super::{
     super::{layout::segment, words},
-    between, duration, list_path, paused_badge, spark, stand_word,
+    duration, list_path, paused_badge, rough, spark, stand_word,
 };
 use crate::{
     domain::job::Engine,
@@ -71,6 +71,13 @@ fn paused(view: &Overview, lang: Lang) -> Markup {
     }
 }
 
+/// Nothing to do, and nothing done in the last hour: a phone leaves its figures out.
+fn idle(kind: &KindStand) -> bool {
+    let depth = &kind.depth;
+    let open = depth.waiting + depth.running + depth.retrying + depth.scheduled + depth.dead;
+    open == 0 && kind.today.runs() == 0 && kind.last_hour.runs() == 0
+}
+
 fn row(kind: &KindStand, now: Timestamp, lang: Lang) -> Markup {
     let depth = &kind.depth;
     let name = depth.kind.as_str();
@@ -92,7 +99,7 @@ fn row(kind: &KindStand, now: Timestamp, lang: Lang) -> Markup {
         "pause"
     };
     html! {
-        tr data-kind=(name) {
+        tr.idle[idle(kind)] data-kind=(name) {
             th.what scope="row" {
                 a.main #{ "kind-" (name) } href=(list_path(Some(name), None)) { (words::job(name, lang)) }
                 div.soft.small {
@@ -100,6 +107,7 @@ fn row(kind: &KindStand, now: Timestamp, lang: Lang) -> Markup {
                     @if !kind.known { " · " (lang.t("이 버전이 모르는 종류", "unknown to this version")) }
                 }
                 @if kind.paused.is_some() { div { (paused_badge(lang)) } }
+                @else if idle(kind) { span.mini.rests { (lang.t("쉬는 중", "idle")) } }
             }
             (number(Stand::Waiting, depth.waiting, "wait"))
             (number(Stand::Running, depth.running, "back"))
@@ -120,7 +128,7 @@ fn row(kind: &KindStand, now: Timestamp, lang: Lang) -> Markup {
                 p.small.soft {
                     (lang.t(format!("{}번", thousands(kind.last_hour.runs())), format!("{} runs", thousands(kind.last_hour.runs()))))
                     @if let Some(oldest) = depth.oldest_due {
-                        @let age = between(oldest, now, lang);
+                        @let age = rough(oldest, now, lang);
                         " · " span.wait-text { (lang.t(format!("가장 오래 {age} 대기"), format!("oldest waits {age}"))) }
                     }
                 }
@@ -203,8 +211,8 @@ fn workers(view: &Overview, lang: Lang) -> Markup {
                         " · " span.bad-text { (lang.t("시간이 지남: 곧 다른 프로세스가 이어받습니다", "over: another process takes it soon")) }
                     } @else {
                         " · " (lang.t(
-                            format!("{} 뒤까지", between(view.now, keeper.until, lang)),
-                            format!("for another {}", between(view.now, keeper.until, lang)),
+                            format!("{} 뒤까지", rough(view.now, keeper.until, lang)),
+                            format!("for another {}", rough(view.now, keeper.until, lang)),
                         ))
                     }
                 }
@@ -288,7 +296,7 @@ pub mod tests {
                     "방금 일시 중지 (관리자)",
                     "다시 시작…",
                     "10분 대기",
-                    "12.0초 뒤까지",
+                    "12초 뒤까지",
                 ],
             ),
             (
@@ -297,7 +305,7 @@ pub mod tests {
                     "paused just now by operator",
                     "Resume…",
                     "oldest waits 10 min",
-                    "for another 12.0 s",
+                    "for another 12 s",
                 ],
             ),
         ] {

@@ -86,7 +86,7 @@ pub fn latency(kind: &KindStand, until: i64, lang: Lang) -> Markup {
             format!("{step}{x:.1} {y:.2}")
         });
         // A point alone has no line: it is drawn as a short one.
-        let lone = if means.len() == 1 { "h0.6" } else { "" };
+        let lone = if means.len() == 1 { "h-1.5" } else { "" };
         points.collect::<Vec<_>>().join("") + lone
     };
     let label = match (kind.last_hour.mean_wait_ms(), kind.last_hour.mean_run_ms()) {
