@@ -106,7 +106,7 @@ fn filters(view: &ListView<'_>, lang: Lang) -> Markup {
         form.filters method="get" action="/admin/dead-letters" role="search" {
             details open[filtered(fields)] {
                 summary { (lang.t("조건", "Filters")) }
-                div.fields {
+                div.fields.broad {
                     label.field {
                         span { (lang.t("종류", "Kind")) }
                         select name="kind" {

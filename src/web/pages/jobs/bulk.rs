@@ -118,7 +118,7 @@ fn sums(run: &DryRun, lang: Lang) -> Markup {
     html! {
         section.sheet aria-labelledby="sums" {
             h2 #sums { (lang.t("무엇이 실행되나", "What would run")) }
-            dl.figures {
+            dl.figures.sized {
                 div { dt { (lang.t("작업", "Jobs")) } dd #runs { (thousands(run.runs as i64)) (lang.t("건", "")) } }
                 div { dt { (lang.t("결제", "Payments")) } dd { (thousands(run.payments as i64)) (lang.t("건", "")) } }
                 div { dt { (lang.t("금액 합계", "Money in all")) } dd #amount { (run.amount) } }
