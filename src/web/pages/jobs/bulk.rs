@@ -319,8 +319,8 @@ pub async fn carry_out(
                 .collect();
             see_other(&address("/admin/dead-letters", &told, &names), None)
         }
-        Err(BulkError::Changed(run)) => again(&look, &form, &run, |run| BulkError::Changed(run)),
-        Err(BulkError::Nothing(run)) => again(&look, &form, &run, |run| BulkError::Nothing(run)),
+        Err(BulkError::Changed(run)) => again(&look, &form, &run, BulkError::Changed),
+        Err(BulkError::Nothing(run)) => again(&look, &form, &run, BulkError::Nothing),
         Err(error) => look.problem(&error.into()),
     }
 }
