@@ -40,9 +40,6 @@
     search.select();
   });
 
-  const feed = document.getElementById("feed");
-  if (!feed) return;
-
   // Whether the connection stands.
   const state = document.getElementById("live-state");
   const say = (on) => {
@@ -51,6 +48,29 @@
     state.textContent = on ? state.dataset.on : state.dataset.off;
     state.classList.toggle("off", !on);
   };
+
+  // Parts that are fetched anew every two seconds, while somebody looks at them and marks no text.
+  if (document.querySelector("[data-poll]")) {
+    setInterval(() => {
+      if (document.hidden) return;
+      const marked = getSelection();
+      for (const part of document.querySelectorAll("[data-poll]")) {
+        const reading = marked && !marked.isCollapsed && part.contains(marked.anchorNode);
+        if (!reading) htmx.trigger(part, "poll");
+      }
+    }, 2000);
+    document.body.addEventListener("htmx:afterRequest", (event) => say(event.detail.successful));
+    document.body.addEventListener("htmx:beforeSwap", (event) => {
+      // The session is over: the form to sign in is a page of its own and no part of this one.
+      if (new URL(event.detail.xhr.responseURL).pathname !== "/sign-in") return;
+      event.detail.shouldSwap = false;
+      location.reload();
+    });
+  }
+
+  const feed = document.getElementById("feed");
+  if (!feed) return;
+
   let opened = false;
   document.body.addEventListener("htmx:sseOpen", () => {
     say(true);

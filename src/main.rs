@@ -78,6 +78,14 @@ enum Command {
         #[command(subcommand)]
         action: DeadLetters,
     },
+    /// What runs by itself: how it stands, and what a person may do about it.
+    Jobs {
+        /// Print JSON.
+        #[arg(long, global = true)]
+        json: bool,
+        #[command(subcommand)]
+        action: cli::jobs::Jobs,
+    },
     /// Who is owed: list, add, change, archive, import.
     Partners {
         /// Print JSON.
@@ -246,7 +254,7 @@ async fn run(cli: Cli) -> ExitCode {
                 action: DeadLetters::Replay { .. } | DeadLetters::Discard { .. },
                 ..
             }
-    );
+    ) || matches!(&cli.command, Command::Jobs { action, .. } if action.needs_keys());
     let placeholder = || "not needed by this command".to_owned();
     let environment = std::env::vars();
     let set = match &cli.command {
@@ -296,6 +304,7 @@ async fn run(cli: Cli) -> ExitCode {
         },
         Command::Verify { json } => verify(&config, json),
         Command::DeadLetters { json, action } => dead_letters(&config, action, json).await,
+        Command::Jobs { json, action } => cli::jobs::jobs(&config, action, json).await,
         Command::Partners { json, action } => cli::partners::partners(&config, action, json).await,
         Command::Contracts { json, action } => {
             cli::partners::contracts(&config, action, json).await

@@ -312,7 +312,12 @@ async fn on_a_phone_the_window_leads_back_and_nothing_is_cut_off() {
             &format!("/payment/orders/{order}"),
             &format!("/payment/result/{imp_uid}"),
             "/payment/result/imp_unknown",
+            "/admin/jobs",
+            "/admin/jobs?q=nothing-like-it",
+            "/admin/jobs?state=never",
+            "/admin/jobs/1",
             "/admin/dead-letters",
+            "/admin/dead-letters/replay",
             "/admin/alerts",
             "/admin/inbox",
             "/sign-in",
@@ -332,6 +337,84 @@ async fn on_a_phone_the_window_leads_back_and_nothing_is_cut_off() {
             assert!(title.as_str().unwrap().len() > 3, "{path}: {title}");
         }
     }
+    browser.complains_of_nothing().await;
+    browser.stop().await;
+    shop.close().await;
+}
+
+const TOO_WIDE: &str = "return document.documentElement.scrollWidth - innerWidth";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_are_paused_resumed_and_replayed_in_bulk_on_a_phone() {
+    let shop = Shop::open().await;
+    let mut paid = Vec::new();
+    for (n, won) in [(1, 12_000), (2, 30_000)] {
+        paid.push(shop.paid(&format!("ord-{n}"), won).await);
+    }
+    let fault = Fault::new(Target::Cancel, Kind::refuse());
+    shop.portone.fault(fault);
+    for imp_uid in &paid {
+        let url = shop.url(&format!("/api/payment/{imp_uid}/cancel"));
+        let asked = shop.http.post(url).bearer_auth(TOKEN);
+        let refused = asked.json(&json!({ "reason": "파손" })).send().await;
+        assert_eq!(refused.unwrap().status(), 409);
+    }
+    shop.portone.clear_faults();
+    let browser = Browser::start(500).await;
+    browser.shrink(390).await;
+    sign_in(&browser, &shop, "/admin/jobs").await;
+    browser
+        .until("return document.querySelector('#live-state:not([hidden])') !== null")
+        .await;
+    assert!(browser.script(TOO_WIDE).await.as_i64().unwrap() <= 0);
+
+    // Paused, with a reason; the focus stays where it was while the page fetches itself.
+    browser.click("#act-retry_cancel").await;
+    browser.until_text("즉시 시도하지만").await;
+    assert!(browser.script(TOO_WIDE).await.as_i64().unwrap() <= 0);
+    browser.write("[name=note]", "은행 점검 <b>").await;
+    browser.click("#do-it").await;
+    browser.until_text("일시 중지했습니다").await;
+    browser.until_text("은행 점검 <b>").await;
+    browser
+        .script("window.same = document.querySelector('#stand'); document.querySelector('#n-dead-retry_cancel').focus()")
+        .await;
+    browser
+        .until("return window.same !== document.querySelector('#stand')")
+        .await;
+    let focus = browser.script("return document.activeElement.id").await;
+    assert_eq!(focus, "n-dead-retry_cancel");
+
+    // All of its dead letters, after a dry run. They wait: the kind is paused.
+    browser.click("#n-dead-retry_cancel").await;
+    browser.click("#bulk").await;
+    browser.until_text("₩42,000").await;
+    browser.until_text("다시 시작할 때까지 기다립니다").await;
+    assert!(browser.script(TOO_WIDE).await.as_i64().unwrap() <= 0);
+    browser.click("#do-it").await;
+    browser.until_text("2건을 다시 실행합니다").await;
+    for imp_uid in &paid {
+        assert_eq!(shop.portone.cancels_of(imp_uid).len(), 0, "it is paused");
+    }
+    browser.open(&shop.url("/admin/jobs")).await;
+    browser.until_there("#n-waiting-retry_cancel").await;
+    browser.click("#act-retry_cancel").await;
+    browser.click("#do-it").await;
+    browser.until_text("다시 시작했습니다").await;
+    // Seen without loading the page again.
+    browser
+        .until("return document.querySelector('#n-waiting-retry_cancel') === null")
+        .await;
+    browser.until_there("#n-done-retry_cancel").await;
+    for imp_uid in &paid {
+        assert_eq!(shop.portone.cancels_of(imp_uid).len(), 1);
+    }
+    browser.click("#n-done-retry_cancel").await;
+    browser.click("tr[data-job] a.main").await;
+    browser
+        .until_text("보내기 전에 포트원에서 결제를 먼저 조회합니다")
+        .await;
+    assert!(browser.script(TOO_WIDE).await.as_i64().unwrap() <= 0);
     browser.complains_of_nothing().await;
     browser.stop().await;
     shop.close().await;

@@ -1,6 +1,7 @@
 //! The command line beside `serve`: a file per subject, each reading its words and calling one flow.
 
 pub mod broker;
+pub mod jobs;
 pub mod partners;
 pub mod payouts;
 pub mod settlements;

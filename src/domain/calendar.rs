@@ -148,9 +148,46 @@ pub fn rfc3339(at: Timestamp) -> String {
     at.display_with_offset(tz::offset(9)).to_string()
 }
 
+/// An instant as people write it: a day in Korea (its start, or its end where `ends`), a time there
+/// (`2026-08-06T14:03`), or an instant that names its zone.
+pub fn moment(text: &str, ends: bool) -> Option<Timestamp> {
+    let text = text.trim();
+    if !text.contains(['T', ' ']) {
+        let day: KstDay = text.parse().ok()?;
+        return Some(if ends { day.end() } else { day.start() });
+    }
+    if let Ok(at) = text.parse::<Timestamp>() {
+        return Some(at);
+    }
+    let there: civil::DateTime = text.parse().ok()?;
+    tz::offset(9).to_timestamp(there).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_moment_is_read_as_people_in_korea_write_it() {
+        for (text, ends, read) in [
+            ("2026-08-06", false, Some("2026-08-05T15:00:00Z")),
+            ("2026-08-06", true, Some("2026-08-06T15:00:00Z")),
+            ("2026-08-06T14:03", false, Some("2026-08-06T05:03:00Z")),
+            ("2026-08-06 14:03:07", true, Some("2026-08-06T05:03:07Z")),
+            (
+                "2026-08-06T14:03:07+09:00",
+                false,
+                Some("2026-08-06T05:03:07Z"),
+            ),
+            ("2026-08-06T05:03:07Z", false, Some("2026-08-06T05:03:07Z")),
+            ("yesterday", false, None),
+            ("2026-13-01", false, None),
+            ("", false, None),
+        ] {
+            let at = read.map(|at| at.parse().unwrap());
+            assert_eq!(moment(text, ends), at, "{text}");
+        }
+    }
 
     #[test]
     fn midnight_in_seoul_cuts_the_day() {

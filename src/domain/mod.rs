@@ -12,6 +12,7 @@ pub mod episode;
 pub mod holidays;
 pub mod ids;
 pub mod job;
+pub mod masks;
 pub mod money;
 pub mod order;
 pub mod partner;

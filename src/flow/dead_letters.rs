@@ -199,44 +199,55 @@ fn dead(tx: &Tx<'_>, id: i64) -> Result<JobRow, DeadLetterError> {
         .ok_or(DeadLetterError::NotFound(id))
 }
 
+/// What became of a dead letter that was to run again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replayed {
+    Runs,
+    /// Its cancellation is settled already, so it ends instead.
+    SettledAlready,
+}
+
 /// Lets a dead letter run again. The run reads before it sends, however long ago it died.
 pub async fn replay(ctx: &Ctx, id: i64, by: &'static str) -> Result<(), DeadLetterError> {
     ctx.store
-        .write(move |tx| {
-            let row = dead(tx, id)?;
-            if let Some(Job::RetryCancel { cancellation }) = row.job() {
-                let kept = of(tx, &cancellation)?;
-                let replayed = kept.and_then(|kept| {
-                    kept.payment
-                        .clone()
-                        .cancel_replayed(&cancellation)
-                        .map(|next| (kept, next))
-                });
-                let Some((kept, next)) = replayed else {
-                    jobs::discard(tx, id, "the cancellation is settled already")?;
-                    return Ok(());
-                };
-                let from = kept.payment.status();
-                cancellations::set_fate(tx, &cancellation, Fate::Requested, None, None)?;
-                payments::put(tx, &kept, &next)?;
-                person_acted(
-                    tx,
-                    kept.row,
-                    "cancel_replayed",
-                    by,
-                    from,
-                    next.status(),
-                    json!({ "cancellation": cancellation, "job": id }),
-                )?;
-            }
-            match jobs::replay(tx, id) {
-                Ok(true) => Ok(()),
-                Ok(false) => Err(DeadLetterError::NotFound(id)),
-                Err(StoreError::Rule(_)) => Err(DeadLetterError::Live),
-                Err(error) => Err(error.into()),
-            }
-        })
+        .write(move |tx| replay_in(tx, id, by).map(|_| ()))
         .await
+}
+
+/// The same inside a transaction. An error may leave a part of it done: the caller rolls back.
+pub fn replay_in(tx: &mut Tx<'_>, id: i64, by: &'static str) -> Result<Replayed, DeadLetterError> {
+    let row = dead(tx, id)?;
+    if let Some(Job::RetryCancel { cancellation }) = row.job() {
+        let kept = of(tx, &cancellation)?;
+        let replayed = kept.and_then(|kept| {
+            kept.payment
+                .clone()
+                .cancel_replayed(&cancellation)
+                .map(|next| (kept, next))
+        });
+        let Some((kept, next)) = replayed else {
+            jobs::discard(tx, id, "the cancellation is settled already")?;
+            return Ok(Replayed::SettledAlready);
+        };
+        let from = kept.payment.status();
+        cancellations::set_fate(tx, &cancellation, Fate::Requested, None, None)?;
+        payments::put(tx, &kept, &next)?;
+        person_acted(
+            tx,
+            kept.row,
+            "cancel_replayed",
+            by,
+            from,
+            next.status(),
+            json!({ "cancellation": cancellation, "job": id }),
+        )?;
+    }
+    match jobs::replay(tx, id) {
+        Ok(true) => Ok(Replayed::Runs),
+        Ok(false) => Err(DeadLetterError::NotFound(id)),
+        Err(StoreError::Rule(_)) => Err(DeadLetterError::Live),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// What became of a discarded dead letter.

@@ -73,6 +73,14 @@ pub fn add_lines(tx: &Tx<'_>, id: &CancellationId, lines: &[(i64, Won)]) -> Resu
     Ok(())
 }
 
+/// Which order lines a cancellation names, and how much of each. None: it is spread over all of them.
+pub fn lines(conn: &Connection, id: &str) -> Result<Vec<(i64, Won)>, StoreError> {
+    let mut query = conn
+        .prepare_cached("select line, amount from cancellation_line where cancellation_id = ?1")?;
+    let lines = query.query_map([id], |row| Ok((row.get(0)?, Won::new(row.get(1)?))))?;
+    Ok(lines.collect::<Result<_, _>>()?)
+}
+
 /// Notes which job carries a cancellation out, so that it is found by the cancellation.
 pub fn carried_by(tx: &Tx<'_>, id: &CancellationId, job: i64) -> Result<(), StoreError> {
     tx.conn()

@@ -503,6 +503,18 @@ pub fn discard(tx: &Tx<'_>, id: i64, note: &str) -> Result<bool, StoreError> {
     Ok(changed > 0)
 }
 
+/// A person calls off a job that waits, saying why.
+pub fn discard_waiting(tx: &Tx<'_>, id: i64, note: &str) -> Result<bool, StoreError> {
+    let changed = tx
+        .conn()
+        .prepare_cached(
+            "update job set state = 'cancelled', note = ?2, finished_at = ?3, published_at = null
+              where id = ?1 and state = 'ready'",
+        )?
+        .execute((id, note, tx.now_ms()))?;
+    Ok(changed > 0)
+}
+
 /// A job as people look at it.
 #[derive(Clone, Debug, Serialize)]
 pub struct JobRow {
@@ -538,11 +550,11 @@ impl JobRow {
     }
 }
 
-const ROW: &str = "id, queue, kind, payload, state, attempt, max_attempts, crashes, generation,
+pub(super) const ROW: &str = "id, queue, kind, payload, state, attempt, max_attempts, crashes, generation,
                    run_at, created_at, started_at, finished_at, last_error, note, reason, published_at,
                    lease_by, lease_until";
 
-fn row(row: &Row<'_>) -> Result<JobRow, StoreError> {
+pub(super) fn row(row: &Row<'_>) -> Result<JobRow, StoreError> {
     Ok(JobRow {
         id: row.get(0)?,
         queue: row.get(1)?,
@@ -645,9 +657,9 @@ pub struct Depth {
     pub kind: String,
     /// Due, and not begun: never failed, or failed and due again.
     pub waiting: i64,
-    /// Not due yet, and no run has failed.
+    /// Not due yet, and nothing has been tried.
     pub scheduled: i64,
-    /// Not due yet, after a run that failed.
+    /// Not due yet, after a run that failed or was put off, or after the direct attempts of a cancel.
     pub retrying: i64,
     pub running: i64,
     pub dead: i64,
@@ -660,7 +672,7 @@ pub struct Depth {
 const WAITING: &str = "
     select count(*), min(run_at) from job where state = 'ready' and queue = ?1 and kind = ?2 and run_at <= ?3";
 const LATER: &str = "
-    select count(*), coalesce(sum(attempt > 0), 0) from job
+    select count(*), coalesce(sum(attempt > 0 or last_error is not null), 0) from job
      where state = 'ready' and queue = ?1 and kind = ?2 and run_at > ?3";
 
 /// How the kinds stand of which any job is not finished. Counts what waits by the index alone.

@@ -22,6 +22,7 @@ pub mod events;
 pub mod glance;
 pub mod history;
 pub mod inbox;
+pub mod job_lists;
 pub mod job_minutes;
 pub mod jobs;
 pub mod leases;

@@ -7,7 +7,7 @@ mod tests {
     use crate::{
         domain::settlement::State,
         store::{
-            alerts, episodes,
+            alerts, episodes, job_lists,
             migrations::migrations,
             settlements::{self, Filter},
         },
@@ -94,5 +94,57 @@ mod tests {
                 "{plan}"
             );
         }
+    }
+
+    /// No list of jobs, and nothing that a search reads, walks the table; none sorts what may be long.
+    #[test]
+    fn jobs_are_listed_and_found_by_an_index_whatever_their_state() {
+        let conn = books();
+        for (sql, index) in [
+            (job_lists::dead_sql(), "job_dead (id<?"),
+            (
+                job_lists::dead_of_kind_sql(),
+                "job_dead_by_kind (kind=? AND id<?",
+            ),
+            (
+                job_lists::ready_sql(),
+                "job_ready (queue=? AND kind=? AND published_at=? AND run_at>? AND run_at<?",
+            ),
+            (job_lists::sent_sql(), "job_ready (queue=? AND kind=? AND "),
+            (job_lists::done_sql(), "job_done (kind=? AND finished_at<?"),
+            (
+                job_lists::cancelled_sql(),
+                "job_cancelled (kind=? AND finished_at<?",
+            ),
+            (job_lists::failed_sql(), "job_ready (queue=? AND kind=?"),
+            (
+                job_lists::failed_sent_sql(),
+                "job_ready (queue=? AND kind=? AND published_at>?",
+            ),
+            (job_lists::NEXT_DONE.into(), "job_done (kind>?"),
+            (job_lists::NEXT_CANCELLED.into(), "job_cancelled (kind>?"),
+            (job_lists::OF_MESSAGES.into(), "inbox_by_payment (imp_uid=?"),
+            (job_lists::OF_CANCELS.into(), "(payment_id=?"),
+            (
+                job_lists::OF_ORDER.into(),
+                "payment_by_order (merchant_uid=?",
+            ),
+        ] {
+            let plan = plan(&conn, &sql);
+            assert!(plan.contains(index), "{sql}: {plan}");
+            assert!(!plan.contains("TEMP B-TREE"), "{sql}: {plan}");
+            let walks = plan
+                .lines()
+                .any(|step| step.starts_with("SCAN") && !step.contains("subquery"));
+            assert!(!walks, "{sql}: {plan}");
+        }
+        // As many rows as run at once: they are sorted.
+        let running = plan(&conn, &job_lists::running_sql());
+        assert!(running.contains("job_running (lease_until>?"), "{running}");
+        let counted = plan(&conn, job_lists::NEXT_COUNTED);
+        assert!(
+            counted.contains("SEARCH job_minute USING PRIMARY KEY (kind>?"),
+            "{counted}"
+        );
     }
 }

@@ -10,6 +10,7 @@ mod killing;
 mod listing;
 #[path = "../support/rabbitmq.rs"]
 mod node;
+mod operating;
 mod partnering;
 mod paying_out;
 mod queue;

@@ -3,6 +3,7 @@
 //! Programs get RFC 9457 `application/problem+json` with one stable `type` each, in Korean or
 //! English. The cause of what is our fault is logged here, once, and not told to the caller.
 
+mod jobs;
 mod partners;
 mod payouts;
 pub mod settlements;

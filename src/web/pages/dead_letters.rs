@@ -10,14 +10,19 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 
 use super::{
-    layout::{Fields, Look, Page, Part, field, layout, nothing, older, payment_path, see_other},
+    jobs::{DEAD_FILTERS, address, bulk_done, dead_filter, job_path, run_list},
+    layout::{Fields, Look, Page, Part, cut, field, layout, nothing, payment_path, see_other},
     payment::attempt_list,
     words,
 };
 use crate::{
-    domain::job::JobState,
+    domain::job::{Job, JobState},
     flow::dead_letters::{self, DeadLetter, DeadLetterError, Discarded},
-    store::{StoreError, jobs},
+    store::{
+        StoreError,
+        job_lists::{self, DeadFilter},
+        jobs,
+    },
     web::{Web, auth::AdminPage, error::Problem, lang::Lang},
 };
 
@@ -27,8 +32,9 @@ pub struct ListView<'a> {
     pub letters: &'a [DeadLetter],
     pub next: Option<i64>,
     pub now: Timestamp,
-    /// What was just done: `replayed`, `discarded`, `was-done`.
-    pub did: Option<&'a str>,
+    pub fields: &'a Fields,
+    /// A filter that cannot be read.
+    pub wrong: Option<&'a str>,
 }
 
 fn self_page(lang: Lang) -> Page<'static> {
@@ -49,22 +55,81 @@ pub fn list_page(look: &Look, view: &ListView<'_>) -> Markup {
                 "Jobs whose retries are used up. They wait for a person.",
             )) }
         }
-        (done(view.did, lang))
-        @if view.letters.is_empty() {
+        (done(view.fields, lang))
+        (filters(view, lang))
+        @if let Some(wrong) = view.wrong {
+            p.message.bad role="alert" { (wrong) }
+        } @else if view.letters.is_empty() && filtered(view.fields) {
+            section.sheet.centre.empty {
+                p { (lang.t("조건에 맞는 데드레터가 없습니다.", "No dead letter fits.")) }
+                p { a.button href="/admin/dead-letters" { (lang.t("전체 보기", "Show all")) } }
+            }
+        } @else if view.letters.is_empty() {
             section.sheet.centre.empty {
                 p.big-sign.good aria-hidden="true" { "✓" }
                 p { (lang.t("처리할 데드레터가 없습니다.", "There is nothing to deal with.")) }
             }
         } @else {
+            p.acts {
+                a.button href=(address("/admin/dead-letters/replay", view.fields, &DEAD_FILTERS)) {
+                    (lang.t("한꺼번에 재처리 미리 보기…", "Replay many: dry run…"))
+                }
+            }
             ul.cards { @for letter in view.letters { (card(letter, view.now, lang)) } }
-            (older(lang, "/admin/dead-letters", view.next))
+            @if let Some(next) = view.next {
+                @let mut on = view.fields.clone();
+                @let _ = on.insert("before".into(), next.to_string());
+                @let names = [&DEAD_FILTERS[..], &["before"]].concat();
+                nav.pager aria-label=(lang.t("페이지", "Pages")) {
+                    a.button rel="next" href=(address("/admin/dead-letters", &on, &names)) { (lang.t("다음", "Next")) " →" }
+                }
+            }
         }
     };
     layout(look, self_page(lang), body)
 }
 
-fn done(did: Option<&str>, lang: Lang) -> Markup {
-    let (tone, text) = match did {
+fn filtered(fields: &Fields) -> bool {
+    DEAD_FILTERS
+        .iter()
+        .any(|name| field(fields, name).is_some())
+}
+
+fn filters(view: &ListView<'_>, lang: Lang) -> Markup {
+    let fields = view.fields;
+    // Without a letter there is nothing to filter; with a filter there may be none.
+    if view.letters.is_empty() && !filtered(fields) {
+        return nothing();
+    }
+    let value = |name: &str| field(fields, name).unwrap_or_default();
+    html! {
+        form.filters method="get" action="/admin/dead-letters" role="search" {
+            details open[filtered(fields)] {
+                summary { (lang.t("조건", "Filters")) }
+                div.fields.broad {
+                    label.field {
+                        span { (lang.t("종류", "Kind")) }
+                        select name="kind" {
+                            option value="" selected[value("kind").is_empty()] { (lang.t("모든 종류", "All kinds")) }
+                            @for kind in Job::KINDS { option value=(kind) selected[value("kind") == kind] { (words::job(kind, lang)) } }
+                        }
+                    }
+                    label.field { span { (lang.t("오류 내용", "Error contains")) } input name="error" maxlength="200" autocomplete="off" value=(value("error")); }
+                    label.field { span { (lang.t("이때부터", "Dead since")) } input type="datetime-local" name="since" value=(value("since")); }
+                    label.field { span { (lang.t("이때 전까지", "Dead before")) } input type="datetime-local" name="until" value=(value("until")); }
+                    button.low { (lang.t("찾기", "Find")) }
+                    @if filtered(fields) { a.button.low href="/admin/dead-letters" { (lang.t("조건 지우기", "Clear")) } }
+                }
+            }
+        }
+    }
+}
+
+fn done(fields: &Fields, lang: Lang) -> Markup {
+    if let Some(text) = bulk_done(fields, lang) {
+        return html! { p.message.good role="status" { (text) } };
+    }
+    let (tone, text) = match field(fields, "did") {
         Some("replayed") => ("good", lang.t("재처리를 시작했습니다.", "It runs again.")),
         Some("discarded") => ("good", lang.t("폐기했습니다.", "It was given up.")),
         Some("was-done") => (
@@ -120,7 +185,10 @@ pub fn one_page(look: &Look, view: &OneView<'_>) -> Markup {
     let job = &letter.job;
     let body = html! {
         p.crumb { a href="/admin/dead-letters" { "← " (lang.t("데드레터", "Dead letters")) } }
-        div.head { h1 { (words::job(&job.kind, lang)) " #" (job.id) } }
+        div.head {
+            h1 { (words::job(&job.kind, lang)) " #" (job.id) }
+            p.ways { a href=(job_path(job.id)) { (lang.t("작업으로 보기", "See it as a job")) " →" } }
+        }
         @if let Some(wrong) = view.wrong { p.message.bad role="alert" { (wrong) } }
         div.two {
             div.stack {
@@ -138,19 +206,7 @@ pub fn one_page(look: &Look, view: &OneView<'_>) -> Markup {
                 @if !letter.attempts.is_empty() {
                     section.sheet {
                         h2 { (lang.t("작업 실행 기록", "Runs of the job")) }
-                        ol.attempts {
-                            @for run in &letter.attempts {
-                                li {
-                                    div.line {
-                                        strong { @if run.attempt == 0 { (words::step("DIRECT", lang)) } @else { "#" (run.attempt) } @if run.generation > 0 { (lang.t(" · 재처리 ", " · replay ")) (run.generation) } }
-                                        (words::outcome(&run.outcome, lang))
-                                        span.grow {}
-                                        (words::time(run.finished_at))
-                                    }
-                                    p.small { (words::told(&run.error, lang)) }
-                                }
-                            }
-                        }
+                        (run_list(&letter.attempts, lang))
                     }
                 }
             }
@@ -302,22 +358,30 @@ pub async fn list(
 ) -> Response {
     let before = field(&query, "before").and_then(|id| id.parse().ok());
     let store = &web.ctx.store;
-    let letters = store.read(|conn| {
-        jobs::dead(conn, before, PAGE + 1)?
-            .into_iter()
-            .map(|job| dead_letters::describe(conn, job))
-            .collect::<Result<Vec<_>, StoreError>>()
-    });
+    let (filter, wrong) = match dead_filter(&query) {
+        Ok(filter) => (filter, None),
+        Err(problem) => (DeadFilter::default(), Some(problem)),
+    };
+    let letters = store
+        .read_long(move |conn| {
+            job_lists::dead(conn, &filter, before, PAGE + 1)?
+                .into_iter()
+                .map(|job| dead_letters::describe(conn, job))
+                .collect::<Result<Vec<_>, StoreError>>()
+        })
+        .await;
     look.answer(letters.map_err(Problem::from).map(|mut letters| {
-        let more = letters.len() > PAGE;
-        letters.truncate(PAGE);
         let view = ListView {
-            next: letters.last().filter(|_| more).map(|letter| letter.job.id),
+            next: cut(&mut letters, PAGE, |letter| letter.job.id),
             letters: &letters,
             now: store.now(),
-            did: field(&query, "did"),
+            fields: &query,
+            wrong: wrong.as_ref().map(|problem| problem.sentence(look.lang)),
         };
-        list_page(&look, &view).into_response()
+        let status = wrong
+            .as_ref()
+            .map_or(StatusCode::OK, |problem| problem.status);
+        (status, list_page(&look, &view)).into_response()
     }))
 }
 
@@ -458,7 +522,8 @@ mod tests {
                 letters: &[],
                 next: None,
                 now,
-                did: None,
+                fields: &Fields::new(),
+                wrong: None,
             };
             assert!(list_page(&look, &view).into_string().contains(words));
         }

@@ -97,7 +97,7 @@ fn page_of_form(path: &str) -> &str {
         Some((
             page,
             "confirm" | "replay" | "discard" | "release" | "orders" | "hold" | "retry" | "settle"
-            | "dry-run" | "reopen",
+            | "dry-run" | "reopen" | "run-now",
         )) => page,
         Some((_, "sign-out")) => "/sign-in",
         _ => path,
@@ -154,6 +154,7 @@ pub enum Part {
     Settlements,
     Payouts,
     Partners,
+    Jobs,
     DeadLetters,
     Alerts,
     Inbox,
@@ -238,6 +239,7 @@ fn header(look: &Look, part: Part) -> Markup {
                     (entry("/admin/settlements", Part::Settlements, lang.t("정산", "Settlements"), 0))
                     (entry("/admin/payouts", Part::Payouts, lang.t("지급", "Payouts"), 0))
                     (entry("/admin/partners", Part::Partners, lang.t("파트너사", "Partners"), 0))
+                    (entry("/admin/jobs", Part::Jobs, lang.t("작업", "Jobs"), 0))
                     (entry("/admin/dead-letters", Part::DeadLetters, lang.t("데드레터", "Dead letters"), look.dead))
                     (entry("/admin/alerts", Part::Alerts, lang.t("알림", "Alerts"), 0))
                     (entry("/admin/inbox", Part::Inbox, lang.t("수신함", "Inbox"), 0))
@@ -357,6 +359,7 @@ mod tests {
             ("/payment/imp_1/cancel/confirm", "/payment/imp_1/cancel"),
             ("/payment/imp_1/cancel", "/payment/imp_1/cancel"),
             ("/admin/dead-letters/7/replay", "/admin/dead-letters/7"),
+            ("/admin/jobs/7/run-now", "/admin/jobs/7"),
             ("/payment/orders", "/payment"),
             ("/sign-in", "/sign-in"),
         ] {

@@ -8,8 +8,8 @@ mod back;
 mod cancel;
 mod dead_letters;
 mod inbox;
+mod jobs;
 mod layout;
-mod masks;
 mod mypage;
 mod partners;
 mod pay;
@@ -77,6 +77,7 @@ pub fn signed_in() -> Router<Web> {
         )
         .route("/admin/alerts", get(alerts::list))
         .route("/admin/inbox", get(inbox::list))
+        .merge(jobs::routes())
         .merge(settlements::routes())
         .merge(payouts::routes())
         .merge(partners::routes())

@@ -1,6 +1,6 @@
 //! What codes of the books mean, in both languages. Pure.
 //!
-//! Sentences about what happened are in `told`, what hides a buyer in `masks`.
+//! Sentences about what happened are in `told`, what hides a buyer in `domain::masks`.
 
 use jiff::Timestamp;
 use maud::{Markup, Render, html};
@@ -16,7 +16,8 @@ use crate::{
     web::lang::Lang,
 };
 
-pub use super::{masks::*, told::*};
+pub use super::told::*;
+pub use crate::domain::masks::*;
 
 /// Money looks the same everywhere: `₩12,000`, `-₩4,450`.
 pub fn won(amount: Won) -> String {
