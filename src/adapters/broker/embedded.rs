@@ -10,7 +10,8 @@ use futures::{
     future::BoxFuture,
     stream::{self, BoxStream, StreamExt},
 };
-use tokio::{sync::watch, task::JoinHandle};
+use tokio::sync::watch;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
     domain::job::{Delivery, Engine, Queue},
@@ -51,7 +52,7 @@ struct Loop {
     stopped: watch::Receiver<bool>,
     claimed: VecDeque<Delivery>,
     /// A claim that is under way while claimed jobs are still handed out.
-    ahead: Option<JoinHandle<Claimed>>,
+    ahead: Option<AbortOnDropHandle<Claimed>>,
 }
 
 impl Loop {
@@ -62,11 +63,10 @@ impl Loop {
                 // What was claimed and not handed out goes back uncharged with the rest of the boot.
                 return None;
             }
-            if self.claimed.len() <= self.places / 2 && self.ahead.is_none() && self.claims_ahead()
-            {
-                self.ahead = Some(tokio::spawn(self.claim()));
-            }
             if let Some(delivery) = self.claimed.pop_front() {
+                if self.ahead.is_none() && self.claims_ahead() {
+                    self.ahead = Some(AbortOnDropHandle::new(tokio::spawn(self.claim())));
+                }
                 return Some((delivery, self));
             }
             // Marked as seen before the look, so that a commit during the look is not missed.
@@ -91,10 +91,12 @@ impl Loop {
         }
     }
 
-    /// Not for queues of few places: their jobs may be long, and one that is claimed waits for them
-    /// while another process could run it.
+    /// Once half of what was claimed is handed out; with one place, while its job runs, so that the
+    /// claim shares a commit with what else is written then. Not in queues of few and long runs: what
+    /// is claimed waits for them, while another process could run it.
     fn claims_ahead(&self) -> bool {
-        self.places > 2 && !self.claimed.is_empty()
+        matches!(self.queue, Queue::Payment | Queue::Cancel)
+            && self.claimed.len() <= self.places / 2
     }
 
     fn claim(&self) -> impl Future<Output = Claimed> + use<> {
