@@ -107,11 +107,17 @@ pub fn command(dir: &Path, portone: &str, addr: SocketAddr) -> Command {
 
 impl Server {
     pub fn start(dir: &Path, portone: &str) -> Server {
+        Server::with(dir, portone, &[])
+    }
+
+    /// The same with other settings.
+    pub fn with(dir: &Path, portone: &str, settings: &[(&str, &str)]) -> Server {
         let addr = TcpListener::bind("127.0.0.1:0")
             .and_then(|free| free.local_addr())
             .expect("a free port");
         let began = Instant::now();
         let child = command(dir, portone, addr)
+            .envs(settings.iter().copied())
             .arg("serve")
             .stdout(Stdio::null())
             .spawn()

@@ -65,9 +65,8 @@ const INSERT: &str = "
 pub fn publish(tx: &mut Tx<'_>, job: &Job, terms: Terms) -> Result<Published, StoreError> {
     let run_at = terms.run_at.unwrap_or(tx.now);
     let new = insert(tx, job, terms.max_attempts, run_at, None)?;
-    if run_at <= tx.now {
-        tx.job_ready();
-    }
+    // Also for one that waits: whoever hands jobs out looks when the next one becomes due.
+    tx.job_ready();
     Ok(new)
 }
 
@@ -133,10 +132,12 @@ fn insert(
 
 pub(super) const NEXT_KIND: &str =
     "select min(kind) from job where state = 'ready' and queue = ?1 and kind > ?2";
+/// Without a limit: SQLite prepares a statement anew whenever the value of one is bound, which takes
+/// longer than the look itself. The index gives them in order, and whoever reads stops.
 pub(super) const DUE: &str = "
     select id, run_at from job
      where state = 'ready' and queue = ?1 and kind = ?2 and published_at is null and run_at <= ?3
-     order by run_at, id limit ?4";
+     order by run_at, id";
 
 /// Kinds of which rows of a queue wait: by a step of the index per kind, however many wait.
 pub(super) fn waiting_kinds(conn: &Connection, queue: Queue) -> Result<Vec<String>, StoreError> {
@@ -173,10 +174,10 @@ pub(super) fn due(
     let mut found: Vec<(i64, i64)> = Vec::new();
     for kind in unpaused_kinds(conn, queue)? {
         let mut query = conn.prepare_cached(DUE)?;
-        let rows = query.query_map((queue.as_str(), &kind, now_ms, most as i64), |row| {
+        let rows = query.query_map((queue.as_str(), &kind, now_ms), |row| {
             Ok((row.get(1)?, row.get(0)?))
         })?;
-        for row in rows {
+        for row in rows.take(most) {
             found.push(row?);
         }
     }
@@ -336,7 +337,8 @@ pub fn settle(tx: &mut Tx<'_>, held: &Delivery, outcome: &Outcome) -> Result<(),
     if let Some(error) = error {
         record(tx, held, outcome_name(outcome), error)?;
     }
-    if run_at.is_some_and(|at| at <= tx.now_ms()) {
+    // Also for one that waits: whoever hands jobs out looks when the next one becomes due.
+    if run_at.is_some() {
         tx.job_ready();
     }
     Ok(())

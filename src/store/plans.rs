@@ -7,7 +7,7 @@ mod tests {
     use crate::{
         domain::settlement::State,
         store::{
-            alerts, episodes, job_lists,
+            alerts, episodes, job_lists, jobs,
             migrations::migrations,
             settlements::{self, Filter},
         },
@@ -37,6 +37,16 @@ mod tests {
         assert!(
             plan.contains("SEARCH a USING INTEGER PRIMARY KEY"),
             "{plan}"
+        );
+    }
+
+    /// Whoever reads them stops after the first few: they must not be sorted before.
+    #[test]
+    fn jobs_that_are_due_come_in_order_off_their_index() {
+        let plan = plan(&books(), jobs::DUE);
+        assert_eq!(
+            plan,
+            "SEARCH job USING COVERING INDEX job_ready (queue=? AND kind=? AND published_at=? AND run_at<?)"
         );
     }
 

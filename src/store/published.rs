@@ -79,14 +79,13 @@ pub fn later(
 ) -> Result<Vec<Waiting>, StoreError> {
     let mut found = Vec::new();
     for kind in jobs::unpaused_kinds(conn, queue)? {
+        // Without a limit, as `jobs::due`.
         let mut query = conn.prepare_cached(
             "select id from job where state = 'ready' and queue = ?1 and kind = ?2 and published_at is null
-                and run_at >= ?3 order by run_at, id limit ?4",
+                and run_at >= ?3 order by run_at, id",
         )?;
-        let rows = query.query_map((queue.as_str(), &kind, from_ms, most as i64), |row| {
-            row.get::<_, i64>(0)
-        })?;
-        for id in rows {
+        let rows = query.query_map((queue.as_str(), &kind, from_ms), |row| row.get::<_, i64>(0))?;
+        for id in rows.take(most) {
             found.push(waiting(conn, id?)?);
         }
     }

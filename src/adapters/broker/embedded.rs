@@ -1,8 +1,8 @@
 //! The embedded broker: a claim loop per queue over the `job` table.
 //!
-//! A commit that made a job ready wakes it; a look each second covers what becomes due by time, and
-//! whatever a wake-up may have missed. The next jobs are claimed while the last ones run, so that a
-//! place among the workers never waits for a commit.
+//! A commit that made a job ready wakes it, and so does the time at which the next one becomes due; a
+//! look each second covers whatever that may have missed. The next jobs are claimed while the last ones
+//! run, so that a place among the workers never waits for a commit.
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
@@ -10,7 +10,8 @@ use futures::{
     future::BoxFuture,
     stream::{self, BoxStream, StreamExt},
 };
-use tokio::{sync::watch, task::JoinHandle};
+use tokio::sync::watch;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
     domain::job::{Delivery, Engine, Queue},
@@ -18,7 +19,7 @@ use crate::{
     store::{Store, StoreError, jobs},
 };
 
-/// What covers a missed wake-up and time that passed.
+/// What covers a missed wake-up, and a clock that was moved.
 const LOOK: Duration = Duration::from_secs(1);
 
 pub struct Embedded {
@@ -51,7 +52,7 @@ struct Loop {
     stopped: watch::Receiver<bool>,
     claimed: VecDeque<Delivery>,
     /// A claim that is under way while claimed jobs are still handed out.
-    ahead: Option<JoinHandle<Claimed>>,
+    ahead: Option<AbortOnDropHandle<Claimed>>,
 }
 
 impl Loop {
@@ -62,11 +63,10 @@ impl Loop {
                 // What was claimed and not handed out goes back uncharged with the rest of the boot.
                 return None;
             }
-            if self.claimed.len() <= self.places / 2 && self.ahead.is_none() && self.claims_ahead()
-            {
-                self.ahead = Some(tokio::spawn(self.claim()));
-            }
             if let Some(delivery) = self.claimed.pop_front() {
+                if self.ahead.is_none() && self.claims_ahead() {
+                    self.ahead = Some(AbortOnDropHandle::new(tokio::spawn(self.claim())));
+                }
                 return Some((delivery, self));
             }
             // Marked as seen before the look, so that a commit during the look is not missed.
@@ -82,7 +82,10 @@ impl Loop {
             };
             match claimed {
                 Ok(claimed) if !claimed.is_empty() => self.claimed.extend(claimed),
-                Ok(_) => self.wait(LOOK).await,
+                Ok(_) => {
+                    let most = self.until_next();
+                    self.wait(most).await;
+                }
                 Err(error) => {
                     tracing::error!(%error, queue = self.queue.as_str(), "jobs could not be claimed; trying again");
                     self.wait(LOOK).await;
@@ -91,10 +94,12 @@ impl Loop {
         }
     }
 
-    /// Not for queues of few places: their jobs may be long, and one that is claimed waits for them
-    /// while another process could run it.
+    /// Once half of what was claimed is handed out; with one place, while its job runs, so that the
+    /// claim shares a commit with what else is written then. Not in queues of few and long runs: what
+    /// is claimed waits for them, while another process could run it.
     fn claims_ahead(&self) -> bool {
-        self.places > 2 && !self.claimed.is_empty()
+        matches!(self.queue, Queue::Payment | Queue::Cancel)
+            && self.claimed.len() <= self.places / 2
     }
 
     fn claim(&self) -> impl Future<Output = Claimed> + use<> {
@@ -115,6 +120,21 @@ impl Loop {
             store
                 .write(move |tx| jobs::claim(tx, queue, free, &boot, lease))
                 .await
+        }
+    }
+
+    /// Until a row becomes due by time, or until it is time for a look anyway.
+    fn until_next(&self) -> Duration {
+        let now = self.store.now();
+        // Of all that are ready: one may have become due since the last look.
+        let next = self
+            .store
+            .read(|conn| jobs::next_due(conn, self.queue, i64::MIN));
+        match next {
+            Ok(Some(at)) => Duration::try_from(at.duration_since(now))
+                .unwrap_or_default()
+                .min(LOOK),
+            Ok(None) | Err(_) => LOOK,
         }
     }
 

@@ -208,6 +208,8 @@ async fn reply<T>(asked: impl Future<Output = lapin::Result<T>>) -> Result<T, Tr
     }
 }
 
+/// Says good-bye, and does not insist: where a channel is being closed at that moment lapin gives the
+/// connection up and waits for ever for an answer.
 async fn leave(line: &Connection) {
     let _ = tokio::time::timeout(LEAVE_WITHIN, line.close(200, "over".into())).await;
 }
