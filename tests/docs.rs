@@ -4,7 +4,11 @@
 
 use std::{collections::BTreeSet, path::Path, process::Command};
 
-use jeongsan::config::{Config, SETTINGS};
+use jeongsan::{
+    adapters::broker::amqp::{Names, TIERS},
+    config::{Config, SETTINGS},
+    domain::job::Queue,
+};
 
 const READMES: [&str; 2] = ["README.md", "README.ko.md"];
 
@@ -53,7 +57,14 @@ fn every_setting_and_its_default_is_documented() {
                 _ => {}
             }
         }
-        // `| `a.b` |` is a setting, and nothing else.
+        // `| `a.b` |` is a setting, or stands in RabbitMQ, and nothing else.
+        let names = Names::new("jeongsan");
+        let stands = [
+            names.jobs(),
+            names.retry(),
+            names.dead(),
+            names.discard_queue(),
+        ];
         for line in document.lines() {
             let first = line
                 .strip_prefix("| `")
@@ -66,9 +77,42 @@ fn every_setting_and_its_default_is_documented() {
             }) else {
                 continue;
             };
-            if !SETTINGS.iter().any(|setting| setting.key == key) {
+            let known = SETTINGS.iter().any(|setting| setting.key == key)
+                || stands.iter().any(|name| name == key);
+            if !known {
                 missing.push(format!("{readme}: {key} is no setting"));
             }
+        }
+    }
+    none(missing);
+}
+
+/// Other systems go by these names.
+#[test]
+fn all_that_stands_in_rabbitmq_is_documented() {
+    let names = Names::new("jeongsan");
+    let mut stands: BTreeSet<String> = [names.jobs(), names.retry(), names.dead()].into();
+    for name in names.queues() {
+        let mut general = name;
+        for queue in Queue::ALL {
+            general = general.replace(&format!("jeongsan.{}", queue.as_str()), "jeongsan.<queue>");
+        }
+        if let Some((before, _)) = general.clone().split_once(".retry.") {
+            general = format!("{before}.retry.<tier>");
+        }
+        stands.insert(general);
+    }
+    let mut missing = Vec::new();
+    for readme in READMES {
+        let document = text(readme);
+        for name in &stands {
+            if row(&document, name).is_none() {
+                missing.push(format!("{readme}: no row for {name}"));
+            }
+        }
+        let tiers: Vec<_> = TIERS.iter().map(|(tier, _)| *tier).collect();
+        if !document.contains(&format!("`{}`", tiers.join(" "))) {
+            missing.push(format!("{readme}: the tiers are {tiers:?}"));
         }
     }
     none(missing);
