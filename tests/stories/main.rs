@@ -14,6 +14,7 @@ mod operating;
 mod partnering;
 mod paying_out;
 mod queue;
+mod rabbit_life;
 mod rare;
 mod settling;
 mod settling_dice;

@@ -14,6 +14,8 @@ use jeongsan::{
 use rusqlite::Connection;
 use secrecy::ExposeSecret;
 
+use crate::node;
+
 /// One number out of the demo's books.
 fn count(books: &Connection, sql: &str) -> i64 {
     books.query_row(sql, [], |row| row.get(0)).unwrap()
@@ -79,11 +81,26 @@ async fn every_link_leads_somewhere(shop: &str, dir: &std::path::Path) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_demo_shows_settled_weeks_and_a_night_that_can_be_watched() {
+    the_demo(None).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demo_is_the_same_on_rabbitmq() {
+    the_demo(Some(node::url())).await;
+    let url = node::url().into();
+    jeongsan::adapters::broker::amqp::remove(&url, "jeongsan-demo")
+        .await
+        .unwrap();
+}
+
+async fn the_demo(broker: Option<String>) {
+    let engine = if broker.is_some() { "amqp" } else { "embedded" };
     let dir = tempfile::tempdir().unwrap();
     let options = DemoOptions {
         port: 0,
         sandbox_port: 0,
         data_dir: dir.path().to_path_buf(),
+        broker,
         ..DemoOptions::default()
     };
     let path = dir.path().to_path_buf();
@@ -127,6 +144,20 @@ async fn the_demo_shows_settled_weeks_and_a_night_that_can_be_watched() {
         let settings = std::fs::read_to_string(path.join("jeongsan.toml")).unwrap();
         let settings: toml::Table = settings.parse().unwrap();
         let shop = settings["server"]["public_url"].as_str().unwrap();
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let mut ready = serde_json::Value::Null;
+        for _ in 0..200 {
+            let answer = http.get(format!("{shop}/readyz")).send().await.unwrap();
+            ready = answer.json().await.unwrap();
+            if ready["ready"] == true {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        assert_eq!(
+            (&ready["ready"], &ready["broker"]),
+            (&true.into(), &engine.into())
+        );
         every_link_leads_somewhere(shop, &path).await;
 
         // The visitor moves the clock past one at night: today is settled, without being asked for.
