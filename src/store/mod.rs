@@ -346,14 +346,20 @@ impl Store {
             });
         }
         let path = database_in(dir);
-        let mut conn = connect(&path).map_err(|why| OpenError::NotADatabase {
-            path: path.clone(),
-            why,
-        })?;
-        migrate(&mut conn)?;
         let unusable = |why| OpenError::Directory {
             dir: dir.into(),
             why,
+        };
+        let conn = {
+            // Processes that start together take turns: one makes the schema, the others find it made.
+            let turn = File::create(dir.join("jeongsan.schema.lock")).map_err(unusable)?;
+            turn.lock().map_err(unusable)?;
+            let mut conn = connect(&path).map_err(|why| OpenError::NotADatabase {
+                path: path.clone(),
+                why,
+            })?;
+            migrate(&mut conn)?;
+            conn
         };
         private(&path).map_err(unusable)?;
         presence::sweep(dir).map_err(unusable)?;

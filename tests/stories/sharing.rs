@@ -431,6 +431,24 @@ async fn processes_share_the_work_on_rabbitmq() {
     shared(Engine::Amqp).await;
 }
 
+/// A schema is made by one of those who start together, and found by the others.
+#[test]
+fn processes_that_start_together_on_nothing_all_start() {
+    for _ in 0..5 {
+        let dir = tempfile::tempdir().unwrap();
+        let opened: Vec<_> = std::thread::scope(|scope| {
+            let open = || Store::open_worker(dir.path(), Clock::default()).map(drop);
+            let threads: Vec<_> = (0..6).map(|_| scope.spawn(open)).collect();
+            threads.into_iter().map(|one| one.join().unwrap()).collect()
+        });
+        for one in opened {
+            if let Err(error) = one {
+                panic!("{error}");
+            }
+        }
+    }
+}
+
 /// Processes that use different engines on the same books are told so.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_engines_on_the_same_books_are_refused_in_words() {
