@@ -50,6 +50,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 /// A confirmation that takes longer belongs to a broker that is in trouble.
 const CONFIRM_WITHIN: Duration = Duration::from_secs(30);
+const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 /// Seconds. A connection that is silent for twice as long is broken.
 const HEARTBEAT: u16 = 10;
 /// Rows that one write takes back from RabbitMQ.
@@ -195,6 +196,17 @@ async fn connect(uri: &AMQPUri, who: &str) -> Result<Connection, Trouble> {
     }
 }
 
+/// Says good-bye, and does not insist: where a channel is being closed at that moment lapin gives the
+/// connection up and waits for ever for an answer.
+async fn close(line: &Connection) {
+    if tokio::time::timeout(CLOSE_WITHIN, line.close(200, "over".into()))
+        .await
+        .is_err()
+    {
+        tracing::debug!("the connection to RabbitMQ ended without an answer");
+    }
+}
+
 /// Connects, works until the connection breaks, and connects again.
 async fn hold_line(inner: Arc<Inner>) {
     let mut closed = inner.closed.subscribe();
@@ -265,7 +277,7 @@ async fn session(inner: &Arc<Inner>, worked: &mut bool) -> Result<(), Trouble> {
         }
     };
     tasks.shutdown().await;
-    let _ = line.close(200, "over".into()).await;
+    close(&line).await;
     ended
 }
 
@@ -440,7 +452,7 @@ pub async fn take_back(
             .await
             .map_err(Trouble::from)?;
     }
-    let _ = line.close(200, "over".into()).await;
+    close(&line).await;
     Ok(moved)
 }
 
@@ -461,7 +473,7 @@ pub async fn hand_over(
         .await
         .map_err(Trouble::from)?;
     let rows = relay::publish_ready(store, &names, &channel).await?;
-    let _ = line.close(200, "over".into()).await;
+    close(&line).await;
     Ok(Moved {
         rows,
         messages: u32::try_from(rows).unwrap_or(u32::MAX),
@@ -484,6 +496,6 @@ pub async fn remove(url: &SecretString, prefix: &str) -> Result<(), MoveError> {
     topology::remove(&channel, &Names::new(prefix))
         .await
         .map_err(Trouble::from)?;
-    let _ = line.close(200, "over".into()).await;
+    close(&line).await;
     Ok(())
 }
