@@ -65,9 +65,8 @@ const INSERT: &str = "
 pub fn publish(tx: &mut Tx<'_>, job: &Job, terms: Terms) -> Result<Published, StoreError> {
     let run_at = terms.run_at.unwrap_or(tx.now);
     let new = insert(tx, job, terms.max_attempts, run_at, None)?;
-    if run_at <= tx.now {
-        tx.job_ready();
-    }
+    // Also for one that waits: whoever hands jobs out looks when the next one becomes due.
+    tx.job_ready();
     Ok(new)
 }
 
@@ -336,7 +335,8 @@ pub fn settle(tx: &mut Tx<'_>, held: &Delivery, outcome: &Outcome) -> Result<(),
     if let Some(error) = error {
         record(tx, held, outcome_name(outcome), error)?;
     }
-    if run_at.is_some_and(|at| at <= tx.now_ms()) {
+    // Also for one that waits: whoever hands jobs out looks when the next one becomes due.
+    if run_at.is_some() {
         tx.job_ready();
     }
     Ok(())

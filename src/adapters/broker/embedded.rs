@@ -1,8 +1,8 @@
 //! The embedded broker: a claim loop per queue over the `job` table.
 //!
-//! A commit that made a job ready wakes it; a look each second covers what becomes due by time, and
-//! whatever a wake-up may have missed. The next jobs are claimed while the last ones run, so that a
-//! place among the workers never waits for a commit.
+//! A commit that made a job ready wakes it, and so does the time at which the next one becomes due; a
+//! look each second covers whatever that may have missed. The next jobs are claimed while the last ones
+//! run, so that a place among the workers never waits for a commit.
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
@@ -19,7 +19,7 @@ use crate::{
     store::{Store, StoreError, jobs},
 };
 
-/// What covers a missed wake-up and time that passed.
+/// What covers a missed wake-up, and a clock that was moved.
 const LOOK: Duration = Duration::from_secs(1);
 
 pub struct Embedded {
@@ -82,7 +82,10 @@ impl Loop {
             };
             match claimed {
                 Ok(claimed) if !claimed.is_empty() => self.claimed.extend(claimed),
-                Ok(_) => self.wait(LOOK).await,
+                Ok(_) => {
+                    let most = self.until_next();
+                    self.wait(most).await;
+                }
                 Err(error) => {
                     tracing::error!(%error, queue = self.queue.as_str(), "jobs could not be claimed; trying again");
                     self.wait(LOOK).await;
@@ -117,6 +120,21 @@ impl Loop {
             store
                 .write(move |tx| jobs::claim(tx, queue, free, &boot, lease))
                 .await
+        }
+    }
+
+    /// Until a row becomes due by time, or until it is time for a look anyway.
+    fn until_next(&self) -> Duration {
+        let now = self.store.now();
+        // Of all that are ready: one may have become due since the last look.
+        let next = self
+            .store
+            .read(|conn| jobs::next_due(conn, self.queue, i64::MIN));
+        match next {
+            Ok(Some(at)) => Duration::try_from(at.duration_since(now))
+                .unwrap_or_default()
+                .min(LOOK),
+            Ok(None) | Err(_) => LOOK,
         }
     }
 
