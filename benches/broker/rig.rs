@@ -117,7 +117,8 @@ impl Rig {
     pub async fn end(self) {
         self.stop.cancel();
         self.working.await.expect("the workers");
-        self.broker.close().await;
+        let closed = tokio::time::timeout(Duration::from_secs(20), self.broker.close()).await;
+        closed.expect("the engine to end");
         if self.broker.engine() == Engine::Amqp {
             clean_up(self.url.expose_secret()).await;
         }
