@@ -132,8 +132,7 @@ fn insert(
 
 pub(super) const NEXT_KIND: &str =
     "select min(kind) from job where state = 'ready' and queue = ?1 and kind > ?2";
-/// Without a limit: SQLite prepares a statement anew whenever the value of one is bound, which takes
-/// longer than the look itself. The index gives them in order, and whoever reads stops.
+/// Without a limit: the index gives them in order, and whoever reads stops.
 pub(super) const DUE: &str = "
     select id, run_at from job
      where state = 'ready' and queue = ?1 and kind = ?2 and published_at is null and run_at <= ?3
