@@ -17,6 +17,7 @@ pub mod calendar;
 pub mod cancellations;
 pub mod clock;
 pub mod contracts;
+mod directory;
 pub mod episodes;
 pub mod events;
 pub mod glance;
@@ -44,8 +45,7 @@ pub mod settlements;
 pub mod stuck;
 
 use std::{
-    fs::{File, OpenOptions},
-    io::Write as _,
+    fs::File,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::{
@@ -61,6 +61,7 @@ use rusqlite::{Connection, OpenFlags};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 pub use clock::Clock;
+use directory::{lock_directory, make_directory, private, schema_turn};
 use presence::Presence;
 
 mod migrations {
@@ -352,8 +353,7 @@ impl Store {
         };
         let conn = {
             // Processes that start together take turns: one makes the schema, the others find it made.
-            let turn = File::create(dir.join("jeongsan.schema.lock")).map_err(unusable)?;
-            turn.lock().map_err(unusable)?;
+            let _turn = schema_turn(dir).map_err(unusable)?;
             let mut conn = connect(&path).map_err(|why| OpenError::NotADatabase {
                 path: path.clone(),
                 why,
@@ -681,61 +681,6 @@ fn migrate(conn: &mut Connection) -> Result<(), OpenError> {
     }
     if found < known {
         runner.run(conn).map_err(Box::new)?;
-    }
-    Ok(())
-}
-
-/// Makes the directory; only its owner may enter.
-fn make_directory(dir: &Path) -> Result<(), OpenError> {
-    std::fs::create_dir_all(dir).map_err(|why| OpenError::Directory {
-        dir: dir.into(),
-        why,
-    })?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        let _ = std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o700));
-    }
-    Ok(())
-}
-
-/// Makes the directory and takes its lock.
-fn lock_directory(dir: &Path) -> Result<File, OpenError> {
-    let wrong = |why| OpenError::Directory {
-        dir: dir.into(),
-        why,
-    };
-    make_directory(dir)?;
-    let path = dir.join("jeongsan.lock");
-    let mut file = OpenOptions::new()
-        .create(true)
-        .read(true)
-        .write(true)
-        .truncate(false)
-        .open(&path)
-        .map_err(wrong)?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(std::fs::TryLockError::WouldBlock) => {
-            let holder = std::fs::read_to_string(&path).unwrap_or_default();
-            return Err(OpenError::InUse {
-                dir: dir.into(),
-                holder: holder.trim().to_owned(),
-            });
-        }
-        Err(std::fs::TryLockError::Error(why)) => return Err(wrong(why)),
-    }
-    file.set_len(0).map_err(wrong)?;
-    writeln!(file, "{}", std::process::id()).map_err(wrong)?;
-    Ok(file)
-}
-
-/// Only the owner may read the books.
-fn private(path: &Path) -> std::io::Result<()> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
     }
     Ok(())
 }
