@@ -290,6 +290,29 @@ async fn purging_the_dead_letters_loses_none() {
     copies(&bed, 0).await;
 }
 
+/// A row can send its message again; what somebody else put there cannot come back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn leaving_rabbitmq_takes_nothing_away_that_waits_for_a_person() {
+    let mut bed = dying().await;
+    let channel = bed.channel().await;
+    bed.publish(message(1)).await;
+    one_dead(&bed).await;
+    copies(&bed, 1).await;
+    put(&channel, &work(&bed), b"hello").await;
+    copies(&bed, 2).await;
+    bed.stop_workers().await;
+    let discard = format!("{}.discard", bed.prefix);
+    put(
+        &channel,
+        &discard,
+        br#"{"id":1,"generation":0,"attempt":1,"turn":1}"#,
+    )
+    .await;
+    bed.switch_to(Engine::Embedded).await;
+    copies(&bed, 2).await;
+    assert_eq!(bed.messages(&discard).await, 1);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_copy_that_somebody_moves_is_heard_as_what_it_means() {
     let bed = dying().await;

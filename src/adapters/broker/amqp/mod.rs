@@ -438,6 +438,17 @@ pub struct Moved {
     pub messages: u32,
 }
 
+/// A connection beside a server's, with everything in place.
+async fn open(uri: &AMQPUri, names: &Names) -> Result<(Connection, Channel), Trouble> {
+    let line = connect(uri, "drain").await?;
+    let channel = reply(line.create_channel()).await?;
+    match tokio::time::timeout(CONFIRM_WITHIN, topology::make(&channel, names)).await {
+        Ok(made) => made?,
+        Err(_) => return Err(Trouble::TooLate("make its queues")),
+    }
+    Ok((line, channel))
+}
+
 /// Takes back all that waits in RabbitMQ: the rows wait in the books alone, the queues are emptied.
 /// Rows come first, so that dying in between leaves messages without a row, which do nothing.
 pub async fn take_back(
@@ -445,12 +456,8 @@ pub async fn take_back(
     url: &SecretString,
     prefix: &str,
 ) -> Result<Moved, MoveError> {
-    let line = connect(&uri(url)?, "drain").await?;
-    let channel = reply(line.create_channel()).await?;
     let names = Names::new(prefix);
-    topology::make(&channel, &names)
-        .await
-        .map_err(Trouble::from)?;
+    let (line, channel) = open(&uri(url)?, &names).await?;
     let mut moved = Moved::default();
     loop {
         let rows = store
@@ -462,7 +469,8 @@ pub async fn take_back(
             break;
         }
     }
-    for queue in names.queues() {
+    // Not where things wait for a person: a stranger's message has no row to come back from.
+    for queue in names.waiting_queues() {
         moved.messages +=
             reply(channel.queue_purge(queue.into(), QueuePurgeOptions::default())).await?;
     }
@@ -476,12 +484,8 @@ pub async fn hand_over(
     url: &SecretString,
     prefix: &str,
 ) -> Result<Moved, MoveError> {
-    let line = connect(&uri(url)?, "drain").await?;
-    let channel = reply(line.create_channel()).await?;
     let names = Names::new(prefix);
-    topology::make(&channel, &names)
-        .await
-        .map_err(Trouble::from)?;
+    let (line, channel) = open(&uri(url)?, &names).await?;
     reply(channel.confirm_select(Default::default())).await?;
     let rows = relay::publish_ready(store, &names, &channel).await?;
     leave(&line).await;

@@ -85,13 +85,19 @@ impl Names {
         format!("{}.discard", self.prefix)
     }
 
-    /// Every queue, those that wait for a person last.
-    pub fn queues(&self) -> Vec<String> {
+    /// The queues in which messages of waiting jobs lie.
+    pub fn waiting_queues(&self) -> Vec<String> {
         let mut all = Vec::new();
         for queue in Queue::ALL {
             all.extend(TIERS.iter().map(|(tier, _)| self.tier_queue(queue, tier)));
             all.push(self.work_queue(queue));
         }
+        all
+    }
+
+    /// Every queue, those that wait for a person last.
+    pub fn queues(&self) -> Vec<String> {
+        let mut all = self.waiting_queues();
         all.push(self.discard_queue());
         all.extend(Queue::ALL.map(|queue| self.dead_queue(queue)));
         all
