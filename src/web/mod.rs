@@ -92,6 +92,7 @@ pub fn routes(web: Web) -> Router {
         .fallback(pages::not_found)
         .method_not_allowed_fallback(pages::not_allowed)
         .layer(axum::extract::DefaultBodyLimit::max(extract::LARGEST_BODY))
+        .layer(middleware::from_fn(pages::forget_flash))
         .layer(middleware::from_fn(safe_headers))
         // A bug in one handler is one 500, told in the log, and no broken connection.
         .layer(tower_http::catch_panic::CatchPanicLayer::new())

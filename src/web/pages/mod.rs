@@ -6,12 +6,17 @@
 mod alerts;
 mod back;
 mod cancel;
+mod charts;
 mod dead_letters;
+mod flash;
+mod icons;
 mod inbox;
 mod jobs;
 mod layout;
 mod mypage;
+mod nav;
 mod partners;
+mod parts;
 mod pay;
 mod payment;
 mod payouts;
@@ -19,6 +24,7 @@ mod result;
 mod samples;
 mod settlements;
 mod sign_in;
+mod theme;
 mod timeline;
 mod told;
 mod words;
@@ -34,6 +40,7 @@ use axum::{
 use super::{Web, error::Problem};
 pub use layout::segment;
 
+pub(super) use flash::forget as forget_flash;
 pub(super) use layout::Look;
 
 /// Pages that anybody may see: the pay page, its result, the sign-in form.
@@ -49,6 +56,7 @@ pub fn open() -> Router<Web> {
         .route("/sign-in", get(sign_in::form).post(sign_in::sign_in))
         .route("/sign-out", post(sign_in::sign_out))
         .route("/lang", get(sign_in::lang_link).post(sign_in::lang_form))
+        .route("/theme", get(theme::link).post(theme::form))
 }
 
 /// Pages for who is signed in.
