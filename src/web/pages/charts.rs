@@ -3,6 +3,11 @@
 //! A picture is read out by its title and description, and the same figures stand in a table below it.
 //! It is stretched to the room there is, so it has no letters in it.
 
+#![allow(
+    dead_code,
+    reason = "for pages to come: what today and this month brought"
+)]
+
 use maud::{Markup, html};
 
 use crate::web::lang::Lang;

@@ -3,6 +3,11 @@
 //! Each looks the same wherever it stands; `assets/app.css` has a section for it. They take values and
 //! give markup. Links and forms in them work without scripts.
 
+#![allow(
+    dead_code,
+    reason = "a set that belongs together, of which pages use what they need"
+)]
+
 use jiff::Timestamp;
 use maud::{Markup, html};
 

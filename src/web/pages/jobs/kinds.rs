@@ -9,7 +9,7 @@ use maud::{Markup, html};
 use super::super::{flash::see_other_saying, parts, parts::Tone};
 use super::{
     super::{
-        layout::{Fields, Look, field, layout, see_other, segment},
+        layout::{Fields, Look, field, layout, segment},
         words,
     },
     self_page,

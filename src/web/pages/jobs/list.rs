@@ -11,7 +11,7 @@ use maud::{Markup, html};
 use super::super::{icons::Icon, parts};
 use super::{
     super::{
-        layout::{Fields, Look, Page, field, layout, nothing},
+        layout::{Fields, Look, Page, field, layout},
         words,
     },
     about, address, duration, job_path,
