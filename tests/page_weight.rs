@@ -1,6 +1,9 @@
 //! How heavy pages are: what a browser fetches for one is counted, packed as it is sent, and stays
 //! below 100 kB.
 
+#[path = "support/people.rs"]
+mod people;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     io::Read as _,
@@ -9,12 +12,13 @@ use std::{
 use jeongsan::{
     app::{App, Parts},
     config::Config,
+    domain::account::Role,
     sandbox::{NewPayment, Sandbox, SandboxConfig},
 };
-use reqwest::{Client, header, redirect::Policy};
+use people::Visitor;
+use reqwest::{Client, Method, header};
 use serde_json::json;
 
-const TOKEN: &str = "test-token-0123456789abcdef0123456789";
 /// For a page and everything that it brings along.
 const MOST: usize = 100_000;
 /// As they are written: what is small to begin with is quick to read, too.
@@ -27,14 +31,12 @@ struct Page {
 }
 
 /// A page and what its `<link>`, `<script>` and `<img>` name.
-async fn fetch(http: &Client, base: &str, path: &str) -> Page {
+async fn fetch(visitor: &Visitor, path: &str) -> Page {
     let get = async |path: &str| {
-        let answer = http
-            .get(format!("{base}{path}"))
-            .header(header::ACCEPT_ENCODING, "gzip")
-            .send()
-            .await
-            .unwrap();
+        let asked = visitor
+            .request(Method::GET, path)
+            .header(header::ACCEPT_ENCODING, "gzip");
+        let answer = visitor.with(asked).send().await.unwrap();
         assert!(answer.status().is_success(), "{path}: {}", answer.status());
         let packed = answer.headers().contains_key(header::CONTENT_ENCODING);
         (packed, answer.bytes().await.unwrap())
@@ -45,7 +47,7 @@ async fn fetch(http: &Client, base: &str, path: &str) -> Page {
     let text = String::from_utf8(html.to_vec()).unwrap();
     let mut sent = BTreeMap::from([(path.to_owned(), html.len())]);
     let named: BTreeSet<&str> = text
-        .split(['"'])
+        .split('"')
         .filter(|word| word.starts_with("/assets/"))
         .collect();
     for asset in named {
@@ -78,7 +80,6 @@ async fn every_main_page_loads_within_a_hundred_kilobytes() {
             format!("{}/v1/iamport.js", portone.url()),
         ),
         ("jobs.shutdown", "1s".into()),
-        ("admin.token", TOKEN.into()),
     ];
     let config = Config::load(None, [], &settings).unwrap();
     let app = App::start_on(listener, config, Parts::default())
@@ -104,7 +105,7 @@ async fn every_main_page_loads_within_a_hundred_kilobytes() {
             .unwrap();
         assert!(told.status().is_success(), "{}", told.status());
     }
-    let signed = plain_sign_in(&base).await;
+    let signed = Visitor::signed_in(&app.web.ctx.store, &base, "minji", Role::Owner).await;
     let payment = format!("/payment/{imp_uid}");
     for path in [
         "/payment/mypage",
@@ -119,7 +120,7 @@ async fn every_main_page_loads_within_a_hundred_kilobytes() {
         "/admin/calendar",
         "/payment",
     ] {
-        let page = fetch(&signed, &base, path).await;
+        let page = fetch(&signed, path).await;
         let whole: usize = page.sent.values().sum();
         assert!(whole <= MOST, "{path} weighs {whole}: {:#?}", page.sent);
         assert!(
@@ -140,30 +141,6 @@ async fn every_main_page_loads_within_a_hundred_kilobytes() {
             <= MOST
     );
     app.stop().await;
-}
-
-/// A client that is signed in, as a browser would be.
-async fn plain_sign_in(base: &str) -> Client {
-    let http = Client::builder()
-        .no_proxy()
-        .redirect(Policy::none())
-        .build()
-        .unwrap();
-    let answer = http
-        .post(format!("{base}/sign-in"))
-        .header(header::ORIGIN, base)
-        .form(&[("token", TOKEN)])
-        .send()
-        .await
-        .unwrap();
-    let cookie = answer.headers()[header::SET_COOKIE].to_str().unwrap();
-    let cookie = cookie.split(';').next().unwrap().parse().unwrap();
-    let headers = header::HeaderMap::from_iter([(header::COOKIE, cookie)]);
-    Client::builder()
-        .no_proxy()
-        .default_headers(headers)
-        .build()
-        .unwrap()
 }
 
 #[test]

@@ -5,6 +5,7 @@ pub mod jobs;
 pub mod partners;
 pub mod payouts;
 pub mod settlements;
+pub mod users;
 
 use std::{fmt::Display, io::Write, process::ExitCode};
 

@@ -13,6 +13,8 @@ mod node;
 mod operating;
 mod partnering;
 mod paying_out;
+#[path = "../support/people.rs"]
+mod people;
 mod queue;
 mod rabbit_life;
 mod rare;

@@ -23,7 +23,7 @@ use tokio_stream::wrappers::{BroadcastStream, errors::BroadcastStreamRecvError};
 
 use super::{
     Web,
-    auth::Admin,
+    auth::Actor,
     error::{InLang, Problem},
     lang::Lang,
 };
@@ -172,7 +172,7 @@ struct ListPage {
 /// `GET /api/payment/list`
 pub async fn list(
     State(web): State<Web>,
-    _: Admin,
+    _: Actor,
     lang: Lang,
     Query(query): Query<ListQuery>,
 ) -> Result<Response, Problem> {
@@ -246,7 +246,7 @@ pub fn story(web: &Web, imp_uid: &str) -> Result<Option<Story>, StoreError> {
 /// `GET /api/payment/{imp_uid}`
 pub async fn show(
     State(web): State<Web>,
-    _: Admin,
+    _: Actor,
     lang: Lang,
     Path(imp_uid): Path<String>,
 ) -> Result<Json<Value>, Problem> {
@@ -278,7 +278,7 @@ pub async fn show(
 /// `GET /api/payment/{imp_uid}/status`
 pub async fn status(
     State(web): State<Web>,
-    _: Admin,
+    _: Actor,
     lang: Lang,
     Path(imp_uid): Path<String>,
 ) -> Result<Json<Value>, Problem> {
@@ -349,7 +349,7 @@ fn json_body<T: serde::de::DeserializeOwned>(bytes: &[u8], example: &str) -> Res
 /// `POST /api/payment/{imp_uid}/cancel`
 pub async fn cancel(
     State(web): State<Web>,
-    admin: Admin,
+    actor: Actor,
     lang: Lang,
     Path(imp_uid): Path<String>,
     headers: HeaderMap,
@@ -384,7 +384,7 @@ pub async fn cancel(
         reason: body.reason,
         refund: body.refund,
         idempotency_key: key,
-        by: admin.by,
+        by: actor.by,
     };
     let answer = cancel_payment(&web.ctx, imp_uid, asked).await.lang(lang)?;
     Ok(cancelled(answer, lang))
@@ -427,14 +427,14 @@ fn cancelled(answer: CancelAnswer, lang: Lang) -> Response {
 /// Asking again for what is done, or under way, is a success that changes nothing.
 pub async fn cancel_all(
     State(web): State<Web>,
-    admin: Admin,
+    actor: Actor,
     lang: Lang,
     method: Method,
     Path(imp_uid): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     if method == Method::GET
-        && (foreign_or_prefetched(&headers) || (admin.by == "page" && !from_our_pages(&headers)))
+        && (foreign_or_prefetched(&headers) || (actor.is_page() && !from_our_pages(&headers)))
     {
         return Err(Problem::cross_site().lang(lang));
     }
@@ -446,7 +446,7 @@ pub async fn cancel_all(
         reason: lang.t("전액 취소 요청", "full cancel").to_owned(),
         refund: None,
         idempotency_key: None,
-        by: admin.by,
+        by: actor.by,
     };
     match cancel_payment(&web.ctx, imp_uid.clone(), asked).await {
         Ok(answer) => Ok(cancelled(answer, lang)),
@@ -518,7 +518,7 @@ struct OrderBody {
 /// `POST /api/orders`
 pub async fn register(
     State(web): State<Web>,
-    _: Admin,
+    _: Actor,
     lang: Lang,
     body: Bytes,
 ) -> Result<Response, Problem> {
@@ -558,7 +558,7 @@ pub async fn register(
 /// `GET /api/orders/{merchant_uid}`
 pub async fn order(
     State(web): State<Web>,
-    _: Admin,
+    _: Actor,
     lang: Lang,
     Path(merchant_uid): Path<String>,
 ) -> Result<Json<Value>, Problem> {
@@ -587,7 +587,7 @@ pub async fn order(
 /// `GET /api/payment/{imp_uid}/events`: state changes as they happen.
 pub async fn events(
     State(web): State<Web>,
-    _: Admin,
+    _: Actor,
     lang: Lang,
     Path(imp_uid): Path<String>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
@@ -604,7 +604,7 @@ pub async fn events(
 /// `GET /api/payment/events`: the same for all payments, as lists follow them.
 pub async fn all_events(
     State(web): State<Web>,
-    _: Admin,
+    _: Actor,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     stream_of(&web, None, None)
 }

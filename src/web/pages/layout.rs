@@ -10,11 +10,13 @@ use url::{Url, form_urlencoded};
 
 use super::{flash::Flash, nav, parts, theme::Theme};
 use crate::{
-    store::{admin, glance},
+    domain::account::Right,
+    store::glance,
     web::{
-        Web, assets, auth,
+        Web, assets,
+        auth::{self, Actor},
         error::Problem,
-        lang::{Lang, cookie},
+        lang::Lang,
     },
 };
 
@@ -24,7 +26,10 @@ pub struct Look {
     pub lang: Lang,
     /// Path and query of this page: where the language switch leads back to.
     pub here: String,
+    /// Whether a person is signed in.
     pub signed_in: bool,
+    /// Who looks, if it is known.
+    pub actor: Option<Actor>,
     /// Dead letters that wait, for the navigation.
     pub dead: i64,
     pub notice: Option<(String, Option<Url>)>,
@@ -44,15 +49,11 @@ impl FromRequestParts<Web> for Look {
 impl Look {
     pub fn of(parts: &Parts, web: &Web) -> Look {
         let store = &web.ctx.store;
-        let now = store.now().as_millisecond();
-        let session = cookie(&parts.headers, auth::COOKIE);
+        let actor = parts.extensions.get::<Actor>().cloned();
+        let signed_in = actor.as_ref().is_some_and(Actor::is_page);
         // A page about a broken store must not need the store: what cannot be read is left out.
-        let signed_in = session.is_some_and(|secret| {
-            store
-                .read(|conn| admin::session_open(conn, secret, now))
-                .unwrap_or(false)
-        });
-        let dead = if signed_in {
+        let may = |right| actor.as_ref().is_some_and(|actor| actor.may(right));
+        let dead = if signed_in && may(Right::JobsRead) {
             store.read(glance::dead_letters).unwrap_or(0)
         } else {
             0
@@ -65,11 +66,17 @@ impl Look {
             lang: Lang::of(&parts.headers),
             here,
             signed_in,
+            actor,
             dead,
             notice: web.site.notice.clone(),
             theme: Theme::of(&parts.headers),
-            flash: Flash::of(&parts.headers),
+            flash: Flash::of(&parts.headers, &web.site),
         }
+    }
+
+    /// Whether whoever looks has this right.
+    pub fn may(&self, right: Right) -> bool {
+        self.actor.as_ref().is_some_and(|actor| actor.may(right))
     }
 
     /// A page, or the page that says what was wrong.
@@ -98,7 +105,7 @@ impl Look {
 }
 
 /// The page on which a form stands, from the path that the form posts to.
-fn page_of_form(path: &str) -> &str {
+pub fn page_of_form(path: &str) -> &str {
     match path.rsplit_once('/') {
         Some((
             page,

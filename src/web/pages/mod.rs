@@ -22,6 +22,7 @@ mod payment;
 mod payouts;
 mod result;
 mod samples;
+mod set_up;
 mod settlements;
 mod sign_in;
 mod theme;
@@ -37,8 +38,8 @@ use axum::{
     routing::{get, post},
 };
 
-use super::{Web, error::Problem};
-pub use layout::segment;
+use super::{Web, error::Problem, gate::Asked};
+pub use layout::{page_of_form, segment};
 
 pub(super) use flash::forget as forget_flash;
 pub(super) use layout::Look;
@@ -54,6 +55,12 @@ pub fn open() -> Router<Web> {
         .route("/payment/result/{imp_uid}", get(result::show))
         .route("/payment/result/{imp_uid}/stand", get(result::changed))
         .route("/sign-in", get(sign_in::form).post(sign_in::sign_in))
+        .route("/sign-in/code", get(sign_in::code_form).post(sign_in::code))
+        .route(
+            "/sign-in/again",
+            get(sign_in::again_form).post(sign_in::again),
+        )
+        .route("/set-up", get(set_up::form).post(set_up::choose))
         .route("/sign-out", post(sign_in::sign_out))
         .route("/lang", get(sign_in::lang_link).post(sign_in::lang_form))
         .route("/theme", get(theme::link).post(theme::form))
@@ -99,7 +106,8 @@ pub async fn not_found(State(web): State<Web>, request: Request) -> Response {
 
 /// A route that is there, called by another method.
 pub async fn not_allowed(State(web): State<Web>, request: Request) -> Response {
-    let method = request.method().clone();
+    let asked = request.extensions().get::<Asked>();
+    let method = asked.map_or_else(|| request.method().clone(), |asked| asked.0.clone());
     let problem = Problem::new(
         StatusCode::METHOD_NOT_ALLOWED,
         "method-not-allowed",

@@ -9,7 +9,7 @@ use super::{
     layout::{Look, Part},
     theme,
 };
-use crate::web::lang::Lang;
+use crate::{domain::account::Right, web::lang::Lang};
 
 /// Under which heading an entry stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +34,8 @@ impl Group {
 /// A way to a part of the console.
 struct Entry {
     part: Part,
+    /// What whoever follows it must be allowed to.
+    need: Option<Right>,
     href: &'static str,
     ko: &'static str,
     en: &'static str,
@@ -47,15 +49,15 @@ struct Entry {
 
 #[rustfmt::skip]
 const ENTRIES: &[Entry] = &[
-    Entry { part: Part::Payments, href: "/payment/mypage", ko: "결제 내역", en: "Payments", icon: Icon::Card, key: 'p', group: Group::Payments, tab: true },
-    Entry { part: Part::Pay, href: "/payment", ko: "결제창", en: "Pay page", icon: Icon::Cart, key: 'w', group: Group::Payments, tab: false },
-    Entry { part: Part::Settlements, href: "/admin/settlements", ko: "정산", en: "Settlements", icon: Icon::Coins, key: 's', group: Group::Settlement, tab: true },
-    Entry { part: Part::Payouts, href: "/admin/payouts", ko: "지급", en: "Payouts", icon: Icon::Send, key: 'o', group: Group::Settlement, tab: true },
-    Entry { part: Part::Partners, href: "/admin/partners", ko: "파트너사", en: "Partners", icon: Icon::Shop, key: 'r', group: Group::Settlement, tab: false },
-    Entry { part: Part::DeadLetters, href: "/admin/dead-letters", ko: "데드레터", en: "Dead letters", icon: Icon::Warning, key: 'd', group: Group::Operations, tab: true },
-    Entry { part: Part::Jobs, href: "/admin/jobs", ko: "작업", en: "Jobs", icon: Icon::Queue, key: 'j', group: Group::Operations, tab: false },
-    Entry { part: Part::Alerts, href: "/admin/alerts", ko: "알림", en: "Alerts", icon: Icon::Bell, key: 'a', group: Group::Operations, tab: false },
-    Entry { part: Part::Inbox, href: "/admin/inbox", ko: "수신함", en: "Inbox", icon: Icon::Inbox, key: 'i', group: Group::Operations, tab: false },
+    Entry { part: Part::Payments, need: Some(Right::PaymentsRead), href: "/payment/mypage", ko: "결제 내역", en: "Payments", icon: Icon::Card, key: 'p', group: Group::Payments, tab: true },
+    Entry { part: Part::Pay, need: None, href: "/payment", ko: "결제창", en: "Pay page", icon: Icon::Cart, key: 'w', group: Group::Payments, tab: false },
+    Entry { part: Part::Settlements, need: Some(Right::SettlementsRead), href: "/admin/settlements", ko: "정산", en: "Settlements", icon: Icon::Coins, key: 's', group: Group::Settlement, tab: true },
+    Entry { part: Part::Payouts, need: Some(Right::SettlementsRead), href: "/admin/payouts", ko: "지급", en: "Payouts", icon: Icon::Send, key: 'o', group: Group::Settlement, tab: true },
+    Entry { part: Part::Partners, need: Some(Right::PartnersRead), href: "/admin/partners", ko: "파트너사", en: "Partners", icon: Icon::Shop, key: 'r', group: Group::Settlement, tab: false },
+    Entry { part: Part::DeadLetters, need: Some(Right::JobsRead), href: "/admin/dead-letters", ko: "데드레터", en: "Dead letters", icon: Icon::Warning, key: 'd', group: Group::Operations, tab: true },
+    Entry { part: Part::Jobs, need: Some(Right::JobsRead), href: "/admin/jobs", ko: "작업", en: "Jobs", icon: Icon::Queue, key: 'j', group: Group::Operations, tab: false },
+    Entry { part: Part::Alerts, need: Some(Right::JobsRead), href: "/admin/alerts", ko: "알림", en: "Alerts", icon: Icon::Bell, key: 'a', group: Group::Operations, tab: false },
+    Entry { part: Part::Inbox, need: Some(Right::JobsRead), href: "/admin/inbox", ko: "수신함", en: "Inbox", icon: Icon::Inbox, key: 'i', group: Group::Operations, tab: false },
 ];
 
 impl Entry {
@@ -73,8 +75,14 @@ impl Entry {
 }
 
 /// The entries that this person may follow.
-fn open_to(_look: &Look) -> impl Iterator<Item = &'static Entry> {
-    ENTRIES.iter()
+fn open_to(look: &Look) -> impl Iterator<Item = &'static Entry> {
+    let open = |entry: &&Entry| entry.need.is_none_or(|right| look.may(right));
+    ENTRIES.iter().filter(open)
+}
+
+/// Whether a heading has anything below it.
+fn has_any(look: &Look, group: Group) -> bool {
+    open_to(look).any(|entry| entry.group == group)
 }
 
 fn entry(entry: &Entry, look: &Look, part: Part, key: bool) -> Markup {
@@ -123,7 +131,7 @@ pub fn side(look: &Look, part: Part) -> Markup {
         header.side {
             (name(look))
             nav.parts aria-label=(lang.t("주 메뉴", "Main")) {
-                @for group in Group::ALL {
+                @for group in Group::ALL.into_iter().filter(|group| has_any(look, *group)) {
                     p.group { (group.words(lang)) }
                     @for of in open_to(look).filter(|entry| entry.group == group) { (entry(of, look, part, true)) }
                 }
@@ -143,7 +151,7 @@ pub fn tabs(look: &Look, part: Part) -> Markup {
             details.more {
                 summary.here[elsewhere && part != Part::None] { (icon(Icon::More)) span.word { (lang.t("더보기", "More")) } }
                 div.sheet-up {
-                    @for group in Group::ALL {
+                    @for group in Group::ALL.into_iter().filter(|group| has_any(look, *group)) {
                         p.group { (group.words(lang)) }
                         div.entries {
                             @for of in open_to(look).filter(|entry| entry.group == group) { (entry(of, look, part, false)) }
@@ -191,10 +199,23 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::{
+        domain::account::Rights,
+        web::auth::{Actor, Who},
+    };
 
     fn signed_in(lang: Lang) -> Look {
+        with_rights(lang, Rights::ALL_BUT_OWN)
+    }
+
+    fn with_rights(lang: Lang, rights: Rights) -> Look {
         Look {
             lang,
+            actor: Some(Actor {
+                by: "@minji",
+                rights,
+                who: Who::Token,
+            }),
             signed_in: true,
             dead: 7,
             ..Look::default()
@@ -236,6 +257,22 @@ mod tests {
         );
         for part in [Part::DeadLetters, Part::None] {
             assert!(!tabs(&look, part).into_string().contains("class=\"here\""));
+        }
+    }
+
+    #[test]
+    fn nobody_is_shown_a_way_that_is_closed_to_them() {
+        let look = with_rights(Lang::Ko, Rights::of(&[Right::SettlementsRead]));
+        for text in [
+            side(&look, Part::None),
+            tabs(&look, Part::None),
+            keys(&look),
+        ] {
+            let text = text.into_string();
+            assert!(text.contains("정산") && text.contains("결제창"));
+            for closed in ["결제 내역", "데드레터", "운영", "파트너사"] {
+                assert!(!text.contains(closed), "{closed}");
+            }
         }
     }
 

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     flow::operate_jobs::{self, OperateError},
-    web::{Web, auth::AdminPage, error::Problem, extract::F, lang::Lang},
+    web::{Web, auth::Actor, error::Problem, extract::F, lang::Lang},
 };
 
 /// What stands still while a kind does, in a sentence.
@@ -131,7 +131,7 @@ fn refused(look: &Look, kind: &str, pauses: bool, note: &str, error: OperateErro
 /// `POST /admin/jobs/kinds/{kind}/pause`: asks why first, and does it once `sure` is sent.
 pub async fn pause(
     State(web): State<Web>,
-    admin: AdminPage,
+    actor: Actor,
     look: Look,
     Path(kind): Path<String>,
     F(form): F<Fields>,
@@ -148,7 +148,7 @@ pub async fn pause(
     if field(&form, "sure").is_none() {
         return sure_page(&look, &kind, true, note, None).into_response();
     }
-    match operate_jobs::pause(&web.ctx, &kind, note, admin.by).await {
+    match operate_jobs::pause(&web.ctx, &kind, note, actor.by).await {
         Ok(()) => see_other_saying(
             &web,
             "/admin/jobs",
@@ -165,7 +165,7 @@ pub async fn pause(
 /// `POST /admin/jobs/kinds/{kind}/resume`: asks first, and does it once `sure` is sent.
 pub async fn resume(
     State(web): State<Web>,
-    _: AdminPage,
+    _: Actor,
     look: Look,
     Path(kind): Path<String>,
     F(form): F<Fields>,

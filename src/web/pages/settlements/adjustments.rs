@@ -29,7 +29,7 @@ use crate::{
     web::{
         Web,
         api::settlements::adjust_once,
-        auth::AdminPage,
+        auth::Actor,
         error::Problem,
         extract::{F, Q},
         lang::Lang,
@@ -192,12 +192,7 @@ fn show_list(
 }
 
 /// `GET /admin/adjustments`
-pub async fn list(
-    State(web): State<Web>,
-    _: AdminPage,
-    look: Look,
-    Q(fields): Q<Fields>,
-) -> Response {
+pub async fn list(State(web): State<Web>, _: Actor, look: Look, Q(fields): Q<Fields>) -> Response {
     look.answer(show_list(&web, &look, &fields, None))
 }
 
@@ -228,12 +223,7 @@ fn read(form: &Fields) -> Result<Adjustment, Problem> {
 }
 
 /// `POST /admin/adjustments`
-pub async fn add(
-    State(web): State<Web>,
-    admin: AdminPage,
-    look: Look,
-    F(form): F<Fields>,
-) -> Response {
+pub async fn add(State(web): State<Web>, actor: Actor, look: Look, F(form): F<Fields>) -> Response {
     let result = async {
         let asked = read(&form)?;
         let key = field(&form, "key").map_or_else(new_key, str::to_owned);
@@ -245,7 +235,7 @@ pub async fn add(
                 .ok_or(AdjustError::NoPartner(asked.partner.clone()))?;
             return Ok(sure_page(&look, &known.name, &asked, &key).into_response());
         }
-        let (_, new) = adjust_once(&web, Some(key), asked, admin.by).await?;
+        let (_, new) = adjust_once(&web, Some(key), asked, actor.by).await?;
         let did = if new { "booked" } else { "same" };
         Ok::<_, Problem>(see_other(&format!("/admin/adjustments?did={did}"), None))
     };
