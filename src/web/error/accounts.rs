@@ -36,12 +36,7 @@ impl From<AccountError> for Problem {
             AccountError::Name => "user-name",
             AccountError::Short | AccountError::Long | AccountError::Guessable => "password",
         };
-        Problem::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            kind,
-            ko,
-            format!("{error}."),
-        )
+        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, kind, ko, format!("{error}."))
     }
 }
 
