@@ -58,7 +58,7 @@ const fn row(method: &'static str, path: &'static str, need: Need) -> Row {
 
 /// Every route, by its path.
 #[rustfmt::skip]
-pub const TABLE: &[Row] = &[
+pub static TABLE: &[Row] = &[
     row("GET", "/", Open),
     row("GET", "/admin/adjustments", Has(SettlementsRead)),
     row("POST", "/admin/adjustments", Has(SettlementsWrite)),
