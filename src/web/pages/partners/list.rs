@@ -183,12 +183,7 @@ pub fn filter(fields: &Fields) -> Result<Filter, Problem> {
 }
 
 /// `GET /admin/partners`
-pub async fn show(
-    State(web): State<Web>,
-    _: Actor,
-    look: Look,
-    Q(fields): Q<Fields>,
-) -> Response {
+pub async fn show(State(web): State<Web>, _: Actor, look: Look, Q(fields): Q<Fields>) -> Response {
     let after = field(&fields, "after").map(str::to_owned);
     let found = match filter(&fields) {
         Ok(filter) => find(&web, filter, after, PAGE).await,

@@ -20,8 +20,7 @@ use crate::{
         settlements::{self, Cursor, DaySums, Filter, SettlementRow},
     },
     web::{
-        Web, api::settlements::SettlementQuery, auth::Actor, error::Problem, extract::Q,
-        lang::Lang,
+        Web, api::settlements::SettlementQuery, auth::Actor, error::Problem, extract::Q, lang::Lang,
     },
 };
 
@@ -375,12 +374,7 @@ fn read_todo(conn: &rusqlite::Connection, today: KstDay) -> Result<ToDo, StoreEr
 }
 
 /// `GET /admin/settlements`
-pub async fn show(
-    State(web): State<Web>,
-    _: Actor,
-    look: Look,
-    Q(fields): Q<Fields>,
-) -> Response {
+pub async fn show(State(web): State<Web>, _: Actor, look: Look, Q(fields): Q<Fields>) -> Response {
     look.answer(answer(&web, &look, &fields).await)
 }
 
