@@ -211,6 +211,8 @@ pub static TABLE: &[Row] = &[
     row("GET", "/sign-in/code", Open),
     row("POST", "/sign-in/code", Form),
     row("POST", "/sign-out", Form),
+    row("GET", "/theme", Open),
+    row("POST", "/theme", Form),
 ];
 
 /// The row of a route. HEAD is a GET whose body nobody reads.

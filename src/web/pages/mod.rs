@@ -6,12 +6,17 @@
 mod alerts;
 mod back;
 mod cancel;
+mod charts;
 mod dead_letters;
+mod flash;
+mod icons;
 mod inbox;
 mod jobs;
 mod layout;
 mod mypage;
+mod nav;
 mod partners;
+mod parts;
 mod pay;
 mod payment;
 mod payouts;
@@ -20,6 +25,7 @@ mod samples;
 mod set_up;
 mod settlements;
 mod sign_in;
+mod theme;
 mod timeline;
 mod told;
 mod words;
@@ -35,6 +41,7 @@ use axum::{
 use super::{Web, error::Problem, gate::Asked};
 pub use layout::{page_of_form, segment};
 
+pub(super) use flash::forget as forget_flash;
 pub(super) use layout::Look;
 
 /// Pages that anybody may see: the pay page, its result, the sign-in form.
@@ -56,6 +63,7 @@ pub fn open() -> Router<Web> {
         .route("/set-up", get(set_up::form).post(set_up::choose))
         .route("/sign-out", post(sign_in::sign_out))
         .route("/lang", get(sign_in::lang_link).post(sign_in::lang_form))
+        .route("/theme", get(theme::link).post(theme::form))
 }
 
 /// Pages for who is signed in.

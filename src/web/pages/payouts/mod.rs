@@ -17,6 +17,7 @@ use maud::{Markup, html};
 use serde_json::Value;
 use url::form_urlencoded;
 
+use super::{icons::Icon, parts};
 use super::{
     layout::{Fields, Look, Page, Part, cut, field, layout, nothing, older, segment},
     words,
@@ -374,9 +375,7 @@ fn list_page(look: &Look, view: &ListView<'_>) -> Markup {
         }
         h2 { (lang.t("지난 지급 묶음", "Past batches")) }
         @if view.past.is_empty() {
-            section.sheet.centre.empty {
-                p { (lang.t("끝난 지급 묶음이 아직 없습니다.", "No batch is done yet.")) }
-            }
+            (parts::none_yet(Icon::Send, lang.t("끝난 지급 묶음이 아직 없습니다.", "No batch is done yet.")))
         } @else {
             (batches(view.past, lang))
             (older(lang, "/admin/payouts", view.next))
