@@ -16,6 +16,7 @@ use crate::{
         auth::{self, Actor},
         error::Problem,
         lang::Lang,
+        preferences,
     },
 };
 
@@ -23,6 +24,8 @@ use crate::{
 #[derive(Clone, Debug, Default)]
 pub struct Look {
     pub lang: Lang,
+    /// `light`, `dark`, or `None`: as the system has it.
+    pub theme: Option<&'static str>,
     /// Path and query of this page: where the language switch leads back to.
     pub here: String,
     /// Whether a person is signed in.
@@ -60,6 +63,7 @@ impl Look {
         };
         Look {
             lang: Lang::of(&parts.headers),
+            theme: preferences::theme_of(&parts.headers),
             here,
             signed_in,
             actor,
@@ -104,8 +108,10 @@ pub fn page_of_form(path: &str) -> &str {
         Some((
             page,
             "confirm" | "replay" | "discard" | "release" | "orders" | "hold" | "retry" | "settle"
-            | "dry-run" | "reopen" | "run-now",
+            | "dry-run" | "reopen" | "run-now" | "role" | "disable" | "enable" | "reset"
+            | "sessions" | "look" | "codes" | "remove" | "verify",
         )) => page,
+        Some(("/account/sessions", _)) => "/account",
         Some((_, "sign-out")) => "/sign-in",
         _ => path,
     }
@@ -130,7 +136,7 @@ fn problem_body(look: &Look, problem: &Problem) -> Markup {
             p.soft.small { "HTTP " (problem.status.as_u16()) " · " code { (problem.kind) } }
             p.acts {
                 @if look.signed_in {
-                    a.button href="/payment/mypage" { (lang.t("결제 내역으로", "To the payments")) }
+                    a.button href=(auth::home_of(look.actor.as_ref())) { (lang.t("처음으로", "To the start")) }
                 } @else {
                     a.button href="/payment" { (lang.t("처음으로", "To the start")) }
                 }
@@ -166,6 +172,13 @@ pub enum Part {
     Alerts,
     Inbox,
     Pay,
+    Account,
+    Users,
+    Audit,
+    /// A partner's own settlements.
+    Own,
+    /// A partner's own statements.
+    Statements,
 }
 
 /// htmx without inline styles, without `eval`, and to ourselves only.
@@ -176,11 +189,11 @@ pub fn layout(look: &Look, page: Page<'_>, body: Markup) -> Markup {
     let lang = look.lang;
     html! {
         (DOCTYPE)
-        html lang=(lang.code()) {
+        html lang=(lang.code()) data-theme=[look.theme] {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
+                meta name="color-scheme" content=(look.theme.unwrap_or("light dark"));
                 title { (page.title) " · " (lang.t("정산", "jeongsan")) }
                 link rel="icon" type="image/svg+xml" href=(assets::url("icon.svg"));
                 link rel="stylesheet" href=(assets::url("app.css"));
@@ -212,11 +225,7 @@ pub fn layout(look: &Look, page: Page<'_>, body: Markup) -> Markup {
 
 fn header(look: &Look, part: Part) -> Markup {
     let lang = look.lang;
-    let home = if look.signed_in {
-        "/payment/mypage"
-    } else {
-        "/payment"
-    };
+    let home = auth::home_of(look.actor.as_ref().filter(|_| look.signed_in));
     let entry = |href: &str, of: Part, text: &str, count: i64| {
         html! {
             a href=(href) aria-current=[(of == part).then_some("page")] {
@@ -234,6 +243,12 @@ fn header(look: &Look, part: Part) -> Markup {
                         (lang.t("English", "한국어"))
                     }
                     @if look.signed_in {
+                        a.tool href="/account" aria-current=[(part == Part::Account).then_some("page")] {
+                            @match look.actor.as_ref().and_then(Actor::person) {
+                                Some(session) => (session.name),
+                                None => (lang.t("내 계정", "Account")),
+                            }
+                        }
                         form method="post" action="/sign-out" {
                             button.tool { (lang.t("로그아웃", "Sign out")) }
                         }
@@ -242,6 +257,8 @@ fn header(look: &Look, part: Part) -> Markup {
             }
             @if look.signed_in {
                 nav.parts aria-label=(lang.t("주 메뉴", "Main")) {
+                    @if look.may(Right::OwnSettlements) { (entry("/partner", Part::Own, lang.t("내 정산", "My settlements"), 0)) }
+                    @if look.may(Right::OwnSettlements) { (entry("/partner/statements", Part::Statements, lang.t("정산내역서", "Statements"), 0)) }
                     @if look.may(Right::PaymentsRead) { (entry("/payment/mypage", Part::Payments, lang.t("결제 내역", "Payments"), 0)) }
                     @if look.may(Right::SettlementsRead) { (entry("/admin/settlements", Part::Settlements, lang.t("정산", "Settlements"), 0)) }
                     @if look.may(Right::SettlementsRead) { (entry("/admin/payouts", Part::Payouts, lang.t("지급", "Payouts"), 0)) }
@@ -250,7 +267,9 @@ fn header(look: &Look, part: Part) -> Markup {
                     @if look.may(Right::JobsRead) { (entry("/admin/dead-letters", Part::DeadLetters, lang.t("데드레터", "Dead letters"), look.dead)) }
                     @if look.may(Right::JobsRead) { (entry("/admin/alerts", Part::Alerts, lang.t("알림", "Alerts"), 0)) }
                     @if look.may(Right::JobsRead) { (entry("/admin/inbox", Part::Inbox, lang.t("수신함", "Inbox"), 0)) }
-                    (entry("/payment", Part::Pay, lang.t("결제창", "Pay page"), 0))
+                    @if look.may(Right::AuditRead) { (entry("/admin/audit", Part::Audit, lang.t("감사 로그", "Audit log"), 0)) }
+                    @if look.may(Right::Manage) { (entry("/admin/users", Part::Users, lang.t("사용자", "People"), 0)) }
+                    @if !look.may(Right::OwnSettlements) { (entry("/payment", Part::Pay, lang.t("결제창", "Pay page"), 0)) }
                 }
             }
         }

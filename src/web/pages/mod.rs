@@ -3,7 +3,9 @@
 //! Every page works without scripts: forms post and lead on. Scripts add what changes by itself
 //! (`assets/app.js`, htmx with server-sent events) and PortOne's window (`assets/pay.js`).
 
+mod account;
 mod alerts;
+mod audit;
 mod back;
 mod cancel;
 mod dead_letters;
@@ -15,6 +17,7 @@ mod partners;
 mod pay;
 mod payment;
 mod payouts;
+mod portal;
 mod result;
 mod samples;
 mod set_up;
@@ -22,6 +25,7 @@ mod settlements;
 mod sign_in;
 mod timeline;
 mod told;
+mod users;
 mod words;
 
 use axum::{
@@ -32,7 +36,7 @@ use axum::{
     routing::{get, post},
 };
 
-use super::{Web, error::Problem, gate::Asked};
+use super::{Web, auth::home_of, error::Problem, gate::Asked};
 pub use layout::{page_of_form, segment};
 
 pub(super) use layout::Look;
@@ -81,6 +85,10 @@ pub fn signed_in() -> Router<Web> {
         )
         .route("/admin/alerts", get(alerts::list))
         .route("/admin/inbox", get(inbox::list))
+        .merge(account::routes())
+        .merge(users::routes())
+        .merge(audit::routes())
+        .merge(portal::routes())
         .merge(jobs::routes())
         .merge(settlements::routes())
         .merge(payouts::routes())
@@ -119,11 +127,8 @@ fn refuse(web: &Web, request: Request, problem: Problem) -> Response {
 
 /// `GET /`
 async fn home(look: Look) -> Redirect {
-    Redirect::to(if look.signed_in {
-        "/payment/mypage"
-    } else {
-        "/payment"
-    })
+    let person = look.actor.as_ref().filter(|_| look.signed_in);
+    Redirect::to(home_of(person))
 }
 
 #[cfg(test)]

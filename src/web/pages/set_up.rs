@@ -141,9 +141,14 @@ pub async fn choose(
         }
         Err(error) => return look.problem(&error.into()),
     };
+    let next = match is_for {
+        // An owner without an authenticator is the one account worth guessing at.
+        LinkIsFor::FirstOwner => "/account?new=1",
+        LinkIsFor::User(_) => HOME,
+    };
     let place = marked(auth::place(&web, peer.ip(), &headers));
     match sign_in::without_password(&web.ctx, user, place.clone(), web.site.lasts).await {
-        Ok(opened) => arrive(&web, &place, opened, HOME),
+        Ok(opened) => arrive(&web, &place, opened, next),
         Err(error) => look.problem(&error.into()),
     }
 }
