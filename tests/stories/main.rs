@@ -1,6 +1,8 @@
 //! Stories of payments, told through HTTP to the real server on a real file.
 
+mod accounts;
 mod alerting;
+mod auditing;
 mod cancelling;
 mod chaos;
 mod command_line;
@@ -15,6 +17,7 @@ mod partnering;
 mod paying_out;
 #[path = "../support/people.rs"]
 mod people;
+mod portal;
 mod queue;
 mod rabbit_life;
 mod rare;
