@@ -58,7 +58,7 @@ const fn row(method: &'static str, path: &'static str, need: Need) -> Row {
 
 /// Every route, by its path.
 #[rustfmt::skip]
-pub const TABLE: &[Row] = &[
+pub static TABLE: &[Row] = &[
     row("GET", "/", Open),
     row("GET", "/account", SignedIn),
     row("POST", "/account/look", SignedIn),
@@ -239,6 +239,8 @@ pub const TABLE: &[Row] = &[
     row("GET", "/sign-in/code", Open),
     row("POST", "/sign-in/code", Form),
     row("POST", "/sign-out", Form),
+    row("GET", "/theme", Open),
+    row("POST", "/theme", Form),
 ];
 
 /// The row of a route. HEAD is a GET whose body nobody reads.

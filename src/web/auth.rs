@@ -46,6 +46,8 @@ pub enum Cookie {
     Form,
     /// That somebody signed in from this browser before.
     Place,
+    /// What was just done, to be said once.
+    Flash,
 }
 
 impl Cookie {
@@ -59,6 +61,8 @@ impl Cookie {
             (Cookie::Form, false) => "jeongsan_form",
             (Cookie::Place, true) => "__Host-jeongsan_place",
             (Cookie::Place, false) => "jeongsan_place",
+            (Cookie::Flash, true) => "__Host-jeongsan_flash",
+            (Cookie::Flash, false) => "jeongsan_flash",
         }
     }
 

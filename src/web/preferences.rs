@@ -1,9 +1,7 @@
 //! In which language and colours a person sees the pages: cookies of the browser, and kept with the
 //! account, so that they come along to the next browser.
 
-use axum::http::HeaderMap;
-
-use super::{Site, Web, auth::Actor, lang::cookie};
+use super::{Site, Web, auth::Actor};
 use crate::{
     flow::manage_users,
     store::{StoreError, accounts},
@@ -18,13 +16,6 @@ pub const THEMES: [&str; 3] = ["auto", "light", "dark"];
 /// The one of these that the text names.
 pub fn known<const N: usize>(all: [&'static str; N], text: &str) -> Option<&'static str> {
     all.into_iter().find(|code| *code == text)
-}
-
-/// What `<html data-theme>` says; nothing where the system decides.
-pub fn theme_of(headers: &HeaderMap) -> Option<&'static str> {
-    cookie(headers, "theme")
-        .and_then(|text| known(THEMES, text))
-        .filter(|code| *code != "auto")
 }
 
 /// The line that sets the cookie `lang` or `theme`.
@@ -62,23 +53,13 @@ pub fn lines_of(web: &Web, user: i64) -> Result<Vec<String>, StoreError> {
 
 #[cfg(test)]
 mod tests {
-    use axum::http::{HeaderValue, header};
-
     use super::*;
 
     #[test]
-    fn only_our_themes_are_themes_and_the_system_is_the_default() {
-        for (cookies, theme) in [
-            ("theme=dark", Some("dark")),
-            ("a=b; theme=light", Some("light")),
-            ("theme=auto", None),
-            ("theme=\"><script>", None),
-            ("", None),
-        ] {
-            let mut headers = HeaderMap::new();
-            headers.insert(header::COOKIE, HeaderValue::from_str(cookies).unwrap());
-            assert_eq!(theme_of(&headers), theme, "{cookies}");
+    fn only_what_we_have_can_be_chosen() {
+        assert_eq!(known(LANGS, "en"), Some("en"));
+        for other in ["fr", "", "en\"><script>"] {
+            assert_eq!((known(LANGS, other), known(THEMES, other)), (None, None), "{other}");
         }
-        assert_eq!(known(LANGS, "fr"), None);
     }
 }

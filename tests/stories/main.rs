@@ -3,6 +3,7 @@
 mod accounts;
 mod alerting;
 mod auditing;
+mod breaking_in;
 mod cancelling;
 mod chaos;
 mod command_line;
@@ -21,6 +22,7 @@ mod portal;
 mod queue;
 mod rabbit_life;
 mod rare;
+mod roles;
 mod settling;
 mod settling_dice;
 mod settling_hard;

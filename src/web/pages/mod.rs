@@ -8,12 +8,17 @@ mod alerts;
 mod audit;
 mod back;
 mod cancel;
+mod charts;
 mod dead_letters;
+mod flash;
+mod icons;
 mod inbox;
 mod jobs;
 mod layout;
 mod mypage;
+mod nav;
 mod partners;
+mod parts;
 mod pay;
 mod payment;
 mod payouts;
@@ -23,6 +28,7 @@ mod samples;
 mod set_up;
 mod settlements;
 mod sign_in;
+mod theme;
 mod timeline;
 mod told;
 mod users;
@@ -39,6 +45,7 @@ use axum::{
 use super::{Web, auth::home_of, error::Problem, gate::Asked};
 pub use layout::{page_of_form, segment};
 
+pub(super) use flash::forget as forget_flash;
 pub(super) use layout::Look;
 
 /// Pages that anybody may see: the pay page, its result, the sign-in form.
@@ -53,10 +60,14 @@ pub fn open() -> Router<Web> {
         .route("/payment/result/{imp_uid}/stand", get(result::changed))
         .route("/sign-in", get(sign_in::form).post(sign_in::sign_in))
         .route("/sign-in/code", get(sign_in::code_form).post(sign_in::code))
-        .route("/sign-in/again", get(sign_in::again_form).post(sign_in::again))
+        .route(
+            "/sign-in/again",
+            get(sign_in::again_form).post(sign_in::again),
+        )
         .route("/set-up", get(set_up::form).post(set_up::choose))
         .route("/sign-out", post(sign_in::sign_out))
         .route("/lang", get(sign_in::lang_link).post(sign_in::lang_form))
+        .route("/theme", get(theme::link).post(theme::form))
 }
 
 /// Pages for who is signed in.

@@ -46,7 +46,7 @@ pub fn routes() -> Router<Web> {
 fn page_of(title: &str) -> Page<'_> {
     Page {
         title,
-        part: Part::Users,
+        part: Part::People,
         ..Page::default()
     }
 }

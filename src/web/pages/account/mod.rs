@@ -16,6 +16,7 @@ use maud::{Markup, html};
 
 use super::{
     layout::{Fields, Look, Page, Part, field, layout, nothing, see_other},
+    theme::Theme,
     users::role_words,
     words,
 };
@@ -77,7 +78,7 @@ struct View<'a> {
     /// The session that looks.
     here: &'a str,
     now: Timestamp,
-    theme: &'a str,
+    theme: Theme,
     did: Option<&'a str>,
     is_new: bool,
 }
@@ -223,7 +224,7 @@ fn sessions_part(view: &View<'_>, lang: Lang) -> Markup {
     }
 }
 
-fn look_part(look: &Look, theme: &str) -> Markup {
+fn look_part(look: &Look, theme: Theme) -> Markup {
     let lang = look.lang;
     let option = |code: &str, chosen: bool, text: &str| {
         html! { option value=(code) selected[chosen] { (text) } }
@@ -242,9 +243,7 @@ fn look_part(look: &Look, theme: &str) -> Markup {
                 label.field {
                     span { (lang.t("화면 색", "Colours")) }
                     select name="theme" {
-                        (option("auto", theme == "auto", lang.t("시스템 설정에 따름", "As the system has it")))
-                        (option("light", theme == "light", lang.t("밝게", "Light")))
-                        (option("dark", theme == "dark", lang.t("어둡게", "Dark")))
+                        @for one in Theme::ALL { (option(one.code(), one == theme, one.words(lang))) }
                     }
                 }
                 button { (lang.t("저장", "Save")) }
@@ -321,7 +320,7 @@ fn shown(web: &Web, actor: &Actor, look: &Look, query: &Fields) -> Result<Respon
         sessions: &listed,
         here: &session.id,
         now,
-        theme: look.theme.unwrap_or("auto"),
+        theme: look.theme,
         did: field(query, "did"),
         is_new: field(query, "new").is_some(),
     };
@@ -529,7 +528,7 @@ mod tests {
             sessions: &listed,
             here: "here",
             now: at,
-            theme: "auto",
+            theme: Theme::Auto,
             did: Some("look"),
             is_new: true,
         };

@@ -134,7 +134,7 @@ fn add_page(look: &Look, name: &str, offer: &Offer, wrong: Option<&str>) -> Mark
         section.sheet.narrow {
             h1 { (title) }
             @if let Some(wrong) = wrong { p.message.bad #why role="alert" { (wrong) } }
-            ol.steps {
+            ol.by-steps {
                 li { (lang.t(
                     "휴대폰의 인증 앱(Google Authenticator, Microsoft Authenticator, 1Password 등)에서 계정 추가를 누르고 이 그림을 찍으세요.",
                     "In an authenticator app (Google Authenticator, Microsoft Authenticator, 1Password and others) add an account and take this picture.",

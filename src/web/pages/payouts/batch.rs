@@ -12,6 +12,7 @@ use axum::{
 use maud::{Markup, html};
 use serde_json::{Value, json};
 
+use super::super::{icons::Icon, parts};
 use super::{
     super::{
         layout::{Fields, Look, field, layout, see_other},
@@ -62,7 +63,7 @@ pub(super) fn page(look: &Look, view: &View<'_>) -> Markup {
     let open = batch.state == BatchState::Open;
     let path = batch_path(batch.id);
     let body = html! {
-        p.crumb { a href="/admin/payouts" { "← " (lang.t("지급", "Payouts")) } }
+        (parts::crumb("/admin/payouts", lang.t("지급", "Payouts")))
         div.head {
             h1 { (title(batch.id, lang)) }
             span.states { (batch_badge(batch.state, lang)) }
@@ -104,10 +105,10 @@ pub(super) fn page(look: &Look, view: &View<'_>) -> Markup {
         }
         h2 { (lang.t("지급", "Payouts")) }
         @if view.whole.payouts.is_empty() {
-            section.sheet.centre.empty { p { (lang.t(
+            (parts::none_yet(Icon::Send, lang.t(
                 "이체할 지급이 없는 묶음입니다. 0원인 정산만 완료했습니다.",
                 "Nothing was transferred: only settlements of ₩0 were completed.",
-            )) } }
+            )))
         } @else {
             (payouts(view, &path, lang))
         }
@@ -496,7 +497,7 @@ fn preview(look: &Look, id: i64, result: &BankResult) -> Markup {
         })
         .collect();
     let body = html! {
-        p.crumb { a href=(batch_path(id)) { "← " (title(id, lang)) } }
+        (parts::crumb(&batch_path(id), &title(id, lang)))
         div.head { h1 { (lang.t("은행 결과 확인", "The bank's result")) } }
         section.sheet {
             p.big { (lang.t(

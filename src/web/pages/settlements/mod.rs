@@ -18,6 +18,7 @@ use axum::{
 use maud::{Markup, html};
 
 use super::layout::{Page, Part};
+use super::parts::crumb;
 use crate::{
     sheet::CellError,
     web::{Web, api::settlements::LARGEST_FILE, lang::Lang},
@@ -69,11 +70,6 @@ fn page_of(title: &str) -> Page<'_> {
         part: Part::Settlements,
         ..Page::default()
     }
-}
-
-/// Leads between the pages of this part.
-fn crumb(href: &str, text: &str) -> Markup {
-    html! { p.crumb { a href=(href) { "← " (text) } } }
 }
 
 /// Why a file was not taken, row by row.
