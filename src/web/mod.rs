@@ -11,6 +11,7 @@ pub mod health;
 pub mod lang;
 pub mod limits;
 pub mod pages;
+pub mod preferences;
 pub mod uploads;
 pub mod webhook;
 

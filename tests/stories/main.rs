@@ -1,6 +1,8 @@
 //! Stories of payments, told through HTTP to the real server on a real file.
 
+mod accounts;
 mod alerting;
+mod auditing;
 mod breaking_in;
 mod cancelling;
 mod chaos;
@@ -16,6 +18,7 @@ mod partnering;
 mod paying_out;
 #[path = "../support/people.rs"]
 mod people;
+mod portal;
 mod queue;
 mod rabbit_life;
 mod rare;

@@ -16,11 +16,25 @@ use crate::{
 /// O owner, P operator, A accountant, V viewer, R partner, N nobody; `*`: the person is asked again.
 const MATRIX: &str = "
     OPAVRN  GET /
+    OPAVR-  GET /account
+    OPAVR-  POST /account/look
+    OPAVR-* GET /account/password
+    OPAVR-* POST /account/password
+    OPAVR-* POST /account/sessions
+    OPAVR-  POST /account/sessions/{id}
+    OPAVR-* GET /account/totp
+    OPAVR-* POST /account/totp
+    OPAVR-* POST /account/totp/codes
+    OPAVR-  POST /account/totp/remove
     OPAV--  GET /admin/adjustments
     O-A---  POST /admin/adjustments
     O-A---  GET /admin/adjustments/import
     O-A---  POST /admin/adjustments/import
     OPAV--  GET /admin/alerts
+    O-A---  GET /admin/audit
+    O-A---  GET /admin/audit/export.csv
+    O-A---  GET /admin/audit/export.xlsx
+    O-A---  POST /admin/audit/verify
     OPAV--  GET /admin/calendar
     O-A---  POST /admin/calendar
     O-A---  POST /admin/contracts/{id}/withdraw
@@ -87,6 +101,14 @@ const MATRIX: &str = "
     OPAV--  GET /admin/statements/{partner}
     O-A---  GET /admin/statements/{partner}/statement.csv
     O-A---  GET /admin/statements/{partner}/statement.xlsx
+    O-----* GET /admin/users
+    O-----* POST /admin/users
+    O-----* GET /admin/users/{name}
+    O-----* POST /admin/users/{name}/disable
+    O-----* POST /admin/users/{name}/enable
+    O-----* POST /admin/users/{name}/reset
+    O-----* POST /admin/users/{name}/role
+    O-----* POST /admin/users/{name}/sessions
     OPAV--  GET /api/adjustments
     O-A---  POST /api/adjustments
     O-A---  POST /api/adjustments/import
@@ -142,6 +164,12 @@ const MATRIX: &str = "
     OPAVRN  GET /lang
     OPAVRN  POST /lang
     OPAV--  GET /metrics
+    ----R-  GET /partner
+    ----R-  GET /partner/settlements/{id}
+    ----R-  GET /partner/settlements/{id}/lines/{seq}
+    ----R-  GET /partner/statements
+    ----R-  GET /partner/statements/statement.csv
+    ----R-  GET /partner/statements/statement.xlsx
     OPAVRN  GET /payment
     OPAV--  GET /payment/mypage
     OPAV--  GET /payment/mypage/attention
@@ -167,6 +195,8 @@ const MATRIX: &str = "
     OPAVRN  GET /sign-in/code
     OPAVRN  POST /sign-in/code
     OPAVRN  POST /sign-out
+    OPAVRN  GET /theme
+    OPAVRN  POST /theme
 ";
 
 const ROLES: [(char, Option<Role>); 6] = [

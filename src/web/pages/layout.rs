@@ -110,8 +110,10 @@ pub fn page_of_form(path: &str) -> &str {
         Some((
             page,
             "confirm" | "replay" | "discard" | "release" | "orders" | "hold" | "retry" | "settle"
-            | "dry-run" | "reopen" | "run-now",
+            | "dry-run" | "reopen" | "run-now" | "role" | "disable" | "enable" | "reset"
+            | "sessions" | "look" | "codes" | "remove" | "verify",
         )) => page,
+        Some(("/account/sessions", _)) => "/account",
         Some((_, "sign-out")) => "/sign-in",
         _ => path,
     }
@@ -135,11 +137,7 @@ fn problem_body(look: &Look, problem: &Problem) -> Markup {
             p { (problem.sentence(lang)) }
             p.soft.small { "HTTP " (problem.status.as_u16()) " · " code { (problem.kind) } }
             p.acts {
-                @if look.signed_in {
-                    a.button href="/payment/mypage" { (lang.t("결제 내역으로", "To the payments")) }
-                } @else {
-                    a.button href="/payment" { (lang.t("처음으로", "To the start")) }
-                }
+                a.button href=(auth::home_of(look.actor.as_ref().filter(|_| look.signed_in))) { (lang.t("처음으로", "To the start")) }
             }
         }
     }
@@ -181,6 +179,10 @@ pub enum Part {
     Keys,
     Settings,
     Account,
+    /// A partner's own settlements.
+    Own,
+    /// A partner's own statements.
+    Statements,
 }
 
 /// htmx without inline styles, without `eval`, and to ourselves only.

@@ -3,7 +3,9 @@
 //! Every page works without scripts: forms post and lead on. Scripts add what changes by itself
 //! (`assets/app.js`, htmx with server-sent events) and PortOne's window (`assets/pay.js`).
 
+mod account;
 mod alerts;
+mod audit;
 mod back;
 mod cancel;
 mod charts;
@@ -20,6 +22,7 @@ mod parts;
 mod pay;
 mod payment;
 mod payouts;
+mod portal;
 mod result;
 mod samples;
 mod set_up;
@@ -28,6 +31,7 @@ mod sign_in;
 mod theme;
 mod timeline;
 mod told;
+mod users;
 mod words;
 
 use axum::{
@@ -38,7 +42,7 @@ use axum::{
     routing::{get, post},
 };
 
-use super::{Web, error::Problem, gate::Asked};
+use super::{Web, auth::home_of, error::Problem, gate::Asked};
 pub use layout::{page_of_form, segment};
 
 pub(super) use flash::forget as forget_flash;
@@ -92,6 +96,10 @@ pub fn signed_in() -> Router<Web> {
         )
         .route("/admin/alerts", get(alerts::list))
         .route("/admin/inbox", get(inbox::list))
+        .merge(account::routes())
+        .merge(users::routes())
+        .merge(audit::routes())
+        .merge(portal::routes())
         .merge(jobs::routes())
         .merge(settlements::routes())
         .merge(payouts::routes())
@@ -130,11 +138,8 @@ fn refuse(web: &Web, request: Request, problem: Problem) -> Response {
 
 /// `GET /`
 async fn home(look: Look) -> Redirect {
-    Redirect::to(if look.signed_in {
-        "/payment/mypage"
-    } else {
-        "/payment"
-    })
+    let person = look.actor.as_ref().filter(|_| look.signed_in);
+    Redirect::to(home_of(person))
 }
 
 #[cfg(test)]

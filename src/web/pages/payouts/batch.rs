@@ -26,6 +26,7 @@ use crate::{
         bank_templates::{self, COMMON},
         pay_out::{self, Word},
         read_bank_result::{BankResult, ResultError, read_bank_result},
+        take_away::taken,
         write_bank_file::{FileError, withheld, withheld_sheet},
     },
     sheet::{CellError, Encoding, WriteError, csv, xlsx},
@@ -373,10 +374,10 @@ pub(super) async fn withholding(
     Q(query): Q<Fields>,
 ) -> Response {
     let as_csv = field(&query, "format") == Some("csv");
-    look.answer(withholding_file(&web, &id, as_csv, look.lang))
+    look.answer(withholding_file(&web, &id, as_csv, look.lang).await)
 }
 
-fn withholding_file(web: &Web, id: &str, as_csv: bool, lang: Lang) -> Result<Response, Problem> {
+async fn withholding_file(web: &Web, id: &str, as_csv: bool, lang: Lang) -> Result<Response, Problem> {
     let id = number(id)?;
     let (_, rows) = web.ctx.store.read(|conn| withheld(conn, id))?;
     let sheet = withheld_sheet(id, &rows, lang == Lang::Ko).map_err(FileError::Rows)?;
@@ -388,6 +389,8 @@ fn withholding_file(web: &Web, id: &str, as_csv: bool, lang: Lang) -> Result<Res
     let bytes = bytes
         .map_err(WriteError::into_cell_errors)
         .map_err(FileError::Rows)?;
+    let file = if as_csv { "withholding.csv" } else { "withholding.xlsx" };
+    taken(&web.ctx.store, file, [("batch", id.to_string())]).await?;
     let what = lang.t("원천징수내역", "withholding");
     Ok(download(&format!("{what}-{id}.{extension}"), bytes))
 }

@@ -4,11 +4,11 @@ mod adjustments;
 mod chart;
 mod day;
 mod import;
-mod line;
+pub(super) mod line;
 mod list;
-mod one;
+pub(super) mod one;
 mod said;
-mod statement;
+pub(super) mod statement;
 
 use axum::{
     Router,
@@ -25,7 +25,7 @@ use crate::{
 };
 
 pub(super) use said::{
-    actor, badge as settlement_badge, of_payment, payout_badge, settlement_path, statement_path,
+    Desk, actor, badge as settlement_badge, of_payment, payout_badge, settlement_path, statement_path,
 };
 
 /// Pages for who is signed in.
