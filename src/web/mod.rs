@@ -10,6 +10,7 @@ pub mod gate;
 pub mod health;
 pub mod lang;
 pub mod limits;
+pub mod offered;
 pub mod pages;
 pub mod preferences;
 pub mod uploads;
@@ -95,7 +96,10 @@ pub fn routes(web: Web) -> Router {
         .method_not_allowed_fallback(pages::not_allowed)
         .layer(axum::extract::DefaultBodyLimit::max(extract::LARGEST_BODY))
         .layer(middleware::from_fn_with_state(web.clone(), gate::gate))
-        .layer(middleware::from_fn_with_state(web.clone(), gate::form_tokens))
+        .layer(middleware::from_fn_with_state(
+            web.clone(),
+            gate::form_tokens,
+        ))
         .layer(middleware::from_fn_with_state(
             web.clone(),
             pages::forget_flash,

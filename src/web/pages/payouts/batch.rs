@@ -377,7 +377,12 @@ pub(super) async fn withholding(
     look.answer(withholding_file(&web, &id, as_csv, look.lang).await)
 }
 
-async fn withholding_file(web: &Web, id: &str, as_csv: bool, lang: Lang) -> Result<Response, Problem> {
+async fn withholding_file(
+    web: &Web,
+    id: &str,
+    as_csv: bool,
+    lang: Lang,
+) -> Result<Response, Problem> {
     let id = number(id)?;
     let (_, rows) = web.ctx.store.read(|conn| withheld(conn, id))?;
     let sheet = withheld_sheet(id, &rows, lang == Lang::Ko).map_err(FileError::Rows)?;
@@ -389,7 +394,11 @@ async fn withholding_file(web: &Web, id: &str, as_csv: bool, lang: Lang) -> Resu
     let bytes = bytes
         .map_err(WriteError::into_cell_errors)
         .map_err(FileError::Rows)?;
-    let file = if as_csv { "withholding.csv" } else { "withholding.xlsx" };
+    let file = if as_csv {
+        "withholding.csv"
+    } else {
+        "withholding.xlsx"
+    };
     taken(&web.ctx.store, file, [("batch", id.to_string())]).await?;
     let what = lang.t("원천징수내역", "withholding");
     Ok(download(&format!("{what}-{id}.{extension}"), bytes))
