@@ -7,8 +7,8 @@ use futures::future::BoxFuture;
 use reqwest::header;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
-use url::Url;
 
+use super::outbound::{self, Reach};
 use crate::{
     domain::{
         alert::{Alert, Severity},
@@ -34,17 +34,16 @@ pub struct Slack {
     http: reqwest::Client,
     /// Whoever knows it can write into the channel: it is a secret.
     url: SecretString,
+    reach: Reach,
 }
 
 impl Slack {
-    pub fn new(url: SecretString) -> Result<Slack, reqwest::Error> {
-        let http = reqwest::Client::builder()
+    pub fn new(url: SecretString, reach: Reach) -> Result<Slack, reqwest::Error> {
+        let http = outbound::client(reach)
             .connect_timeout(Duration::from_secs(3))
             .timeout(Duration::from_secs(10))
-            .redirect(reqwest::redirect::Policy::none())
-            .user_agent(concat!("jeongsan/", env!("CARGO_PKG_VERSION")))
             .build()?;
-        Ok(Slack { http, url })
+        Ok(Slack { http, url, reach })
     }
 
     async fn post(&self, note: &Note) -> Result<(), NotifyError> {
@@ -53,8 +52,10 @@ impl Slack {
             what,
             retry_after,
         };
-        let url = Url::parse(self.url.expose_secret())
-            .map_err(|_| failed(Class::Permanent, "Slack's URL cannot be read".into(), None))?;
+        let url = outbound::check_text(self.url.expose_secret(), self.reach).map_err(|why| {
+            let what = format!("slack.webhook_url is not called: {why}");
+            failed(Class::Permanent, what, None)
+        })?;
         let answer = self
             .http
             .post(url)

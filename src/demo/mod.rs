@@ -231,6 +231,7 @@ fn settings(
         // Moving the clock by some days must not sign the visitor out.
         ("admin.session", "365d".into()),
         ("slack.webhook_url", format!("{}/slack/demo", sandbox.url())),
+        ("slack.private_addresses", "true".into()),
     ]
 }
 
