@@ -1,5 +1,6 @@
 //! The one place that knows everyone: puts the parts together, starts and stops them.
 
+pub mod logging;
 mod room;
 pub mod switch;
 mod work;

@@ -18,7 +18,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::{Web, auth::same_site, error::Problem, lang::Lang};
+use super::{
+    Web,
+    auth::same_site,
+    error::Problem,
+    extract::{DEEPEST, too_deep},
+    lang::Lang,
+};
 use crate::{
     domain::{
         ids::{ImpUid, MerchantUid},
@@ -203,6 +209,9 @@ fn read(content_type: &str, bytes: &[u8]) -> Result<Hint, Problem> {
     } else {
         bytes.trim_ascii_start().first() == Some(&b'{')
     };
+    if is_json && too_deep(bytes) {
+        return Err(unreadable(format!("it is nested deeper than {DEEPEST} levels")));
+    }
     let body: Fields = if is_json {
         serde_json::from_slice(bytes).map_err(|why| unreadable(why.to_string()))?
     } else {

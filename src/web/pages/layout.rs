@@ -97,7 +97,7 @@ fn page_of_form(path: &str) -> &str {
         Some((
             page,
             "confirm" | "replay" | "discard" | "release" | "orders" | "hold" | "retry" | "settle"
-            | "dry-run" | "reopen" | "run-now",
+            | "dry-run" | "reopen" | "run-now" | "reveal",
         )) => page,
         Some((_, "sign-out")) => "/sign-in",
         _ => path,

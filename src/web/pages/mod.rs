@@ -16,6 +16,7 @@ mod pay;
 mod payment;
 mod payouts;
 mod result;
+mod reveal;
 mod samples;
 mod settlements;
 mod sign_in;
@@ -60,6 +61,7 @@ pub fn signed_in() -> Router<Web> {
         .route("/payment/{imp_uid}", get(payment::show))
         .route("/payment/{imp_uid}/live", get(payment::changed))
         .route("/payment/{imp_uid}/release", post(payment::release))
+        .route("/payment/{imp_uid}/reveal", post(payment::reveal))
         .route(
             "/payment/{imp_uid}/cancel",
             get(cancel::form).post(cancel::carry_out),

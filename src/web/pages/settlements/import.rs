@@ -124,7 +124,7 @@ fn rows(of: &Imported, lang: Lang) -> Markup {
             } }
             tbody { @for row in of.rows.iter().take(SHOWN) { tr {
                 td.num data-label=(lang.t("행", "Row")) { (row.line) }
-                td.what { a.main href=(partner_path(row.adjustment.partner.as_str())) { (row.partner_name) } div.small { (row.adjustment.reason) } }
+                td.what { a.main href=(partner_path(row.adjustment.partner.as_str())) { (row.partner_name) } div.small { (words::masked_text(&row.adjustment.reason)) } }
                 td.num data-label=(lang.t("금액", "Amount")) { strong { (signed(row.adjustment.amount)) } }
             } } }
         }
