@@ -406,13 +406,19 @@ pub const SETTINGS: &[Setting] = &[
         "admin.token",
         true,
         "at least 32 characters",
-        "The admin token. Without it one is made at the first start and printed once.",
+        "A key of the JSON API with every right, for programs that start with the server. People sign in with accounts.",
     ),
     setting(
         "admin.session",
         "12h",
         DURATION,
-        "How long a browser stays signed in.",
+        "How long a browser stays signed in at most.",
+    ),
+    setting(
+        "admin.idle",
+        "30m",
+        DURATION,
+        "After how long without a request a browser is signed out.",
     ),
     setting(
         "log.format",
@@ -457,7 +463,9 @@ pub struct Config {
     /// Whether alerts may go to an address that is not public.
     pub slack_inside: bool,
     pub admin_token: Option<SecretString>,
+    /// How long a browser stays signed in: in all, and without a request.
     pub session: Duration,
+    pub idle: Duration,
     pub log_json: bool,
     pub log_level: String,
 }
@@ -868,6 +876,7 @@ fn build(mut r: Reader) -> Result<Config, ConfigErrors> {
     let slack = r.slack(slack_inside.unwrap_or_default());
     let admin_token = r.secret("admin.token", 32);
     let session = r.duration("admin.session");
+    let idle = r.duration("admin.idle");
     let log_json = r.get("log.format", |text| match text {
         "text" => Some(false),
         "json" => Some(true),
@@ -963,6 +972,7 @@ fn build(mut r: Reader) -> Result<Config, ConfigErrors> {
             slack_inside: slack_inside?,
             admin_token,
             session: session?,
+            idle: idle?,
             log_json: log_json?,
             log_level: log_level?,
         })

@@ -9,7 +9,7 @@ use std::net::Ipv4Addr;
 
 use serde_json::Value;
 
-use super::seen::About;
+use super::{partner_draft::PartnerDraft, seen::About};
 
 /// First and last letter of a name: `홍*동`.
 pub fn masked_name(name: &str) -> String {
@@ -66,6 +66,23 @@ pub fn masked_about(about: &About) -> About {
         buyer_tel: masked_phone(&about.buyer_tel),
         virtual_account: masked_virtual(&about.virtual_account),
         ..about.clone()
+    }
+}
+
+/// A partner as a form or a file may show it.
+pub fn masked_partner(draft: &PartnerDraft) -> PartnerDraft {
+    let with = |text: &Option<String>, mask: fn(&str) -> String| text.as_deref().map(mask);
+    PartnerDraft {
+        account_number: with(&draft.account_number, |number| match number {
+            "" => String::new(),
+            number => masked_account(number),
+        }),
+        account_holder: with(&draft.account_holder, masked_name),
+        contact_name: with(&draft.contact_name, masked_name),
+        contact_email: with(&draft.contact_email, masked_mail),
+        contact_phone: with(&draft.contact_phone, masked_phone),
+        memo: with(&draft.memo, masked_text),
+        ..draft.clone()
     }
 }
 

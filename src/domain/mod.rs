@@ -1,5 +1,6 @@
 //! Pure rules: no clock, no SQL, no HTTP. Everything here can be tested in microseconds.
 
+pub mod account;
 pub mod addresses;
 pub mod alert;
 pub mod bank;
@@ -10,6 +11,7 @@ pub mod cycle;
 pub mod derivation;
 pub mod digest;
 pub mod episode;
+pub mod guessing;
 pub mod holidays;
 pub mod ids;
 pub mod job;

@@ -16,6 +16,8 @@ mod node;
 mod operating;
 mod partnering;
 mod paying_out;
+#[path = "../support/people.rs"]
+mod people;
 mod private;
 mod queue;
 mod rabbit_life;

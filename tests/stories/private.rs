@@ -4,6 +4,7 @@ use std::process::Command;
 
 use jeongsan::{
     app::logging::{Look, safe_line},
+    domain::account::Role,
     sandbox::{Fault, Kind, NewPayment, Sandbox, SandboxConfig, Target},
 };
 use reqwest::header;
@@ -11,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::{
     house::{House, Words},
+    people::Visitor,
     support::{TOKEN, TestApp, read},
 };
 
@@ -85,10 +87,62 @@ async fn a_person_is_shown_whole_for_a_reason_and_once() {
     }
     let (status, _) = house.form("/payment/imp_unknown/reveal", &[("reason", "고객 문의 확인")]).await;
     assert_eq!(status, 404);
+    // What was shown, to whom and why, is on record; what was refused is not.
+    let of = |sql: &str| house.app.sql::<String>(sql);
+    let noted = of("select group_concat(actor || ' ' || subject || ' ' || (after ->> '$.reason'), '; ') from (select * from audit where act = 'personal.revealed' order by id)");
+    assert_eq!(noted, format!("api payment:{} 고객 문의 확인; api partner:farm 고객 문의 확인", house.imp_uid));
     let stranger = house.app.http.post(house.app.url("/admin/partners/farm/reveal"));
     let answer = stranger.form(&[("reason", "고객 문의 확인")]).send().await.unwrap();
     let text = answer.text().await.unwrap();
     assert!(!text.contains("7777") && !text.contains("카나리아홍"));
+}
+
+#[tokio::test]
+async fn who_may_see_nobody_is_offered_nothing_and_gets_masked_answers() {
+    let house = House::open(&canary()).await;
+    let store = &house.app.app().web.ctx.store;
+    let base = house.app.url("");
+    for (name, role, may) in [("dana", Role::Viewer, false), ("minji", Role::Operator, true)] {
+        let visitor = Visitor::signed_in(store, &base, name, role).await;
+        for page in [format!("/payment/{}", house.imp_uid), "/admin/partners/farm".into()] {
+            let shown = visitor.request(reqwest::Method::GET, &page);
+            let text = visitor.with(shown).send().await.unwrap().text().await.unwrap();
+            let path = format!("{page}/reveal");
+            assert_eq!(text.contains(&path), may, "{name} {page}");
+            let answer = visitor.post(&path, &[("reason", "고객 문의 확인")]).await;
+            let status = answer.status().as_u16();
+            let text = answer.text().await.unwrap();
+            assert_eq!((status, text.contains("010-7777-1234")), if may { (200, true) } else { (403, false) }, "{name} {page}: {text}");
+        }
+        for path in [
+            "/api/payment/list?limit=20".to_owned(),
+            format!("/api/payment/{}", house.imp_uid),
+            "/api/partners".into(),
+            "/api/partners/farm".into(),
+            "/api/adjustments".into(),
+            "/api/settlements".into(),
+            format!("/api/settlements/{}", house.settlement),
+            format!("/api/payouts/{}", house.batch),
+            format!("/api/statements/farm?from={0}&to={0}", house.day),
+        ] {
+            let answer = visitor.with(visitor.request(reqwest::Method::GET, &path)).send().await.unwrap();
+            let status = answer.status().as_u16();
+            let text = answer.text().await.unwrap();
+            assert_eq!(status, 200, "{name} {path}: {text}");
+            let value: Value = serde_json::from_str(&text).unwrap();
+            assert!(value.is_object());
+            if !may {
+                for part in PARTS {
+                    assert!(!text.contains(part), "{name} {path} holds {part}: {text}");
+                }
+            }
+        }
+        let path = format!("/api/payment/{}", house.imp_uid);
+        let answer = visitor.with(visitor.request(reqwest::Method::GET, &path)).send().await.unwrap();
+        assert_eq!(answer.text().await.unwrap().contains("카나리아홍"), may);
+    }
+    let masked: String = house.app.sql("select count(*) || '' from audit where act = 'personal.revealed'");
+    assert_eq!(masked, "2", "the operator's two looks and no other");
 }
 
 #[tokio::test]

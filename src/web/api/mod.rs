@@ -23,7 +23,7 @@ use tokio_stream::wrappers::{BroadcastStream, errors::BroadcastStreamRecvError};
 
 use super::{
     Web,
-    auth::Admin,
+    auth::Actor,
     error::{InLang, Problem},
     extract::{DEEPEST, too_deep},
     lang::Lang,
@@ -173,7 +173,7 @@ struct ListPage {
 /// `GET /api/payment/list`
 pub async fn list(
     State(web): State<Web>,
-    _: Admin,
+    _: Actor,
     lang: Lang,
     Query(query): Query<ListQuery>,
 ) -> Result<Response, Problem> {
@@ -247,7 +247,7 @@ pub fn story(web: &Web, imp_uid: &str) -> Result<Option<Story>, StoreError> {
 /// `GET /api/payment/{imp_uid}`
 pub async fn show(
     State(web): State<Web>,
-    _: Admin,
+    _: Actor,
     lang: Lang,
     Path(imp_uid): Path<String>,
 ) -> Result<Json<Value>, Problem> {
@@ -279,7 +279,7 @@ pub async fn show(
 /// `GET /api/payment/{imp_uid}/status`
 pub async fn status(
     State(web): State<Web>,
-    _: Admin,
+    _: Actor,
     lang: Lang,
     Path(imp_uid): Path<String>,
 ) -> Result<Json<Value>, Problem> {
@@ -356,7 +356,7 @@ fn json_body<T: serde::de::DeserializeOwned>(bytes: &[u8], example: &str) -> Res
 /// `POST /api/payment/{imp_uid}/cancel`
 pub async fn cancel(
     State(web): State<Web>,
-    admin: Admin,
+    actor: Actor,
     lang: Lang,
     Path(imp_uid): Path<String>,
     headers: HeaderMap,
@@ -391,7 +391,7 @@ pub async fn cancel(
         reason: body.reason,
         refund: body.refund,
         idempotency_key: key,
-        by: admin.by,
+        by: actor.by,
     };
     let answer = cancel_payment(&web.ctx, imp_uid, asked).await.lang(lang)?;
     Ok(cancelled(answer, lang))
@@ -434,14 +434,14 @@ fn cancelled(answer: CancelAnswer, lang: Lang) -> Response {
 /// Asking again for what is done, or under way, is a success that changes nothing.
 pub async fn cancel_all(
     State(web): State<Web>,
-    admin: Admin,
+    actor: Actor,
     lang: Lang,
     method: Method,
     Path(imp_uid): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     if method == Method::GET
-        && (foreign_or_prefetched(&headers) || (admin.by == "page" && !from_our_pages(&headers)))
+        && (foreign_or_prefetched(&headers) || (actor.is_page() && !from_our_pages(&headers)))
     {
         return Err(Problem::cross_site().lang(lang));
     }
@@ -453,7 +453,7 @@ pub async fn cancel_all(
         reason: lang.t("전액 취소 요청", "full cancel").to_owned(),
         refund: None,
         idempotency_key: None,
-        by: admin.by,
+        by: actor.by,
     };
     match cancel_payment(&web.ctx, imp_uid.clone(), asked).await {
         Ok(answer) => Ok(cancelled(answer, lang)),
@@ -525,7 +525,7 @@ struct OrderBody {
 /// `POST /api/orders`
 pub async fn register(
     State(web): State<Web>,
-    _: Admin,
+    _: Actor,
     lang: Lang,
     body: Bytes,
 ) -> Result<Response, Problem> {
@@ -565,7 +565,7 @@ pub async fn register(
 /// `GET /api/orders/{merchant_uid}`
 pub async fn order(
     State(web): State<Web>,
-    _: Admin,
+    _: Actor,
     lang: Lang,
     Path(merchant_uid): Path<String>,
 ) -> Result<Json<Value>, Problem> {
@@ -594,7 +594,7 @@ pub async fn order(
 /// `GET /api/payment/{imp_uid}/events`: state changes as they happen.
 pub async fn events(
     State(web): State<Web>,
-    _: Admin,
+    _: Actor,
     lang: Lang,
     Path(imp_uid): Path<String>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
@@ -611,7 +611,7 @@ pub async fn events(
 /// `GET /api/payment/events`: the same for all payments, as lists follow them.
 pub async fn all_events(
     State(web): State<Web>,
-    _: Admin,
+    _: Actor,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     stream_of(&web, None, None)
 }

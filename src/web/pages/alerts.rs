@@ -16,7 +16,7 @@ use crate::{
         digest::{Stuck, Why},
     },
     store::alerts::{self, AlertRow},
-    web::{Web, auth::AdminPage, error::Problem, lang::Lang},
+    web::{Web, auth::Actor, error::Problem, lang::Lang},
 };
 
 const PAGE: usize = 30;
@@ -129,7 +129,7 @@ fn stuck_path(stuck: &Stuck) -> String {
 /// `GET /admin/alerts`
 pub async fn list(
     State(web): State<Web>,
-    _: AdminPage,
+    _: Actor,
     look: Look,
     Query(query): Query<Fields>,
 ) -> Response {

@@ -23,7 +23,7 @@ use crate::{
         job_lists::{self, DeadFilter},
         jobs,
     },
-    web::{Web, auth::AdminPage, error::Problem, lang::Lang},
+    web::{Web, auth::Actor, error::Problem, lang::Lang},
 };
 
 const PAGE: usize = 30;
@@ -352,7 +352,7 @@ fn find(web: &Web, id: &str) -> Result<DeadLetter, Problem> {
 /// `GET /admin/dead-letters`
 pub async fn list(
     State(web): State<Web>,
-    _: AdminPage,
+    _: Actor,
     look: Look,
     Query(query): Query<Fields>,
 ) -> Response {
@@ -388,7 +388,7 @@ pub async fn list(
 /// `GET /admin/dead-letters/{id}`
 pub async fn show(
     State(web): State<Web>,
-    _: AdminPage,
+    _: Actor,
     look: Look,
     Path(id): Path<String>,
 ) -> Response {
@@ -427,7 +427,7 @@ fn refused(web: &Web, look: &Look, letter: &DeadLetter, error: DeadLetterError) 
 /// `POST /admin/dead-letters/{id}/replay`: asks first, and does it once `sure` is sent.
 pub async fn replay(
     State(web): State<Web>,
-    admin: AdminPage,
+    actor: Actor,
     look: Look,
     Path(id): Path<String>,
     Form(form): Form<Fields>,
@@ -439,7 +439,7 @@ pub async fn replay(
     if field(&form, "sure").is_none() {
         return sure_page(&look, &letter, None).into_response();
     }
-    match dead_letters::replay(&web.ctx, letter.job.id, admin.by).await {
+    match dead_letters::replay(&web.ctx, letter.job.id, actor.by).await {
         Ok(()) => onward(&letter, "replayed"),
         Err(error) => refused(&web, &look, &letter, error),
     }
@@ -448,7 +448,7 @@ pub async fn replay(
 /// `POST /admin/dead-letters/{id}/discard`: asks first, and does it once `sure` is sent.
 pub async fn discard(
     State(web): State<Web>,
-    admin: AdminPage,
+    actor: Actor,
     look: Look,
     Path(id): Path<String>,
     Form(form): Form<Fields>,
@@ -464,7 +464,7 @@ pub async fn discard(
     if field(&form, "sure").is_none() {
         return sure_page(&look, &letter, Some(note)).into_response();
     }
-    match dead_letters::discard(&web.ctx, letter.job.id, note.to_owned(), admin.by).await {
+    match dead_letters::discard(&web.ctx, letter.job.id, note.to_owned(), actor.by).await {
         Ok(Discarded::GivenUp) => onward(&letter, "discarded"),
         Ok(Discarded::WasDone) => onward(&letter, "was-done"),
         Err(error) => refused(&web, &look, &letter, error),

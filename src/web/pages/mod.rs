@@ -18,6 +18,7 @@ mod payouts;
 mod result;
 mod reveal;
 mod samples;
+mod set_up;
 mod settlements;
 mod sign_in;
 mod timeline;
@@ -32,8 +33,8 @@ use axum::{
     routing::{get, post},
 };
 
-use super::{Web, error::Problem};
-pub use layout::segment;
+use super::{Web, error::Problem, gate::Asked};
+pub use layout::{page_of_form, segment};
 
 pub(super) use layout::Look;
 
@@ -48,6 +49,9 @@ pub fn open() -> Router<Web> {
         .route("/payment/result/{imp_uid}", get(result::show))
         .route("/payment/result/{imp_uid}/stand", get(result::changed))
         .route("/sign-in", get(sign_in::form).post(sign_in::sign_in))
+        .route("/sign-in/code", get(sign_in::code_form).post(sign_in::code))
+        .route("/sign-in/again", get(sign_in::again_form).post(sign_in::again))
+        .route("/set-up", get(set_up::form).post(set_up::choose))
         .route("/sign-out", post(sign_in::sign_out))
         .route("/lang", get(sign_in::lang_link).post(sign_in::lang_form))
 }
@@ -93,7 +97,8 @@ pub async fn not_found(State(web): State<Web>, request: Request) -> Response {
 
 /// A route that is there, called by another method.
 pub async fn not_allowed(State(web): State<Web>, request: Request) -> Response {
-    let method = request.method().clone();
+    let asked = request.extensions().get::<Asked>();
+    let method = asked.map_or_else(|| request.method().clone(), |asked| asked.0.clone());
     let problem = Problem::new(
         StatusCode::METHOD_NOT_ALLOWED,
         "method-not-allowed",

@@ -18,7 +18,7 @@ use crate::{
         StoreError, glance, orders,
         payments::{self, Cursor, PaymentRow},
     },
-    web::{Web, api::ListQuery, auth::AdminPage, error::Problem, lang::Lang},
+    web::{Web, api::ListQuery, auth::Actor, error::Problem, lang::Lang},
 };
 
 /// What may stand in the address, in the order of the form.
@@ -302,7 +302,7 @@ fn count(conn: &rusqlite::Connection) -> Result<Attention, StoreError> {
 /// `GET /payment/mypage`
 pub async fn show(
     State(web): State<Web>,
-    _: AdminPage,
+    _: Actor,
     look: Look,
     Query(fields): Query<Fields>,
 ) -> Response {
@@ -357,7 +357,7 @@ async fn list(web: &Web, look: &Look, fields: &Fields) -> Result<Response, Probl
 /// `GET /payment/mypage/rows/{imp_uid}`: one row, after its payment changed.
 pub async fn row_changed(
     State(web): State<Web>,
-    _: AdminPage,
+    _: Actor,
     lang: Lang,
     Path(imp_uid): Path<String>,
 ) -> Response {
@@ -369,7 +369,7 @@ pub async fn row_changed(
 }
 
 /// `GET /payment/mypage/attention`
-pub async fn attention_changed(State(web): State<Web>, _: AdminPage, lang: Lang) -> Response {
+pub async fn attention_changed(State(web): State<Web>, _: Actor, lang: Lang) -> Response {
     match web.ctx.store.read(count) {
         Ok(counts) => attention(counts, lang).into_response(),
         Err(error) => Problem::from(error).lang(lang).into_response(),

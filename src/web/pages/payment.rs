@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     domain::{
+        account::Right,
         cancellation::Fate,
         ids::ImpUid,
         job::JobState,
@@ -33,7 +34,7 @@ use crate::{
     web::{
         Web,
         api::{Story, story},
-        auth::AdminPage,
+        auth::Actor,
         error::Problem,
         extract::F,
         lang::Lang,
@@ -397,7 +398,7 @@ fn look_up(web: &Web, imp_uid: &str) -> Result<(Story, Option<i64>, Vec<PaymentL
 /// `GET /payment/{imp_uid}`
 pub async fn show(
     State(web): State<Web>,
-    _: AdminPage,
+    _: Actor,
     look: Look,
     Path(imp_uid): Path<String>,
     Query(query): Query<Fields>,
@@ -411,7 +412,7 @@ pub async fn show(
                 did: field(&query, "did"),
                 key: &key,
                 settled: &settled,
-                shown: Shown::Masked,
+                shown: Shown::to(&look),
             };
             page(&look, &view).into_response()
         }),
@@ -421,14 +422,14 @@ pub async fn show(
 /// `POST /payment/{imp_uid}/reveal`: the same page, with the buyer whole.
 pub async fn reveal(
     State(web): State<Web>,
-    _: AdminPage,
     look: Look,
     Path(imp_uid): Path<String>,
     F(form): F<Fields>,
 ) -> Response {
     let result = async {
-        let _reason = reveal::reason(&form)?;
         let (story, dead_letter, settled) = look_up(&web, &imp_uid)?;
+        let whom = ("payment", imp_uid.as_str());
+        reveal::noted(&web.ctx, &look, Right::PaymentsRead, whom, &form).await?;
         let key = cancel::new_key();
         let view = View {
             story: &story,
@@ -446,11 +447,12 @@ pub async fn reveal(
 /// `GET /payment/{imp_uid}/live`: the part that changes.
 pub async fn changed(
     State(web): State<Web>,
-    _: AdminPage,
-    lang: Lang,
+    _: Actor,
+    look: Look,
     Path(imp_uid): Path<String>,
     Query(query): Query<Fields>,
 ) -> Response {
+    let lang = look.lang;
     match look_up(&web, &imp_uid) {
         Ok((story, dead_letter, settled)) => {
             let key = cancel::new_key();
@@ -460,7 +462,7 @@ pub async fn changed(
                 did: field(&query, "did"),
                 key: &key,
                 settled: &settled,
-                shown: Shown::Masked,
+                shown: Shown::to(&look),
             };
             live(lang, &view).into_response()
         }
@@ -471,7 +473,7 @@ pub async fn changed(
 /// `POST /payment/{imp_uid}/release`
 pub async fn release(
     State(web): State<Web>,
-    admin: AdminPage,
+    actor: Actor,
     look: Look,
     Path(imp_uid): Path<String>,
     Form(form): Form<Fields>,
@@ -479,7 +481,7 @@ pub async fn release(
     let note = field(&form, "note").unwrap_or_default().to_owned();
     let result = async {
         let id = ImpUid::new(imp_uid.as_str())?;
-        release_hold(&web.ctx, id, note, admin.by).await?;
+        release_hold(&web.ctx, id, note, actor.by).await?;
         let to = format!("{}?did=released", payment_path(&imp_uid));
         Ok::<_, Problem>(see_other(&to, None))
     };

@@ -6,8 +6,12 @@
 use axum::http::StatusCode;
 use maud::{Markup, html};
 
-use super::layout::{Fields, field};
-use crate::web::{error::Problem, lang::Lang};
+use super::layout::{Fields, Look, field};
+use crate::{
+    domain::account::Right,
+    flow::{Ctx, reveal::reveal},
+    web::{error::Problem, lang::Lang},
+};
 
 /// Letters of a reason, at least.
 const LEAST: usize = 5;
@@ -18,14 +22,24 @@ const MOST: usize = 500;
 pub enum Shown {
     #[default]
     Masked,
+    /// Masked, with the form that shows it whole.
+    Offered,
     Whole,
 }
 
 impl Shown {
+    /// Of a page as it is loaded.
+    pub fn to(look: &Look) -> Shown {
+        match look.may(Right::PersonalRead) {
+            true => Self::Offered,
+            false => Self::Masked,
+        }
+    }
+
     /// The text, masked unless it is shown whole.
     pub fn text(self, text: &str, mask: impl Fn(&str) -> String) -> String {
         match self {
-            Self::Masked => mask(text),
+            Self::Masked | Self::Offered => mask(text),
             Self::Whole => text.to_owned(),
         }
     }
@@ -39,7 +53,7 @@ pub fn form_part(action: &str, shown: Shown, lang: Lang) -> Markup {
                 "개인정보가 모두 보입니다. 열람 사유가 감사 기록에 남았습니다. 페이지를 새로 열면 다시 가려집니다.",
                 "Personal data is shown whole, and the audit log has your reason. Open the page again to mask it.",
             )) }
-        } @else {
+        } @else if shown == Shown::Offered {
             details.reveal {
                 summary { (lang.t("가려진 개인정보 보기…", "Show what is masked…")) }
                 form.stack method="post" action=(action) {
@@ -54,8 +68,24 @@ pub fn form_part(action: &str, shown: Shown, lang: Lang) -> Markup {
     }
 }
 
+/// Takes a form's reason down. Only then may the page be made: `sees` says whether whoever asks may see
+/// the page itself.
+pub async fn noted(
+    ctx: &Ctx,
+    look: &Look,
+    sees: Right,
+    (of, id): (&'static str, &str),
+    form: &Fields,
+) -> Result<(), Problem> {
+    if !look.may(sees) {
+        return Err(Problem::forbidden(sees.as_str()));
+    }
+    reveal(ctx, of, id, reason(form)?).await?;
+    Ok(())
+}
+
 /// The reason that a form gives.
-pub fn reason(form: &Fields) -> Result<String, Problem> {
+fn reason(form: &Fields) -> Result<String, Problem> {
     let reason = field(form, "reason").unwrap_or_default();
     let letters = reason.chars().count();
     if !(LEAST..=MOST).contains(&letters) || reason.chars().any(char::is_control) {
@@ -86,9 +116,10 @@ mod tests {
     #[test]
     fn what_is_shown_whole_is_not_asked_for_again() {
         for lang in [Lang::Ko, Lang::En] {
-            let masked = form_part("/x/reveal", Shown::Masked, lang).into_string();
+            let masked = form_part("/x/reveal", Shown::Offered, lang).into_string();
             assert!(masked.contains("action=\"/x/reveal\"") && masked.contains("method=\"post\""));
             let whole = form_part("/x/reveal", Shown::Whole, lang).into_string();
+            assert!(form_part("/x", Shown::Masked, lang).into_string().is_empty());
             assert!(!whole.contains("<form") && whole.contains("role=\"status\""));
         }
     }

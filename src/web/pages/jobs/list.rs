@@ -25,7 +25,7 @@ use crate::{
         job_lists::{self, Cursor, Filter, Listed, MOST_FOUND, Stand},
         jobs::JobRow,
     },
-    web::{Web, auth::AdminPage, error::Problem, lang::Lang},
+    web::{Web, auth::Actor, error::Problem, lang::Lang},
 };
 
 const PAGE: usize = 30;
@@ -324,7 +324,7 @@ async fn read_overview(web: &Web) -> Result<Overview, Problem> {
 /// `GET /admin/jobs`
 pub async fn show(
     State(web): State<Web>,
-    _: AdminPage,
+    _: Actor,
     look: Look,
     Query(fields): Query<Fields>,
 ) -> Response {
@@ -366,7 +366,7 @@ async fn list(web: &Web, look: &Look, fields: &Fields) -> Result<Response, Probl
 }
 
 /// `GET /admin/jobs/live`: the overview as it stands now.
-pub async fn stand_changed(State(web): State<Web>, _: AdminPage, lang: Lang) -> Response {
+pub async fn stand_changed(State(web): State<Web>, _: Actor, lang: Lang) -> Response {
     match read_overview(&web).await {
         Ok(view) => overview::part(&view, lang).into_response(),
         Err(problem) => problem.lang(lang).into_response(),
@@ -376,7 +376,7 @@ pub async fn stand_changed(State(web): State<Web>, _: AdminPage, lang: Lang) -> 
 /// `GET /admin/jobs/live/rows`: the list as it stands now.
 pub async fn rows_changed(
     State(web): State<Web>,
-    _: AdminPage,
+    _: Actor,
     lang: Lang,
     Query(fields): Query<Fields>,
 ) -> Response {

@@ -8,12 +8,12 @@ use axum::{
 use maud::{Markup, html};
 
 use super::{
-    Fields, Look, crumb, field_name, kind, layout, page, path, see_other, status, told, words,
-    wrong_count,
+    Fields, Look, crumb, field_name, kind, layout, page, path, see_other, status, told, wrong_count,
 };
 use crate::{
     domain::{
         bank::BankCode,
+        masks::masked_partner,
         partner::{FieldError, Partner, PartnerDraft, PartnerStatus, PartnerType},
     },
     flow::{
@@ -21,7 +21,7 @@ use crate::{
         save_partner::{PartnerError, Save, save_partner},
     },
     store::partners,
-    web::{Web, auth::AdminPage, error::Problem, extract::F, lang::Lang},
+    web::{Web, auth::Actor, error::Problem, extract::F, lang::Lang},
 };
 
 pub struct View<'a> {
@@ -180,7 +180,7 @@ fn draft(form: &Fields) -> PartnerDraft {
 }
 
 /// `GET /admin/partners/new`
-pub async fn blank(_: AdminPage, look: Look) -> Response {
+pub async fn blank(_: Actor, look: Look) -> Response {
     let draft = PartnerDraft {
         status: Some(PartnerStatus::Pending.as_str().to_owned()),
         ..PartnerDraft::default()
@@ -197,18 +197,18 @@ pub async fn blank(_: AdminPage, look: Look) -> Response {
 /// `POST /admin/partners/new`
 pub async fn add(
     State(web): State<Web>,
-    admin: AdminPage,
+    actor: Actor,
     look: Look,
     F(form): F<Fields>,
 ) -> Response {
     let typed = draft(&form);
-    save(&web, &look, None, (&typed, typed.clone()), admin.by).await
+    save(&web, &look, None, (&typed, typed.clone()), actor.by).await
 }
 
 /// `GET /admin/partners/{id}/edit`
 pub async fn filled(
     State(web): State<Web>,
-    _: AdminPage,
+    _: Actor,
     look: Look,
     Path(id): Path<String>,
 ) -> Response {
@@ -217,7 +217,7 @@ pub async fn filled(
         let known = known.ok_or_else(|| Problem::not_found(&id))?;
         let view = View {
             id: Some(&id),
-            draft: &masked(&draft_of(&known)),
+            draft: &masked_partner(&draft_of(&known)),
             errors: &[],
             wrong: None,
         };
@@ -228,7 +228,7 @@ pub async fn filled(
 /// `POST /admin/partners/{id}/edit`
 pub async fn change(
     State(web): State<Web>,
-    admin: AdminPage,
+    actor: Actor,
     look: Look,
     Path(id): Path<String>,
     F(form): F<Fields>,
@@ -253,25 +253,7 @@ pub async fn change(
         };
         return (StatusCode::UNPROCESSABLE_ENTITY, form_page(&look, &view)).into_response();
     }
-    save(&web, &look, Some(&id), (&typed, meant), admin.by).await
-}
-
-/// What the form of a partner shows of persons and accounts. Sent back as it is, it means what stands
-/// in the books.
-fn masked(draft: &PartnerDraft) -> PartnerDraft {
-    let with = |text: &Option<String>, mask: fn(&str) -> String| text.as_deref().map(mask);
-    PartnerDraft {
-        account_number: with(&draft.account_number, |number| match number {
-            "" => String::new(),
-            number => words::masked_account(number),
-        }),
-        account_holder: with(&draft.account_holder, words::masked_name),
-        contact_name: with(&draft.contact_name, words::masked_name),
-        contact_email: with(&draft.contact_email, words::masked_mail),
-        contact_phone: with(&draft.contact_phone, words::masked_phone),
-        memo: with(&draft.memo, words::masked_text),
-        ..draft.clone()
-    }
+    save(&web, &look, Some(&id), (&typed, meant), actor.by).await
 }
 
 /// A mask that is not the one of what stands in the books: it was changed meanwhile, or half of it was
@@ -293,9 +275,10 @@ fn still_masked(meant: &PartnerDraft) -> Vec<FieldError> {
     .collect()
 }
 
-/// What was typed, with the books' own values where the form came back as it was shown.
+/// What was typed, with the books' own values where the form came back as it was shown: the form shows
+/// persons and the account masked.
 fn unmasked(typed: &PartnerDraft, known: &PartnerDraft) -> PartnerDraft {
-    let shown = masked(known);
+    let shown = masked_partner(known);
     let meant = |typed: &Option<String>, shown: &Option<String>, known: &Option<String>| {
         let same = typed.as_deref().unwrap_or_default() == shown.as_deref().unwrap_or_default();
         if same { known.clone() } else { typed.clone() }
@@ -411,7 +394,7 @@ mod tests {
             memo: some("전화 010-9999-1111로"),
             ..PartnerDraft::default()
         };
-        let shown = masked(&known);
+        let shown = masked_partner(&known);
         let view = View {
             id: Some("farm-1"),
             draft: &shown,

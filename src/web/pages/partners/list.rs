@@ -16,7 +16,7 @@ use crate::{
     web::{
         Web,
         api::partners::{find, search_text},
-        auth::AdminPage,
+        auth::Actor,
         error::Problem,
         extract::Q,
         lang::Lang,
@@ -185,7 +185,7 @@ pub fn filter(fields: &Fields) -> Result<Filter, Problem> {
 /// `GET /admin/partners`
 pub async fn show(
     State(web): State<Web>,
-    _: AdminPage,
+    _: Actor,
     look: Look,
     Q(fields): Q<Fields>,
 ) -> Response {

@@ -17,7 +17,9 @@ use crate::web::pages::settlements::{
     actor, payout_badge, settlement_badge, settlement_path, statement_path,
 };
 use crate::{
-    domain::{calendar::KstDay, contract::Terms, ids::PartnerId, partner::PartnerType},
+    domain::{
+        account::Right, calendar::KstDay, contract::Terms, ids::PartnerId, partner::PartnerType,
+    },
     flow::{
         agree_contract::withdraw,
         save_partner::{archive, recover},
@@ -34,7 +36,7 @@ use crate::{
     web::{
         Web,
         api::partners::{Standing, standings},
-        auth::AdminPage,
+        auth::Actor,
         error::Problem,
         extract::{F, Q},
         lang::Lang,
@@ -497,26 +499,26 @@ fn shown(
 /// `GET /admin/partners/{id}`
 pub async fn show(
     State(web): State<Web>,
-    _: AdminPage,
+    _: Actor,
     look: Look,
     Path(id): Path<String>,
     Q(query): Q<Fields>,
 ) -> Response {
     let did = field(&query, "did");
-    look.answer(shown(&web, &look, &id, did, None, Shown::Masked))
+    look.answer(shown(&web, &look, &id, did, None, Shown::to(&look)))
 }
 
 /// `POST /admin/partners/{id}/reveal`: the same page, with persons and the account whole.
 pub async fn reveal(
     State(web): State<Web>,
-    _: AdminPage,
-    mut look: Look,
+    look: Look,
     Path(id): Path<String>,
     F(form): F<Fields>,
 ) -> Response {
-    look.here = path(&id);
     let result = async {
-        let _reason = reveal::reason(&form)?;
+        whole(&web, &id)?;
+        let whom = ("partner", id.as_str());
+        reveal::noted(&web.ctx, &look, Right::PartnersRead, whom, &form).await?;
         shown(&web, &look, &id, None, None, Shown::Whole)
     };
     look.answer(result.await)
@@ -525,7 +527,7 @@ pub async fn reveal(
 /// The partner's page again, with what is wrong; the switch of language leads there.
 fn again(web: &Web, mut look: Look, id: &str, problem: Problem) -> Response {
     look.here = path(id);
-    let page = shown(web, &look, id, None, Some(&problem), Shown::Masked);
+    let page = shown(web, &look, id, None, Some(&problem), Shown::to(&look));
     look.answer(page)
 }
 
@@ -554,21 +556,21 @@ async fn set_archived(
 /// `POST /admin/partners/{id}/archive`
 pub async fn archive_it(
     State(web): State<Web>,
-    admin: AdminPage,
+    actor: Actor,
     look: Look,
     Path(id): Path<String>,
 ) -> Response {
-    set_archived(&web, look, id, true, admin.by).await
+    set_archived(&web, look, id, true, actor.by).await
 }
 
 /// `POST /admin/partners/{id}/recover`
 pub async fn recover_it(
     State(web): State<Web>,
-    admin: AdminPage,
+    actor: Actor,
     look: Look,
     Path(id): Path<String>,
 ) -> Response {
-    set_archived(&web, look, id, false, admin.by).await
+    set_archived(&web, look, id, false, actor.by).await
 }
 
 /// The page between asking and taking back.
@@ -598,7 +600,7 @@ pub fn sure_page(look: &Look, version: &Version, name: &str) -> Markup {
 /// `POST /admin/contracts/{id}/withdraw`: asks first, and does it once `sure` is sent.
 pub async fn take_back(
     State(web): State<Web>,
-    admin: AdminPage,
+    actor: Actor,
     mut look: Look,
     Path(id): Path<String>,
     F(form): F<Fields>,
@@ -623,7 +625,7 @@ pub async fn take_back(
         look.here = path(&version.partner);
         return sure_page(&look, &version, &name).into_response();
     }
-    match withdraw(&web.ctx, number, admin.by).await {
+    match withdraw(&web.ctx, number, actor.by).await {
         Ok(()) => see_other(&format!("{}?did=withdrawn", path(&version.partner)), None),
         Err(error) => again(&web, look, &version.partner, error.into()),
     }

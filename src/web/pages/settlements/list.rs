@@ -20,7 +20,7 @@ use crate::{
         settlements::{self, Cursor, DaySums, Filter, SettlementRow},
     },
     web::{
-        Web, api::settlements::SettlementQuery, auth::AdminPage, error::Problem, extract::Q,
+        Web, api::settlements::SettlementQuery, auth::Actor, error::Problem, extract::Q,
         lang::Lang,
     },
 };
@@ -377,7 +377,7 @@ fn read_todo(conn: &rusqlite::Connection, today: KstDay) -> Result<ToDo, StoreEr
 /// `GET /admin/settlements`
 pub async fn show(
     State(web): State<Web>,
-    _: AdminPage,
+    _: Actor,
     look: Look,
     Q(fields): Q<Fields>,
 ) -> Response {
