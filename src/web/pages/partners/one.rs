@@ -674,6 +674,7 @@ mod tests {
             today,
             did: Some("agreed"),
             wrong: Some("<왜>"),
+            shown: Shown::Masked,
         };
         one_page(&look, &view).into_string()
     }

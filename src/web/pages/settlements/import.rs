@@ -8,7 +8,10 @@ use axum::{
 use maud::{Markup, html};
 
 use super::{
-    super::layout::{Look, layout},
+    super::{
+        layout::{Look, layout},
+        words,
+    },
     crumb, file_errors, page_of,
     said::{partner_path, signed},
 };
