@@ -12,6 +12,7 @@ pub mod health;
 pub mod lang;
 pub mod limits;
 pub mod pages;
+pub mod preferences;
 pub mod privacy;
 pub mod uploads;
 pub mod webhook;
@@ -95,6 +96,10 @@ pub fn routes(web: Web) -> Router {
         .layer(middleware::from_fn(privacy::masked))
         .layer(middleware::from_fn_with_state(web.clone(), gate::gate))
         .layer(middleware::from_fn_with_state(web.clone(), gate::form_tokens))
+        .layer(middleware::from_fn_with_state(
+            web.clone(),
+            pages::forget_flash,
+        ))
         .layer(middleware::from_fn_with_state(web.clone(), headers::safe))
         // A bug in one handler is one 500, told in the log, and no broken connection.
         .layer(tower_http::catch_panic::CatchPanicLayer::new())
