@@ -79,7 +79,7 @@ pub(super) fn page(look: &Look, view: &View<'_>) -> Markup {
                     p.soft.small {
                         (lang.t(format!("{}까지 지급분", batch.due_until), format!("Due until {}", batch.due_until)))
                         " · " (words::time(batch.created_at)) " " span.by { (words::actor(&batch.created_by, lang)) }
-                        @if !batch.note.is_empty() { " · " (batch.note) }
+                        @if !batch.note.is_empty() { " · " (words::masked_text(&batch.note)) }
                     }
                 }
                 section.sheet {
@@ -237,7 +237,7 @@ fn payouts(view: &View<'_>, path: &str, lang: Lang) -> Markup {
                 td.what {
                     a.main href={ "/admin/partners/" (super::segment(&row.partner)) } { (row.partner_name) }
                     " " code.soft { (row.reference()) }
-                    div.small { (account(&row.bank, &row.account, lang)) " · " (row.holder) }
+                    div.small { (account(&row.bank, &row.account, lang)) " · " (words::masked_name(&row.holder)) }
                     div.soft.small {
                         (lang.t("정산 ", "settlements "))
                         @for (at, (id, day, amount)) in settlements.iter().enumerate() {
@@ -248,7 +248,7 @@ fn payouts(view: &View<'_>, path: &str, lang: Lang) -> Markup {
                 }
                 td.state {
                     (payout_badge(row.state, lang))
-                    @if let Some(reason) = &row.reason { div.small.bad-text { (reason) } }
+                    @if let Some(reason) = &row.reason { div.small.bad-text { (words::masked_text(reason)) } }
                     @if let Some(at) = row.decided_at {
                         div.soft.small { (words::short_time(at)) @if let Some(by) = &row.decided_by { " " span.by { (words::actor(by, lang)) } } }
                     }
@@ -543,7 +543,7 @@ fn preview(look: &Look, id: i64, result: &BankResult) -> Markup {
                 td.state {
                     (payout_badge(m.word.state(), lang))
                     @if m.is_known() { " " span.mini { (lang.t("이미 반영됨", "known before")) } }
-                    @if let Word::Failed(reason) = &m.word { div.small.bad-text { (reason) } }
+                    @if let Word::Failed(reason) = &m.word { div.small.bad-text { (words::masked_text(reason)) } }
                 }
                 td.num data-label=(lang.t("이체액", "Transfer")) { strong { (m.payout.amount) } }
                 td.num data-label=(lang.t("파일의 행", "Row")) { (m.line) }
