@@ -1,5 +1,6 @@
 //! The one place that knows everyone: puts the parts together, starts and stops them.
 
+pub mod logging;
 mod room;
 pub mod switch;
 mod work;
@@ -19,7 +20,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_service::Service;
 
 use crate::{
-    adapters::{broker::amqp::UrlError, log::LogNotifier, portone::Portone, slack::Slack},
+    adapters::{
+        broker::amqp::UrlError, log::LogNotifier, outbound::Reach, portone::Portone, slack::Slack,
+    },
     config::Config,
     flow::{Ctx, Notifier, manage_users::first_owner_link, passwords},
     store::{Clock, OpenError, Store, StoreError, search, sessions::Lasts},
@@ -101,9 +104,14 @@ pub fn context(config: &Config, store: Store) -> Result<Ctx, StartError> {
         why,
     })?;
     let notifier: Arc<dyn Notifier> = match &config.slack {
-        Some(url) => Arc::new(
-            Slack::new(url.clone()).map_err(|why| StartError::Client { what: "Slack", why })?,
-        ),
+        Some(url) => {
+            let reach = match config.slack_inside {
+                true => Reach::Anywhere,
+                false => Reach::Public,
+            };
+            let slack = Slack::new(url.clone(), reach);
+            Arc::new(slack.map_err(|why| StartError::Client { what: "Slack", why })?)
+        }
         None => Arc::new(LogNotifier),
     };
     let boot = store.boot();
@@ -165,7 +173,8 @@ impl App {
                     config.in_flight,
                     config.trusted_proxies,
                     config.webhook_sources,
-                ),
+                )
+                .only_sources(config.only_sources),
                 broker: room.broker.clone(),
                 health: health::Health::new(room.workers_gone.clone()),
                 metrics: metrics_handle(),

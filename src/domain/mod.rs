@@ -1,6 +1,7 @@
 //! Pure rules: no clock, no SQL, no HTTP. Everything here can be tested in microseconds.
 
 pub mod account;
+pub mod addresses;
 pub mod alert;
 pub mod bank;
 pub mod calendar;

@@ -33,6 +33,7 @@ pub mod release_hold;
 pub mod reopen_day;
 pub mod replay_dead_letters;
 pub mod retry_cancel;
+pub mod reveal;
 pub mod run_schedules;
 pub mod save_partner;
 pub mod send_alert;

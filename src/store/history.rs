@@ -86,12 +86,16 @@ fn sides(detail: &Value) -> (Option<Value>, Value) {
     let (mut before, mut after) = (Map::new(), Map::new());
     for (name, value) in fields {
         match value.as_object() {
-            Some(pair) if pair.len() == 2 && pair.contains_key("from") && pair.contains_key("to") => {
+            Some(pair)
+                if pair.len() == 2 && pair.contains_key("from") && pair.contains_key("to") =>
+            {
                 before.insert(name.clone(), kept(name, &value["from"]));
                 after.insert(name.clone(), kept(name, &value["to"]));
             }
             _ if name == "was" => {
-                let of = ["terms", "now"].into_iter().find(|of| fields.contains_key(*of));
+                let of = ["terms", "now"]
+                    .into_iter()
+                    .find(|of| fields.contains_key(*of));
                 before.insert(of.unwrap_or("was").to_owned(), value.clone());
             }
             _ => {
@@ -157,14 +161,21 @@ mod tests {
         });
         let (before, after) = sides(&detail);
         let before = before.unwrap();
-        assert_eq!((&before["name"], &after["name"]), (&json!("농장"), &json!("새 농장")));
+        assert_eq!(
+            (&before["name"], &after["name"]),
+            (&json!("농장"), &json!("새 농장"))
+        );
         assert_eq!(before["account"]["number"], "*******5678");
         assert_eq!(after["account"]["holder"], "홍*동");
         assert_eq!(after["memo"], "x");
-        let (before, after) = sides(&json!({ "terms": { "a": 2 }, "was": { "a": 1 }, "from": "2026-01-01" }));
+        let (before, after) =
+            sides(&json!({ "terms": { "a": 2 }, "was": { "a": 1 }, "from": "2026-01-01" }));
         assert_eq!(before, Some(json!({ "terms": { "a": 1 } })));
         assert_eq!(after, json!({ "terms": { "a": 2 }, "from": "2026-01-01" }));
-        assert_eq!(sides(&json!({ "reason": "x" })), (None, json!({ "reason": "x" })));
+        assert_eq!(
+            sides(&json!({ "reason": "x" })),
+            (None, json!({ "reason": "x" }))
+        );
         assert_eq!(sides(&json!([1])), (None, json!([1])));
     }
 }

@@ -114,6 +114,7 @@ pub static TABLE: &[Row] = &[
     row("GET", "/admin/partners/{id}/edit", Has(PartnersWrite)).fresh(),
     row("POST", "/admin/partners/{id}/edit", Has(PartnersWrite)).fresh(),
     row("POST", "/admin/partners/{id}/recover", Has(PartnersWrite)),
+    row("POST", "/admin/partners/{id}/reveal", Has(PersonalRead)),
     row("GET", "/admin/payouts", Has(SettlementsRead)),
     row("POST", "/admin/payouts", Has(PayoutsWrite)).fresh(),
     row("GET", "/admin/payouts/new", Has(PayoutsWrite)).fresh(),
@@ -229,6 +230,7 @@ pub static TABLE: &[Row] = &[
     row("POST", "/payment/{imp_uid}/cancel/confirm", Has(PaymentsCancel)),
     row("GET", "/payment/{imp_uid}/live", Has(PaymentsRead)),
     row("POST", "/payment/{imp_uid}/release", Has(PaymentsCancel)),
+    row("POST", "/payment/{imp_uid}/reveal", Has(PersonalRead)),
     row("GET", "/readyz", Open),
     row("GET", "/set-up", Open),
     row("POST", "/set-up", Form),
@@ -266,11 +268,21 @@ mod tests {
     #[test]
     fn the_table_is_sorted_and_names_each_route_once() {
         for pair in TABLE.windows(2) {
-            assert!(pair[0].path <= pair[1].path, "{} before {}", pair[0].path, pair[1].path);
+            assert!(
+                pair[0].path <= pair[1].path,
+                "{} before {}",
+                pair[0].path,
+                pair[1].path
+            );
         }
         for row in TABLE {
             let found = find(row.method, row.path).unwrap();
-            assert!(std::ptr::eq(found, row), "{} {} twice", row.method, row.path);
+            assert!(
+                std::ptr::eq(found, row),
+                "{} {} twice",
+                row.method,
+                row.path
+            );
         }
         assert!(find("HEAD", "/payment/mypage").is_some());
         assert!(find("PATCH", "/payment/mypage").is_none() && known("/payment/mypage"));

@@ -7,11 +7,14 @@ pub mod auth;
 pub mod error;
 pub mod extract;
 pub mod gate;
+pub mod headers;
 pub mod health;
 pub mod lang;
 pub mod limits;
+pub mod offered;
 pub mod pages;
 pub mod preferences;
+pub mod privacy;
 pub mod uploads;
 pub mod webhook;
 
@@ -19,10 +22,7 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::Request,
-    http::{HeaderValue, header},
-    middleware::{self, Next},
-    response::Response,
+    middleware,
     routing::{get, post},
 };
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -94,35 +94,18 @@ pub fn routes(web: Web) -> Router {
         .fallback(pages::not_found)
         .method_not_allowed_fallback(pages::not_allowed)
         .layer(axum::extract::DefaultBodyLimit::max(extract::LARGEST_BODY))
+        .layer(middleware::from_fn(privacy::masked))
         .layer(middleware::from_fn_with_state(web.clone(), gate::gate))
-        .layer(middleware::from_fn_with_state(web.clone(), gate::form_tokens))
+        .layer(middleware::from_fn_with_state(
+            web.clone(),
+            gate::form_tokens,
+        ))
         .layer(middleware::from_fn_with_state(
             web.clone(),
             pages::forget_flash,
         ))
-        .layer(middleware::from_fn(safe_headers))
+        .layer(middleware::from_fn_with_state(web.clone(), headers::safe))
         // A bug in one handler is one 500, told in the log, and no broken connection.
         .layer(tower_http::catch_panic::CatchPanicLayer::new())
         .with_state(web)
-}
-
-/// Headers that every answer carries unless its handler said otherwise.
-async fn safe_headers(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    let headers = response.headers_mut();
-    for (name, value) in [
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::REFERRER_POLICY, "same-origin"),
-        (header::X_FRAME_OPTIONS, "DENY"),
-        (
-            header::CONTENT_SECURITY_POLICY,
-            "default-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'",
-        ),
-        (header::CACHE_CONTROL, "no-store"),
-    ] {
-        headers
-            .entry(name)
-            .or_insert(HeaderValue::from_static(value));
-    }
-    response
 }

@@ -7,7 +7,10 @@ mod breaking_in;
 mod cancelling;
 mod chaos;
 mod command_line;
+mod exports;
 mod guarding;
+mod hostile;
+mod house;
 mod intake;
 mod killing;
 mod listing;
@@ -19,6 +22,7 @@ mod paying_out;
 #[path = "../support/people.rs"]
 mod people;
 mod portal;
+mod private;
 mod queue;
 mod rabbit_life;
 mod rare;

@@ -3,9 +3,12 @@
 //! The matrix is written by hand on purpose. Whoever adds a route says here, too, who may reach it;
 //! whoever changes a role sees here what that opens.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use jeongsan::{domain::account::Role, web::access};
+use jeongsan::{
+    domain::account::Role,
+    web::{access, offered},
+};
 use reqwest::{Method, StatusCode};
 
 use crate::{
@@ -383,4 +386,78 @@ async fn where_money_moves_the_person_is_asked_again() {
         .await;
     assert_eq!(right.headers()["location"], "/admin/payouts/new");
     assert_eq!(visitor.get("/admin/payouts/new").await.status(), 200);
+}
+
+/// Follows every link that a role is shown, and holds every form against what it may send.
+#[tokio::test]
+async fn nobody_is_offered_what_would_be_refused() {
+    let mut app = TestApp::start().await;
+    let imp_uid = app.paid("ord-1", 10_000).await;
+    let store = app.app().web.ctx.store.clone();
+    for role in Role::ALL {
+        let name = role.as_str();
+        let partner = (role == Role::Partner).then_some("house");
+        people::add(&store, name, role, partner).await;
+        let mut visitor = Visitor::new(&app.url(""));
+        let answer = visitor.sign_in(name, people::PASSWORD, "").await;
+        let home = answer.headers()["location"].to_str().unwrap().to_owned();
+        let (mut next, mut seen, mut forms) = (vec![home], BTreeSet::new(), 0);
+        while let Some(address) = next.pop() {
+            let path = address.split(['?', '#']).next().unwrap().to_owned();
+            if !address.starts_with('/')
+                || address.starts_with("//")
+                || !seen.insert(path)
+                || seen.len() > 120
+            {
+                continue;
+            }
+            let answer = visitor.get(&address).await;
+            let status = answer.status();
+            assert_ne!(status, 403, "{name} is led to {address}");
+            let is_page = answer
+                .headers()
+                .get("content-type")
+                .is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
+            if !is_page {
+                continue;
+            }
+            let text = answer.text().await.unwrap();
+            for link in text.split(" href=\"").skip(1) {
+                let link = link.split('"').next().unwrap().replace("&amp;", "&");
+                if !link.starts_with("/assets")
+                    && !link.starts_with("/lang")
+                    && !link.starts_with("/theme")
+                {
+                    next.push(link);
+                }
+            }
+            for form in text.split("<form").skip(1) {
+                let tag = form.split('>').next().unwrap();
+                let Some(action) = tag.split(" action=\"").nth(1) else {
+                    continue;
+                };
+                let action = action.split('"').next().unwrap().replace("&amp;", "&");
+                let method = if tag.contains(" method=\"post\"") {
+                    "POST"
+                } else {
+                    "GET"
+                };
+                let Some(row) = offered::row(method, &action) else {
+                    panic!("{address} has a form to {method} {action}, which is no route");
+                };
+                forms += 1;
+                let admitted = match row.need {
+                    access::Need::Has(right) => role.rights().has(right),
+                    _ => true,
+                };
+                assert!(admitted, "{name} is shown {method} {action} on {address}");
+            }
+        }
+        assert!(
+            seen.len() > 3 && forms > 3,
+            "{name}: {seen:?}, {forms} forms"
+        );
+    }
+    app.unlike.push(imp_uid);
+    app.jobs_may_wait = true;
 }

@@ -47,6 +47,7 @@ pub fn settings(sandbox: &Sandbox, dir: &Path) -> Vec<(&'static str, String)> {
         ("jobs.backoff_max", "20ms".into()),
         ("jobs.shutdown", "5s".into()),
         ("slack.webhook_url", format!("{}/slack/test", sandbox.url())),
+        ("slack.private_addresses", "true".into()),
         ("admin.token", TOKEN.into()),
     ]
 }

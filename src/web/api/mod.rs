@@ -25,6 +25,7 @@ use super::{
     Web,
     auth::Actor,
     error::{InLang, Problem},
+    extract::{DEEPEST, too_deep},
     lang::Lang,
 };
 use crate::{
@@ -338,6 +339,12 @@ pub fn dry_run(text: Option<&str>) -> Result<bool, Problem> {
 }
 
 fn json_body<T: serde::de::DeserializeOwned>(bytes: &[u8], example: &str) -> Result<T, Problem> {
+    if too_deep(bytes) {
+        return Err(Problem::bad_request(
+            format!("본문이 너무 깊이 겹쳐 있습니다. {DEEPEST}단계까지 읽습니다. 예: {example}"),
+            format!("The body is nested too deep: {DEEPEST} levels are read. For example: {example}"),
+        ));
+    }
     serde_json::from_slice(bytes).map_err(|why| {
         Problem::bad_request(
             format!("본문이 올바른 JSON이 아닙니다: {why}. 예: {example}"),

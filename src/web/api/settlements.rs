@@ -26,7 +26,8 @@ use crate::{
         settle_day::{self, Report, settle_day},
     },
     store::{
-        StoreError, acting, adjustments, contracts, history, line_sums, movements, payouts, progress,
+        StoreError, acting, adjustments, contracts, history, line_sums, movements, payouts,
+        progress,
         settlements::{self, Cursor, Filter, LineCursor, LineRow, SettlementRow},
     },
     web::{

@@ -228,7 +228,7 @@ fn facts(view: &OneView<'_>, lang: Lang) -> Markup {
             }
             @if let Some(cancellation) = &letter.cancellation {
                 dt { (lang.t("취소 금액", "Amount")) } dd { (cancellation.amount) }
-                dt { (lang.t("취소 사유", "Reason")) } dd { (cancellation.reason) }
+                dt { (lang.t("취소 사유", "Reason")) } dd { (words::masked_text(&cancellation.reason)) }
                 dt { (lang.t("요청", "Asked for")) } dd { (words::time(cancellation.requested_at)) " " span.by { (words::actor(&cancellation.requested_by, lang)) } }
             }
             @if let Some(at) = job.finished_at {

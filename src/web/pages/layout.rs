@@ -111,7 +111,7 @@ pub fn page_of_form(path: &str) -> &str {
             page,
             "confirm" | "replay" | "discard" | "release" | "orders" | "hold" | "retry" | "settle"
             | "dry-run" | "reopen" | "run-now" | "role" | "disable" | "enable" | "reset"
-            | "sessions" | "look" | "codes" | "remove" | "verify",
+            | "sessions" | "look" | "codes" | "remove" | "verify" | "reveal",
         )) => page,
         Some(("/account/sessions", _)) => "/account",
         Some((_, "sign-out")) => "/sign-in",

@@ -24,6 +24,7 @@ mod payment;
 mod payouts;
 mod portal;
 mod result;
+mod reveal;
 mod samples;
 mod set_up;
 mod settlements;
@@ -79,6 +80,7 @@ pub fn signed_in() -> Router<Web> {
         .route("/payment/{imp_uid}", get(payment::show))
         .route("/payment/{imp_uid}/live", get(payment::changed))
         .route("/payment/{imp_uid}/release", post(payment::release))
+        .route("/payment/{imp_uid}/reveal", post(payment::reveal))
         .route(
             "/payment/{imp_uid}/cancel",
             get(cancel::form).post(cancel::carry_out),

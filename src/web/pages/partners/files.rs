@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     domain::{
+        account::Right,
         bank::BankCode,
         calendar::KstDay,
         partner::{PartnerStatus, PartnerType},
@@ -307,12 +308,7 @@ fn last_import(web: &Web) -> Result<Option<Progress>, StoreError> {
 }
 
 /// `GET /admin/partners/import`
-pub async fn form(
-    State(web): State<Web>,
-    _: Actor,
-    look: Look,
-    Q(query): Q<Fields>,
-) -> Response {
+pub async fn form(State(web): State<Web>, _: Actor, look: Look, Q(query): Q<Fields>) -> Response {
     let done = field(&query, "did").and_then(|counts| {
         let counts: Result<Vec<usize>, _> = counts.split('-').map(str::parse).collect();
         counts.ok()?.try_into().ok()
@@ -503,10 +499,11 @@ async fn exported(
     });
     taken(&web.ctx.store, file, asked).await?;
     let (today, korean) = (KstDay::of(web.ctx.store.now()), look.lang == Lang::Ko);
+    let whole = look.may(Right::PersonalRead);
     let found = web
         .ctx
         .store
-        .read_long(move |conn| export_partners::sheet(conn, &filter, today, korean));
+        .read_long(move |conn| export_partners::sheet(conn, &filter, today, korean, whole));
     Ok(found.await?)
 }
 

@@ -79,7 +79,7 @@ pub(super) fn page(look: &Look, view: &View<'_>) -> Markup {
                     p.soft.small {
                         (lang.t(format!("{}까지 지급분", batch.due_until), format!("Due until {}", batch.due_until)))
                         " · " (words::time(batch.created_at)) " " span.by { (words::actor(&batch.created_by, lang)) }
-                        @if !batch.note.is_empty() { " · " (batch.note) }
+                        @if !batch.note.is_empty() { " · " (words::masked_text(&batch.note)) }
                     }
                 }
                 section.sheet {
@@ -237,7 +237,7 @@ fn payouts(view: &View<'_>, path: &str, lang: Lang) -> Markup {
                 td.what {
                     a.main href={ "/admin/partners/" (super::segment(&row.partner)) } { (row.partner_name) }
                     " " code.soft { (row.reference()) }
-                    div.small { (account(&row.bank, &row.account, lang)) " · " (row.holder) }
+                    div.small { (account(&row.bank, &row.account, lang)) " · " (words::masked_name(&row.holder)) }
                     div.soft.small {
                         (lang.t("정산 ", "settlements "))
                         @for (at, (id, day, amount)) in settlements.iter().enumerate() {
@@ -248,7 +248,7 @@ fn payouts(view: &View<'_>, path: &str, lang: Lang) -> Markup {
                 }
                 td.state {
                     (payout_badge(row.state, lang))
-                    @if let Some(reason) = &row.reason { div.small.bad-text { (reason) } }
+                    @if let Some(reason) = &row.reason { div.small.bad-text { (words::masked_text(reason)) } }
                     @if let Some(at) = row.decided_at {
                         div.soft.small { (words::short_time(at)) @if let Some(by) = &row.decided_by { " " span.by { (words::actor(by, lang)) } } }
                     }
@@ -377,7 +377,12 @@ pub(super) async fn withholding(
     look.answer(withholding_file(&web, &id, as_csv, look.lang).await)
 }
 
-async fn withholding_file(web: &Web, id: &str, as_csv: bool, lang: Lang) -> Result<Response, Problem> {
+async fn withholding_file(
+    web: &Web,
+    id: &str,
+    as_csv: bool,
+    lang: Lang,
+) -> Result<Response, Problem> {
     let id = number(id)?;
     let (_, rows) = web.ctx.store.read(|conn| withheld(conn, id))?;
     let sheet = withheld_sheet(id, &rows, lang == Lang::Ko).map_err(FileError::Rows)?;
@@ -389,7 +394,11 @@ async fn withholding_file(web: &Web, id: &str, as_csv: bool, lang: Lang) -> Resu
     let bytes = bytes
         .map_err(WriteError::into_cell_errors)
         .map_err(FileError::Rows)?;
-    let file = if as_csv { "withholding.csv" } else { "withholding.xlsx" };
+    let file = if as_csv {
+        "withholding.csv"
+    } else {
+        "withholding.xlsx"
+    };
     taken(&web.ctx.store, file, [("batch", id.to_string())]).await?;
     let what = lang.t("원천징수내역", "withholding");
     Ok(download(&format!("{what}-{id}.{extension}"), bytes))
@@ -534,7 +543,7 @@ fn preview(look: &Look, id: i64, result: &BankResult) -> Markup {
                 td.state {
                     (payout_badge(m.word.state(), lang))
                     @if m.is_known() { " " span.mini { (lang.t("이미 반영됨", "known before")) } }
-                    @if let Word::Failed(reason) = &m.word { div.small.bad-text { (reason) } }
+                    @if let Word::Failed(reason) = &m.word { div.small.bad-text { (words::masked_text(reason)) } }
                 }
                 td.num data-label=(lang.t("이체액", "Transfer")) { strong { (m.payout.amount) } }
                 td.num data-label=(lang.t("파일의 행", "Row")) { (m.line) }

@@ -38,7 +38,7 @@ fn page(look: &Look, row: &PayoutRow, reason: &str, wrong: Option<&str>) -> Mark
         section.sheet.narrow {
             h1 { (lang.t("지급 결과 표시", "Mark a payout")) }
             p { strong { (row.partner_name) } " " (payout_badge(row.state, lang)) }
-            p.soft.small { code { (row.reference()) } " · " (account(&row.bank, &row.account, lang)) " · " (row.holder) }
+            p.soft.small { code { (row.reference()) } " · " (account(&row.bank, &row.account, lang)) " · " (words::masked_name(&row.holder)) }
             (wrong_part(wrong))
             @if row.state == PayoutState::Waiting {
                 p { (lang.t(

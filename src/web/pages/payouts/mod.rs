@@ -129,12 +129,12 @@ fn payout_badge(state: PayoutState, lang: Lang) -> Markup {
     words::tag(tone, sign, payout_word(state, lang), state.as_str())
 }
 
-/// `KB국민은행(004) 0012301000001`.
+/// `KB국민은행(004) ····0001`: the whole number stands in the bank's file.
 fn account(bank: &str, number: &str, lang: Lang) -> Markup {
     let name = BankCode::parse(bank).map(|bank| lang.t(bank.ko(), bank.en()));
     html! {
         @if let Ok(name) = name { (name) }
-        "(" (bank) ") " code { (number) }
+        "(" (bank) ") " code { (words::masked_account(number)) }
     }
 }
 
@@ -245,7 +245,7 @@ fn happened(events: &[Happened], lang: Lang) -> Markup {
                 let reason = event.detail.get("reason").and_then(Value::as_str);
                 (
                     lang.t("대기 중인 지급 취소", "What waited was called off"),
-                    reason.unwrap_or_default().to_owned(),
+                    words::masked_text(reason.unwrap_or_default()),
                     "plain",
                 )
             }

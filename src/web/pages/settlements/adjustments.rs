@@ -123,7 +123,7 @@ fn table(rows: &[AdjustmentRow], lang: Lang) -> Markup {
             } }
             tbody { @for row in rows { tr {
                 td.when { (words::short_time(row.created_at)) " " span.by { (actor(&row.created_by, lang)) } }
-                td.what { a.main href=(partner_path(&row.partner)) { (row.partner_name) } div.small { (row.reason) } }
+                td.what { a.main href=(partner_path(&row.partner)) { (row.partner_name) } div.small { (words::masked_text(&row.reason)) } }
                 td.num data-label=(lang.t("금액", "Amount")) { strong { (signed(row.amount)) } }
                 td.method { span.phone { (lang.t("정산일 ", "counts on ")) } a href=(day_path(row.day)) { (row.day) } }
             } } }

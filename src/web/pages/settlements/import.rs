@@ -8,7 +8,10 @@ use axum::{
 use maud::{Markup, html};
 
 use super::{
-    super::layout::{Look, layout},
+    super::{
+        layout::{Look, layout},
+        words,
+    },
     crumb, file_errors, page_of,
     said::{partner_path, signed},
 };
@@ -124,7 +127,7 @@ fn rows(of: &Imported, lang: Lang) -> Markup {
             } }
             tbody { @for row in of.rows.iter().take(SHOWN) { tr {
                 td.num data-label=(lang.t("행", "Row")) { (row.line) }
-                td.what { a.main href=(partner_path(row.adjustment.partner.as_str())) { (row.partner_name) } div.small { (row.adjustment.reason) } }
+                td.what { a.main href=(partner_path(row.adjustment.partner.as_str())) { (row.partner_name) } div.small { (words::masked_text(&row.adjustment.reason)) } }
                 td.num data-label=(lang.t("금액", "Amount")) { strong { (signed(row.adjustment.amount)) } }
             } } }
         }

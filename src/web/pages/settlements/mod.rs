@@ -25,7 +25,8 @@ use crate::{
 };
 
 pub(super) use said::{
-    Desk, actor, badge as settlement_badge, of_payment, payout_badge, settlement_path, statement_path,
+    Desk, actor, badge as settlement_badge, of_payment, payout_badge, settlement_path,
+    statement_path,
 };
 
 /// Pages for who is signed in.
