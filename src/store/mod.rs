@@ -11,6 +11,7 @@
 pub mod adjustments;
 pub mod admin;
 pub mod alerts;
+pub mod attention;
 pub mod backup;
 pub mod books;
 pub mod calendar;
@@ -20,6 +21,8 @@ pub mod contracts;
 mod directory;
 pub mod episodes;
 pub mod events;
+pub mod figures;
+pub mod find;
 pub mod glance;
 pub mod history;
 pub mod inbox;
@@ -35,6 +38,7 @@ pub mod payments;
 pub mod payouts;
 #[cfg(test)]
 mod plans;
+pub mod preferences;
 pub mod presence;
 pub mod progress;
 pub mod published;

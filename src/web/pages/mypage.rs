@@ -22,7 +22,9 @@ use crate::{
 };
 
 /// What may stand in the address, in the order of the form.
-const FILTERS: [&str; 7] = ["q", "status", "from", "to", "partner", "method", "held"];
+const FILTERS: [&str; 10] = [
+    "q", "status", "from", "to", "partner", "method", "amount", "held", "hold", "unknown",
+];
 
 /// How much waits for a person.
 #[derive(Clone, Copy, Debug, Default)]
@@ -282,10 +284,13 @@ fn list_query(fields: &Fields) -> ListQuery {
     ListQuery {
         status: set("status"),
         held: set("held"),
+        hold: set("hold"),
+        unknown: set("unknown"),
         from: set("from"),
         to: set("to"),
         partner: set("partner"),
         method: set("method"),
+        amount: set("amount"),
         q: set("q"),
         after: set("after"),
         limit: set("limit"),
