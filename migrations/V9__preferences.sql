@@ -99,11 +99,11 @@ create index alert_open on alert (kind, id desc) where topic is not null and res
 create index settlement_owed on settlement (net)
     where state <> 'COMPLETED' and payout_day is not null and (net >= 0 or carried_into is null);
 
--- Initial consonants of what a person may search for in Korean, phone numbers and amounts, each as words of
--- their own; filled behind the writes like the pairs of characters (see store::search). Books of before
--- are taken in little by little once the server runs.
+-- What a person may search for beside a part of a text: initial consonants, four digits of a number, and as
+-- whole words phone numbers and amounts; filled behind the writes like the pairs of characters (see
+-- store::search). Books of before are taken in little by little once the server runs.
 create virtual table payment_keys using fts5 (
-    initials, exact, content = '', contentless_delete = 1, tokenize = 'ascii'
+    initials, digits, exact, content = '', contentless_delete = 1, tokenize = 'ascii'
 );
 
 -- What a person looks for again and again: the filter of a list, under a name.

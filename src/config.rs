@@ -389,13 +389,19 @@ pub const SETTINGS: &[Setting] = &[
         "admin.token",
         true,
         "at least 32 characters",
-        "The admin token. Without it one is made at the first start and printed once.",
+        "A key of the JSON API with every right, for programs that start with the server. People sign in with accounts.",
     ),
     setting(
         "admin.session",
         "12h",
         DURATION,
-        "How long a browser stays signed in.",
+        "How long a browser stays signed in at most.",
+    ),
+    setting(
+        "admin.idle",
+        "30m",
+        DURATION,
+        "After how long without a request a browser is signed out.",
     ),
     setting(
         "log.format",
@@ -436,7 +442,9 @@ pub struct Config {
     pub shutdown: Duration,
     pub slack: Option<SecretString>,
     pub admin_token: Option<SecretString>,
+    /// How long a browser stays signed in: in all, and without a request.
     pub session: Duration,
+    pub idle: Duration,
     pub log_json: bool,
     pub log_level: String,
 }
@@ -825,6 +833,7 @@ fn build(mut r: Reader) -> Result<Config, ConfigErrors> {
     });
     let admin_token = r.secret("admin.token", 32);
     let session = r.duration("admin.session");
+    let idle = r.duration("admin.idle");
     let log_json = r.get("log.format", |text| match text {
         "text" => Some(false),
         "json" => Some(true),
@@ -918,6 +927,7 @@ fn build(mut r: Reader) -> Result<Config, ConfigErrors> {
             slack,
             admin_token,
             session: session?,
+            idle: idle?,
             log_json: log_json?,
             log_level: log_level?,
         })

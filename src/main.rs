@@ -15,8 +15,11 @@ use jeongsan::{
     demo::{self, DemoOptions},
     flow::dead_letters::{self, Discarded},
     healthcheck,
-    store::{Clock, Store, backup, books, database_in, jobs},
-    web::auth,
+    store::{
+        Clock, Store, StoreError,
+        acting::{self, Acting},
+        audit, backup, books, database_in, jobs,
+    },
 };
 use secrecy::ExposeSecret;
 use serde_json::json;
@@ -140,14 +143,23 @@ enum Command {
     },
     /// Copy the database into a new file while the server runs, and check the copy.
     Backup { path: PathBuf },
-    /// Check the books' invariants; exits 1 with a list if one is broken.
+    /// Check the books' invariants and the audit log's chain; exits 1 with a list if one is broken.
     Verify {
         /// Print JSON.
         #[arg(long)]
         json: bool,
+        /// The end of the audit log as an earlier run printed it: it must still be in the log.
+        #[arg(long, value_name = "HASH")]
+        audit_head: Option<String>,
     },
-    /// Make a new admin token; the old one and all sessions end.
-    AdminToken,
+    /// Who may sign in: add an account, reset its password, list all.
+    User {
+        /// Print JSON.
+        #[arg(long, global = true)]
+        json: bool,
+        #[command(subcommand)]
+        action: cli::users::Users,
+    },
     /// Ask the server that listens here whether it lives; exits 1 if not. For containers.
     Healthcheck,
 }
@@ -279,8 +291,23 @@ async fn run(cli: Cli) -> ExitCode {
     match cli.command {
         Command::Serve { .. } => serve(config).await,
         Command::Work { .. } => work(config).await,
+        command => {
+            // What a person does at the terminal stands in the audit log, too.
+            let acting = Acting {
+                by: "cli",
+                origin: "terminal".into(),
+                once: None,
+            };
+            acting::scope(acting, at_once(config, command)).await
+        }
+    }
+}
+
+/// A command that does one thing, and ends.
+async fn at_once(config: Config, command: Command) -> ExitCode {
+    match command {
+        Command::Serve { .. } | Command::Work { .. } | Command::Demo { .. } => ExitCode::SUCCESS,
         Command::Broker { json, action, .. } => cli::broker::broker(&config, action, json).await,
-        Command::Demo { .. } => ExitCode::SUCCESS,
         Command::Migrate => match Store::open(&config.data_dir, Clock::default()) {
             Ok(store) => {
                 store.close().await;
@@ -302,7 +329,7 @@ async fn run(cli: Cli) -> ExitCode {
             }
             Err(error) => fail(&error),
         },
-        Command::Verify { json } => verify(&config, json),
+        Command::Verify { json, audit_head } => verify(&config, json, audit_head.as_deref()),
         Command::DeadLetters { json, action } => dead_letters(&config, action, json).await,
         Command::Jobs { json, action } => cli::jobs::jobs(&config, action, json).await,
         Command::Partners { json, action } => cli::partners::partners(&config, action, json).await,
@@ -326,13 +353,7 @@ async fn run(cli: Cli) -> ExitCode {
                 ExitCode::from(1) // 2 means something of its own to Docker
             }
         },
-        Command::AdminToken => match admin_token(&config).await {
-            Ok(token) => {
-                say!("{token}");
-                ExitCode::SUCCESS
-            }
-            Err(code) => code,
-        },
+        Command::User { json, action } => cli::users::users(&config, action, json).await,
     }
 }
 
@@ -380,12 +401,9 @@ async fn serve(config: Config) -> ExitCode {
         Err(error) => return fail(&error),
     };
     tracing::info!(listen = %app.addr, %url, mode, "jeongsan is ready");
-    if let Some(token) = &app.new_token {
-        say!(
-            "\nThe admin token, shown only now. Keep it; `jeongsan admin-token` makes a new one.\n"
-        );
-        say!("    {}\n", token.expose_secret());
-        say!("Sign in at {}sign-in\n", url);
+    if let Some(code) = &app.set_up {
+        say!("\nNobody has an account yet. This link makes the owner's, once, within an hour:\n");
+        say!("    {url}set-up?code={}\n", code.expose_secret());
     }
     let _ = stop.await;
     tracing::info!("stopping: what runs is let finish");
@@ -426,29 +444,38 @@ fn beside(config: &Config) -> Result<Store, ExitCode> {
     Store::open_beside(&config.data_dir, Clock::default()).map_err(|error| fail(&error))
 }
 
-async fn admin_token(config: &Config) -> Result<String, ExitCode> {
-    let store = beside(config)?;
-    let token = auth::reset_token(&store)
-        .await
-        .map_err(|error| fail(&error))?;
-    store.close().await;
-    Ok(token.expose_secret().to_owned())
-}
-
-fn verify(config: &Config, as_json: bool) -> ExitCode {
+fn verify(config: &Config, as_json: bool, audit_head: Option<&str>) -> ExitCode {
     let store = match beside(config) {
         Ok(store) => store,
         Err(code) => return code,
     };
-    let broken = match store.read(books::check) {
-        Ok(broken) => broken,
+    let read = store.read(|conn| {
+        let mut broken = books::check(conn)?;
+        if let Some(hash) = audit_head
+            && !audit::holds(conn, hash)?
+        {
+            broken.push(books::Broken {
+                rule: "audit_head",
+                meaning: "the audit log still holds the line that it ended with before",
+                rows: vec![hash.to_owned()],
+            });
+        }
+        Ok::<_, StoreError>((broken, audit::head(conn)?))
+    });
+    let (broken, (lines, head)) = match read {
+        Ok(read) => read,
         Err(error) => return fail(&error),
     };
     let rules = books::rules().count();
     if as_json {
-        say!("{}", json!({ "rules": rules, "broken": broken }));
+        let audit = json!({ "lines": lines, "head": head });
+        say!("{}", json!({ "rules": rules, "broken": broken, "audit": audit }));
     } else if broken.is_empty() {
         say!("The books are sound: {rules} rules hold.");
+        if lines > 0 {
+            say!("The audit log has {lines} lines and ends with {head}: kept elsewhere, it shows later");
+            say!("with `jeongsan verify --audit-head {head}` that none of them was changed or cut off.");
+        }
     } else {
         say!("{} of {rules} rules are broken:", broken.len());
         for rule in &broken {

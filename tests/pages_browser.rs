@@ -5,12 +5,15 @@
 
 #[path = "support/browser.rs"]
 mod browser;
+#[path = "support/people.rs"]
+mod people;
 
 use browser::{Browser, WINDOW_SEEN};
 
 use jeongsan::{
     app::{App, Parts},
     config::Config,
+    domain::account::Role,
     sandbox::{Fault, Kind, NewPayment, Sandbox, SandboxConfig, Target},
 };
 use reqwest::Client;
@@ -62,6 +65,7 @@ impl Shop {
         let app = App::start_on(listener, config, Parts::default())
             .await
             .unwrap();
+        people::add(&app.web.ctx.store, "minji", Role::Owner, None).await;
         Shop {
             app,
             portone,
@@ -109,7 +113,8 @@ async fn sign_in(browser: &Browser, shop: &Shop, next: &str) {
     browser
         .until("return location.pathname === '/sign-in'")
         .await;
-    browser.write("[name=token]", TOKEN).await;
+    browser.write("[name=name]", "minji").await;
+    browser.write("[name=password]", people::PASSWORD).await;
     browser.click("main form button").await;
     let path = next.split('?').next().unwrap();
     browser

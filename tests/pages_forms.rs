@@ -1,10 +1,16 @@
 //! The pages over HTTP, as a browser without scripts uses them, and as somebody else might.
 
+#[path = "support/people.rs"]
+mod people;
+
 use jeongsan::{
     app::{App, Parts},
     config::Config,
+    domain::account::Role,
     sandbox::{Fault, Kind, NewPayment, Sandbox, SandboxConfig, Target},
+    web::gate,
 };
+use people::Visitor;
 use reqwest::{Client, Response, StatusCode, header, redirect::Policy};
 use serde_json::json;
 
@@ -14,7 +20,7 @@ struct Shop {
     app: App,
     portone: Sandbox,
     http: Client,
-    cookie: String,
+    visitor: Visitor,
     base: String,
     _dir: tempfile::TempDir,
 }
@@ -48,31 +54,31 @@ impl Shop {
             .build()
             .unwrap();
         let base = format!("http://{}", app.addr);
+        let visitor = Visitor::new(&base);
         let mut shop = Shop {
             app,
             portone,
             http,
-            cookie: String::new(),
+            visitor,
             base,
             _dir: dir,
         };
+        let store = &shop.app.web.ctx.store;
+        people::add(store, "minji", Role::Owner, None).await;
         let answer = shop
-            .post("/sign-in", &[("token", TOKEN), ("next", "/admin/inbox")])
+            .visitor
+            .sign_in("minji", people::PASSWORD, "/admin/inbox")
             .await;
         assert_eq!(answer.headers()[header::LOCATION], "/admin/inbox");
-        let cookie = answer.headers()[header::SET_COOKIE].to_str().unwrap();
-        assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax"));
-        shop.cookie = cookie.split(';').next().unwrap().to_owned();
+        for cookie in answer.headers().get_all(header::SET_COOKIE) {
+            let cookie = cookie.to_str().unwrap();
+            assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax"));
+        }
         shop
     }
 
     async fn get(&self, path: &str) -> Response {
-        let request = self.http.get(format!("{}{path}", self.base));
-        request
-            .header(header::COOKIE, &self.cookie)
-            .send()
-            .await
-            .unwrap()
+        self.visitor.get(path).await
     }
 
     async fn post(&self, path: &str, form: &[(&str, &str)]) -> Response {
@@ -80,12 +86,15 @@ impl Shop {
     }
 
     async fn post_from(&self, path: &str, form: &[(&str, &str)], site: &str) -> Response {
+        let token = self.visitor.token();
+        let mut fields = vec![(gate::FIELD, token.as_str())];
+        fields.extend_from_slice(form);
         let request = self.http.post(format!("{}{path}", self.base));
         request
-            .header(header::COOKIE, &self.cookie)
+            .header(header::COOKIE, self.visitor.header())
             .header("sec-fetch-site", site)
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .body(serde_urlencoded::to_string(form).unwrap())
+            .body(serde_urlencoded::to_string(fields).unwrap())
             .send()
             .await
             .unwrap()
@@ -123,7 +132,7 @@ fn leads_to(answer: &Response) -> &str {
 #[tokio::test]
 async fn who_is_not_signed_in_is_led_to_the_form_and_back() {
     let mut shop = Shop::open(&[]).await;
-    shop.cookie.clear();
+    shop.visitor.cookies.retain(|(name, _)| name != "jeongsan_session");
     for path in [
         "/payment/mypage?q=a%26b",
         "/payment/imp_1",
@@ -140,9 +149,14 @@ async fn who_is_not_signed_in_is_led_to_the_form_and_back() {
         let next: Vec<(String, String)> = serde_urlencoded::from_str(query).unwrap();
         assert_eq!(next, [("next".to_owned(), path.to_owned())]);
     }
-    let wrong = shop.post("/sign-in", &[("token", "guess")]).await;
+    let wrong = [("name", "minji"), ("password", "guess")];
+    let wrong = shop.post("/sign-in", &wrong).await;
     assert_eq!(wrong.status(), StatusCode::UNAUTHORIZED);
-    let evil = [("token", TOKEN), ("next", "//evil.example")];
+    let evil = [
+        ("name", "minji"),
+        ("password", people::PASSWORD),
+        ("next", "//evil.example"),
+    ];
     assert_eq!(
         leads_to(&shop.post("/sign-in", &evil).await),
         "/payment/mypage"

@@ -4,6 +4,8 @@
 
 #[path = "support/browser.rs"]
 mod browser;
+#[path = "support/people.rs"]
+mod people;
 
 use std::time::Duration;
 
@@ -11,7 +13,7 @@ use browser::Browser;
 use jeongsan::{
     app::{App, Parts},
     config::Config,
-    domain::calendar::KstDay,
+    domain::{account::Role, calendar::KstDay},
     sandbox::{NewPayment, Sandbox, SandboxConfig},
     sheet::{Cell, Sheet, read, xlsx},
     store::{Clock, books},
@@ -58,6 +60,7 @@ impl Shop {
         let parts = Parts::default();
         let clock = parts.clock.clone();
         let app = App::start_on(listener, config, parts).await.unwrap();
+        people::add(&app.web.ctx.store, "minji", Role::Owner, None).await;
         Shop {
             app,
             portone,
@@ -143,7 +146,8 @@ async fn from_a_new_partner_to_the_line_of_a_late_cancel() {
     let browser = Browser::start(1280).await;
     browser.open(&shop.url("/admin/partners/new")).await;
     at(&browser, "/sign-in").await;
-    browser.write("[name=token]", TOKEN).await;
+    browser.write("[name=name]", "minji").await;
+    browser.write("[name=password]", people::PASSWORD).await;
     browser.click("main form button").await;
 
     // A partner; what is wrong is said at the field, and what was typed stays.

@@ -21,8 +21,8 @@ use tower_service::Service;
 use crate::{
     adapters::{broker::amqp::UrlError, log::LogNotifier, portone::Portone, slack::Slack},
     config::Config,
-    flow::{Ctx, Notifier},
-    store::{Clock, OpenError, Store, StoreError, search},
+    flow::{Ctx, Notifier, manage_users::first_owner_link, passwords},
+    store::{Clock, OpenError, Store, StoreError, search, sessions::Lasts},
     web::{self, Site, Web, auth, health, limits::Limits},
 };
 
@@ -68,8 +68,8 @@ pub enum StartError {
 pub struct App {
     pub addr: SocketAddr,
     pub web: Web,
-    /// The admin token, if it was made just now: shown once.
-    pub new_token: Option<SecretString>,
+    /// The code of the link by which the first owner's account is made, while there is none.
+    pub set_up: Option<SecretString>,
     stop: CancellationToken,
     http: JoinHandle<()>,
     room: Room,
@@ -138,7 +138,9 @@ impl App {
         let store = Store::open(&config.data_dir, parts.clock)?;
         let ctx = context(&config, store.clone())?;
         auth::forget_codes(&store).await?;
-        let new_token = auth::ensure_token(&store, config.admin_token.as_ref()).await?;
+        auth::keep_token(&store, config.admin_token.as_ref()).await?;
+        let set_up = first_owner_link(&store).await?;
+        tokio::task::spawn_blocking(passwords::warm);
 
         let stop = CancellationToken::new();
         let runs = Runs {
@@ -152,7 +154,10 @@ impl App {
                 public_url: config.public_url,
                 pay: config.pay,
                 notice: config.notice,
-                session: config.session,
+                lasts: Lasts {
+                    whole: config.session,
+                    idle: config.idle,
+                },
                 max_body: config.max_body,
                 limits: Limits::new(
                     config.rate,
@@ -172,7 +177,7 @@ impl App {
         Ok(App {
             addr,
             web,
-            new_token,
+            set_up,
             stop,
             http,
             room,

@@ -1,5 +1,6 @@
 //! The command line beside `serve`: a file per subject, each reading its words and calling one flow.
 
+pub mod users;
 pub mod broker;
 pub mod jobs;
 pub mod partners;

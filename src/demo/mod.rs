@@ -3,6 +3,7 @@
 //! The product knows the sandbox by its URL, as it would know PortOne, and runs the same code. What
 //! makes it a demo is here: the settings, and some weeks of past payments.
 
+mod people;
 mod seed;
 
 use std::{
@@ -16,6 +17,7 @@ use tokio::net::TcpListener;
 use crate::{
     app::{App, Parts, StartError},
     config::{Config, ConfigErrors},
+    flow::manage_users::UserError,
     sandbox::{BooksError, Sandbox, SandboxConfig, SandboxError},
     store::{
         Clock, Store, StoreError,
@@ -61,6 +63,8 @@ pub enum DemoError {
     Port(std::io::Error),
     #[error("cannot use `{}`: {why}", dir.display())]
     Directory { dir: PathBuf, why: std::io::Error },
+    #[error("the demo's accounts: {0}")]
+    People(#[from] UserError),
     #[error("the seed: {0}")]
     Seed(String),
     #[error(transparent)]
@@ -121,13 +125,17 @@ pub async fn run(options: DemoOptions, until: impl Future<Output = ()>) -> Resul
     let follow = follow_clock(&sandbox, parts.clock.clone());
     let app = App::start_on(listener, config, parts).await?;
     let keep = keep_clock(&sandbox, app.web.ctx.store.clone());
-    let code = auth::new_sign_in_code(&app.web.ctx.store).await?;
+    let people = people::ready(&app.web.ctx.store, &dir).await?;
+    let code = auth::new_sign_in_code(&app.web.ctx.store, people.owner).await?;
     say(&format!(
         "
   jeongsan demo — 정산 체험판
 
   Open this first, it signs you in · 먼저 여세요:
       http://{addr}/sign-in?code={}
+
+  Or with a name and a password · 이름과 비밀번호:
+      {owner} (owner · 소유자), {second} (accountant · 회계): {password}
 
   결제창 · Pay page             http://{addr}/payment
   결제 내역 · Payments          http://{addr}/payment/mypage
@@ -144,6 +152,9 @@ pub async fn run(options: DemoOptions, until: impl Future<Output = ()>) -> Resul
 ",
         code.expose_secret(),
         sandbox.url(),
+        owner = people::OWNER,
+        second = people::SECOND,
+        password = people.password,
         dir = dir.display(),
     ));
     until.await;
@@ -230,6 +241,7 @@ fn settings(
         ("sweep.first", "40d".into()),
         // Moving the clock by some days must not sign the visitor out.
         ("admin.session", "365d".into()),
+        ("admin.idle", "365d".into()),
         ("slack.webhook_url", format!("{}/slack/demo", sandbox.url())),
     ]
 }

@@ -1,5 +1,6 @@
 //! Pure rules: no clock, no SQL, no HTTP. Everything here can be tested in microseconds.
 
+pub mod account;
 pub mod alert;
 pub mod bank;
 pub mod calendar;
@@ -9,6 +10,7 @@ pub mod cycle;
 pub mod derivation;
 pub mod digest;
 pub mod episode;
+pub mod guessing;
 pub mod hangul;
 pub mod holidays;
 pub mod ids;

@@ -164,7 +164,10 @@ mod tests {
 
     #[test]
     fn a_number_may_be_a_phones_a_settlements_or_a_transfers() {
-        assert_eq!(wanted("010-1234-5678").phone().as_deref(), Some("01012345678"));
+        assert_eq!(
+            wanted("010-1234-5678").phone().as_deref(),
+            Some("01012345678")
+        );
         assert_eq!(wanted("5678").phone().as_deref(), Some("5678"));
         for none in ["567", "12345", "imp_5678", "----", "1234567890123456"] {
             assert_eq!(wanted(none).phone(), None, "{none}");

@@ -1,6 +1,4 @@
-//! The admin token's hash and the signed-in browsers. Secrets themselves are never kept.
-
-use std::time::Duration;
+//! Settings that the program keeps for itself, and how secrets are hashed.
 
 use rusqlite::{Connection, OptionalExtension};
 use sha2::{Digest, Sha256};
@@ -39,36 +37,4 @@ pub fn unset(tx: &Tx<'_>, key: &str) -> Result<bool, StoreError> {
         .prepare_cached("delete from setting where key = ?1")?
         .execute([key])?
         > 0)
-}
-
-/// Opens a session for the browser that holds `secret`.
-pub fn open_session(tx: &Tx<'_>, secret: &str, lasts: Duration) -> Result<(), StoreError> {
-    tx.conn()
-        .execute("delete from session where expires_at < ?1", [tx.now_ms()])?;
-    tx.conn()
-        .prepare_cached(
-            "insert into session (token_hash, created_at, seen_at, expires_at) values (?1, ?2, ?2, ?3)",
-        )?
-        .execute((hash(secret), tx.now_ms(), tx.now_ms() + lasts.as_millis() as i64))?;
-    Ok(())
-}
-
-/// Whether a session is open, by its secret.
-pub fn session_open(conn: &Connection, secret: &str, now_ms: i64) -> Result<bool, StoreError> {
-    Ok(conn
-        .prepare_cached("select 1 from session where token_hash = ?1 and expires_at > ?2")?
-        .exists((hash(secret), now_ms))?)
-}
-
-pub fn close_session(tx: &Tx<'_>, secret: &str) -> Result<(), StoreError> {
-    tx.conn()
-        .prepare_cached("delete from session where token_hash = ?1")?
-        .execute([hash(secret)])?;
-    Ok(())
-}
-
-/// Ends every session: with a new admin token, the old ones are worth nothing.
-pub fn close_all_sessions(tx: &Tx<'_>) -> Result<(), StoreError> {
-    tx.conn().execute("delete from session", [])?;
-    Ok(())
 }

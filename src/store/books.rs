@@ -5,7 +5,7 @@
 use rusqlite::Connection;
 use serde::Serialize;
 
-use super::{StoreError, replay};
+use super::{StoreError, audit, replay};
 
 /// A rule that the books break, with a few of the rows that break it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -316,6 +316,14 @@ pub fn check(conn: &Connection) -> Result<Vec<Broken>, StoreError> {
             });
         }
     }
+    let chain = audit::check(conn)?;
+    if !chain.is_empty() {
+        broken.push(Broken {
+            rule: "audit_chain",
+            meaning: "every line of the audit log follows from the one before it",
+            rows: chain.into_iter().take(5).collect(),
+        });
+    }
     let replayed = replay::replay(conn)?;
     for ((rule, meaning), rows) in replay::RULES.into_iter().zip(replayed) {
         if !rows.is_empty() {
@@ -331,7 +339,7 @@ pub fn check(conn: &Connection) -> Result<Vec<Broken>, StoreError> {
 
 /// Names of all rules, for the report.
 pub fn rules() -> impl Iterator<Item = &'static str> {
-    ["integrity_check", "foreign_key_check"]
+    ["integrity_check", "foreign_key_check", "audit_chain"]
         .into_iter()
         .chain(RULES.iter().map(|rule| rule.name))
         .chain(replay::RULES.iter().map(|(name, _)| *name))

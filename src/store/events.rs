@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 use rusqlite::Connection;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::{News, StoreError, Tx, instant};
+use super::{News, StoreError, Tx, audit, instant};
 use crate::domain::payment::Status;
 
 /// One thing that happened.
@@ -35,7 +35,27 @@ pub fn add(tx: &Tx<'_>, event: &Happened<'_>) -> Result<(), StoreError> {
             event.to.map(Status::as_str),
             event.detail.to_string(),
         ))?;
-    Ok(())
+    // What PortOne told while a person waited is PortOne's; what the person did is theirs.
+    if tx.acting().is_none_or(|acting| acting.by != event.actor) {
+        return Ok(());
+    }
+    let imp_uid: String = tx
+        .conn()
+        .prepare_cached("select imp_uid from payment where id = ?1")?
+        .query_row([event.payment], |row| row.get(0))?;
+    let mut after = event.detail.clone();
+    if let (Some(to), Some(fields)) = (event.to, after.as_object_mut()) {
+        fields.insert("status".to_owned(), to.as_str().into());
+    }
+    audit::note(
+        tx,
+        &audit::Act {
+            act: &format!("payment.{}", event.kind),
+            subject: &format!("payment:{imp_uid}"),
+            before: event.from.map(|from| json!({ "status": from.as_str() })).as_ref(),
+            after: Some(&after),
+        },
+    )
 }
 
 /// What changed after event `last`, for pages, and the newest event there is: only that where `last`

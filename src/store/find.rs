@@ -173,16 +173,13 @@ fn unpaid_orders(conn: &Connection, begins: &str) -> Result<Vec<OrderFound>, Sto
                                and p.status not in (?2, ?3))
           order by merchant_uid limit ?4",
     )?;
-    let rows = query.query_map(
-        (begins, unpaid[0], unpaid[1], SHOWN as i64 + 1),
-        |row| {
-            Ok(OrderFound {
-                merchant_uid: row.get(0)?,
-                name: row.get(1)?,
-                amount: Won::new(row.get(2)?),
-            })
-        },
-    )?;
+    let rows = query.query_map((begins, unpaid[0], unpaid[1], SHOWN as i64 + 1), |row| {
+        Ok(OrderFound {
+            merchant_uid: row.get(0)?,
+            name: row.get(1)?,
+            amount: Won::new(row.get(2)?),
+        })
+    })?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
@@ -193,7 +190,8 @@ fn text_of<'a>(row: &'a Row<'_>, at: usize) -> Result<&'a str, StoreError> {
 
 /// Partners whose id or name holds it; those whose name begins with it first.
 pub fn partners(conn: &Connection, wanted: &Wanted) -> Result<Group<PartnerFound>, StoreError> {
-    let mut query = conn.prepare_cached("select id, name from partner order by name, id limit ?1")?;
+    let mut query =
+        conn.prepare_cached("select id, name from partner order by name, id limit ?1")?;
     let mut rows = query.query([MOST_NAMES])?;
     let (mut first, mut others, mut names) = (Vec::new(), Vec::new(), 0);
     while let Some(row) = rows.next()? {

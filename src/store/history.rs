@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{StoreError, Tx, instant};
+use super::{StoreError, Tx, audit, instant};
 
 /// What something happened to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,8 +52,26 @@ pub fn add(
             actor,
             detail.to_string(),
         ))?;
-    Ok(())
+    if CONSEQUENCES.contains(&kind) {
+        return Ok(());
+    }
+    let subject = subject.to_string();
+    let of = subject.split(':').next().unwrap_or_default();
+    let act = format!("{of}.{kind}");
+    audit::note(
+        tx,
+        &audit::Act {
+            act: &act,
+            subject: &subject,
+            before: None,
+            after: Some(detail),
+        },
+    )
 }
+
+/// What follows for each settlement from one act that has an audit line of its own: a day was
+/// settled, a batch was made.
+const CONSEQUENCES: [&str; 3] = ["requested", "processing", "covered"];
 
 /// One thing that happened, as it is shown.
 #[derive(Clone, Debug, Serialize)]

@@ -8,10 +8,13 @@
 //! Checkpoints run on a connection of their own, off the commit path. Nothing that waits for the
 //! network may run inside a closure.
 
+pub mod accounts;
+pub mod acting;
 pub mod adjustments;
 pub mod admin;
 pub mod alerts;
 pub mod attention;
+pub mod audit;
 pub mod backup;
 pub mod books;
 pub mod calendar;
@@ -45,6 +48,7 @@ pub mod published;
 pub mod replay;
 pub mod schedules;
 pub mod search;
+pub mod sessions;
 pub mod settlements;
 pub mod stuck;
 
@@ -205,6 +209,7 @@ pub struct News {
 pub struct Tx<'a> {
     conn: &'a Connection,
     pub now: Timestamp,
+    acting: Option<acting::Acting>,
     after: &'a mut AfterCommit,
 }
 
@@ -225,6 +230,11 @@ impl Tx<'_> {
     /// `now` as the tables keep it.
     pub fn now_ms(&self) -> i64 {
         self.now.as_millisecond()
+    }
+
+    /// Who asked for this write; nobody, where the program acts by itself.
+    pub fn acting(&self) -> Option<&acting::Acting> {
+        self.acting.as_ref()
     }
 
     /// Tells pages, once it is true.
@@ -253,6 +263,7 @@ trait Work: Send {
 
 struct Asked<F, T, E> {
     work: Option<F>,
+    acting: Option<acting::Acting>,
     result: Option<Result<T, E>>,
     answer: oneshot::Sender<Result<T, E>>,
 }
@@ -267,6 +278,7 @@ where
         let Some(work) = self.work.take() else {
             return false;
         };
+        tx.acting = self.acting.take();
         let result = catch_unwind(AssertUnwindSafe(|| work(tx)))
             .unwrap_or_else(|panic| Err(StoreError::Panicked(panic_text(&*panic)).into()));
         let keep = result.is_ok();
@@ -481,6 +493,7 @@ impl Store {
         let (answer, answered) = oneshot::channel::<Result<T, E>>();
         let order = Order::Write(Box::new(Asked {
             work: Some(work),
+            acting: acting::now(),
             result: None,
             answer,
         }));
@@ -778,6 +791,7 @@ impl Writer {
                 if !work.run(&mut Tx {
                     conn: &self.conn,
                     now,
+                    acting: None,
                     after,
                 }) {
                     after.news.truncate(news);

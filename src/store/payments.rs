@@ -5,7 +5,9 @@ use rusqlite::{Connection, OptionalExtension, Row, ToSql, named_params};
 use serde::Serialize;
 
 use super::{
-    News, StoreError, Tx, instant, instant_maybe,
+    News, StoreError, Tx,
+    cancellations::OUTCOME_UNKNOWN,
+    instant, instant_maybe,
     search::{self, Way},
 };
 use crate::domain::{
@@ -544,10 +546,8 @@ fn conditions(filter: &Filter, at: &str, sql: &mut String, values: &mut Bound) {
         values.push((":hold", Box::new(hold.clone())));
     }
     if filter.unknown {
-        sql.push_str(
-            " and p.wish is not null and 'UNKNOWN' = (select outcome from cancel_attempt t
-                  where t.cancellation_id = p.wish order by number desc limit 1)",
-        );
+        sql.push_str(" and ");
+        sql.push_str(OUTCOME_UNKNOWN);
     }
     if let Some(method) = &filter.method {
         sql.push_str(" and p.method = :method");
@@ -582,7 +582,9 @@ fn list_sql(filter: &Filter, after: Option<Cursor>, limit: usize) -> (String, Bo
             (at, row, order) = ("o.at", "o.payment_id", "o.at desc, o.payment_id desc");
         }
         // Few are being cancelled at any moment, and an index holds those alone.
-        None if filter.unknown => sql.push_str("payment p indexed by payment_cancelling where true"),
+        None if filter.unknown => {
+            sql.push_str("payment p indexed by payment_cancelling where true")
+        }
         None => sql.push_str("payment p where true"),
     }
     conditions(filter, at, &mut sql, &mut values);

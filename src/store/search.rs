@@ -2,14 +2,15 @@
 //!
 //! Words in Korean are short and glued together, so the index holds *pairs of characters*: what is
 //! searched for is found when its pairs stand next to each other. A second index, `payment_keys`, holds pairs of
-//! *initial consonants*, by which 홍길동 is found as ㅎㄱㄷ, and as words of their own what is looked for as a
-//! whole: a phone number, its last four digits, an amount.
+//! *initial consonants*, by which 홍길동 is found as ㅎㄱㄷ; *four digits in a row* out of every number, since
+//! pairs of digits are in every payment and four are in few; and as words of their own what is looked for as
+//! a whole: a phone number, its last four digits, an amount.
 //!
 //! Both are filled behind the writes, a few hundred payments at a time, to keep out of the way of money; what
 //! they do not cover yet is read, at most the newest [`TAIL`] payments. So books of before there was the second
 //! index are searched by what it covers, newest first, until it has taken them in.
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::{StoreError, Tx};
 use crate::domain::{
@@ -130,6 +131,8 @@ pub(super) fn ways(conn: &Connection, wanted: &Wanted) -> Result<Vec<Way>, Store
             let phrase = format!("initials : {phrase}");
             ways.push(way(conn, Index::Keys, phrase, rough)?);
         }
+    } else if let Some(phrase) = phrase_of_digits(wanted.text()) {
+        ways.push(way(conn, Index::Keys, phrase, true)?);
     } else if let Some(phrase) = phrase(wanted.text()) {
         ways.push(way(conn, Index::Text, phrase, false)?);
     }
@@ -141,10 +144,7 @@ pub(super) fn ways(conn: &Connection, wanted: &Wanted) -> Result<Vec<Way>, Store
 }
 
 /// The way to payments by a phone number, or its last four digits.
-pub(super) fn way_of_phone(
-    conn: &Connection,
-    wanted: &Wanted,
-) -> Result<Option<Way>, StoreError> {
+pub(super) fn way_of_phone(conn: &Connection, wanted: &Wanted) -> Result<Option<Way>, StoreError> {
     wanted
         .phone()
         .map(|number| way(conn, Index::Keys, format!("exact : t{number}"), false))
@@ -153,19 +153,47 @@ pub(super) fn way_of_phone(
 
 /// The way to payments of exactly this amount.
 pub(super) fn way_of_amount(conn: &Connection, amount: Won) -> Result<Way, StoreError> {
-    way(conn, Index::Keys, format!("exact : w{}", amount.get()), false)
+    way(
+        conn,
+        Index::Keys,
+        format!("exact : w{}", amount.get()),
+        false,
+    )
 }
 
 /// What is searched, in one text. Fields are parted so that no phrase spans two of them.
 const TEXT: &str = "p.imp_uid || char(10) || p.merchant_uid || char(10) || (p.about ->> '$.name') || char(10)
     || (p.about ->> '$.buyer_name') || char(10) || (p.about ->> '$.buyer_email') || char(10) || (p.about ->> '$.buyer_tel')";
 
-/// Of which field initials, phone numbers and amounts are taken.
-const KEYS: &str = "(p.about ->> '$.name') || char(10) || (p.about ->> '$.buyer_name'), p.about ->> '$.buyer_tel', p.amount";
+/// What goes into the second index, apart.
+const KEYS: &str = "p.imp_uid, p.merchant_uid, p.about ->> '$.name', p.about ->> '$.buyer_name',
+    p.about ->> '$.buyer_email', p.about ->> '$.buyer_tel', p.amount";
+
+/// A payment's row of the second index.
+struct Keys {
+    initials: String,
+    digits: String,
+    exact: String,
+}
+
+/// Reads it out of [`KEYS`], which begin at the column `at`.
+fn keys(row: &Row<'_>, at: usize) -> rusqlite::Result<Keys> {
+    let text = |of: usize| -> rusqlite::Result<String> {
+        Ok(row.get::<_, Option<String>>(at + of)?.unwrap_or_default())
+    };
+    let (imp_uid, order, name, buyer) = (text(0)?, text(1)?, text(2)?, text(3)?);
+    let (mail, tel) = (text(4)?, text(5)?);
+    let numbers = [&imp_uid, &order, &name, &buyer, &mail, &tel, &digits(&tel)];
+    Ok(Keys {
+        initials: initials_of([&name, &buyer]),
+        digits: fours_of(numbers.into_iter()),
+        exact: exact(&tel, row.get(at + 6)?),
+    })
+}
 
 const PUT_TEXT: &str = "insert or replace into payment_search (rowid, grams) values (?1, ?2)";
 const PUT_KEYS: &str =
-    "insert or replace into payment_keys (rowid, initials, exact) values (?1, ?2, ?3)";
+    "insert or replace into payment_keys (rowid, initials, digits, exact) values (?1, ?2, ?3, ?4)";
 
 /// A payment's text changed: it is indexed anew.
 pub fn forget(conn: &Connection, row: i64) -> Result<(), StoreError> {
@@ -177,14 +205,11 @@ pub fn forget(conn: &Connection, row: i64) -> Result<(), StoreError> {
             .execute((row, grams_of_fields(&text)))?;
     }
     if row <= filled(conn, Index::Keys)? {
-        let keys: (String, Option<String>, i64) = conn
+        let keys = conn
             .prepare_cached(&format!("select {KEYS} from payment p where p.id = ?1"))?
-            .query_row([row], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?;
-        conn.prepare_cached(PUT_KEYS)?.execute((
-            row,
-            initials_of_fields(&keys.0),
-            exact(keys.1.as_deref(), keys.2),
-        ))?;
+            .query_row([row], |r| keys(r, 0))?;
+        conn.prepare_cached(PUT_KEYS)?
+            .execute((row, keys.initials, keys.digits, keys.exact))?;
     }
     Ok(())
 }
@@ -197,21 +222,49 @@ fn grams_of_fields(text: &str) -> String {
 }
 
 /// Of what has no Korean in it there is nothing to find by initials.
-fn initials_of_fields(text: &str) -> String {
-    text.split('\n')
+fn initials_of<'a>(fields: impl IntoIterator<Item = &'a String>) -> String {
+    fields
+        .into_iter()
         .filter(|field| field.chars().any(|c| hangul::initial(c).is_some()))
         .map(|field| grams(&hangul::initials(field)))
         .collect::<Vec<_>>()
         .join("00000ffff ")
 }
 
+/// The numbers in a text, of four digits and more.
+fn numbers(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_ascii_digit())
+        .filter(|number| number.len() >= 4)
+}
+
+/// Each four digits of a number that stand in a row.
+fn fours(number: &str) -> Vec<&str> {
+    let last = number.len().saturating_sub(4);
+    (0..=last).filter_map(|at| number.get(at..at + 4)).collect()
+}
+
+fn fours_of<'a>(fields: impl Iterator<Item = &'a String>) -> String {
+    let numbers = fields.flat_map(|field| numbers(field));
+    let words: Vec<String> = numbers.map(|number| fours(number).join(" ")).collect();
+    // A word of its own between them, so that no phrase spans two.
+    words.join(" x ")
+}
+
+/// The question that finds every number of a text; none if it has none.
+fn phrase_of_digits(text: &str) -> Option<String> {
+    let phrases: Vec<String> = numbers(text)
+        .map(|number| format!("digits : \"{}\"", fours(number).join(" ")))
+        .collect();
+    (!phrases.is_empty()).then(|| phrases.join(" AND "))
+}
+
 /// A phone number whole and by its end, and the amount.
-fn exact(tel: Option<&str>, amount: i64) -> String {
-    let number = digits(tel.unwrap_or_default());
+fn exact(tel: &str, amount: i64) -> String {
+    let number = digits(tel);
     let end = number.len().checked_sub(4).and_then(|at| number.get(at..));
     match end {
-        Some(end) if !number.is_empty() => format!("w{amount} t{number} t{end}"),
-        _ => format!("w{amount}"),
+        Some(end) => format!("w{amount} t{number} t{end}"),
+        None => format!("w{amount}"),
     }
 }
 
@@ -252,13 +305,8 @@ fn fill_keys(conn: &Connection, limit: usize) -> Result<usize, StoreError> {
     let mut rows = query.query((filled(conn, Index::Keys)?, limit as i64))?;
     let (mut many, mut last) = (0, None);
     while let Some(row) = rows.next()? {
-        let (id, names): (i64, String) = (row.get(0)?, row.get(1)?);
-        let tel: Option<String> = row.get(2)?;
-        add.execute((
-            id,
-            initials_of_fields(&names),
-            exact(tel.as_deref(), row.get(3)?),
-        ))?;
+        let (id, keys): (i64, Keys) = (row.get(0)?, keys(row, 1)?);
+        add.execute((id, keys.initials, keys.digits, keys.exact))?;
         (many, last) = (many + 1, Some(id));
     }
     if let Some(last) = last {
@@ -329,17 +377,19 @@ mod tests {
 
     #[test]
     fn initials_are_indexed_where_there_is_korean_and_numbers_as_words() {
-        assert_eq!(initials_of_fields("Green tea\nHong"), "");
+        let initials = |fields: [&str; 2]| initials_of(&fields.map(str::to_owned));
+        assert_eq!(initials(["Green tea", "Hong"]), "");
+        assert_eq!(initials(["Green tea", "홍길동"]), grams("ㅎㄱㄷ"));
+        assert_eq!(exact("010-1234-5678", 12_000), "w12000 t01012345678 t5678");
+        let fours = fours_of(["imp_12345", "123", "a-6789-b"].map(str::to_owned).iter());
+        assert_eq!(fours, "1234 2345 x 6789");
         assert_eq!(
-            initials_of_fields("Green tea\n홍길동"),
-            grams("ㅎㄱㄷ")
+            phrase_of_digits("imp_12345 6789").as_deref(),
+            Some("digits : \"1234 2345\" AND digits : \"6789\"")
         );
-        assert_eq!(
-            exact(Some("010-1234-5678"), 12_000),
-            "w12000 t01012345678 t5678"
-        );
-        assert_eq!(exact(Some("12"), 5), "w5");
-        assert_eq!(exact(Some("전화 없음"), 5), "w5");
-        assert_eq!(exact(None, 5), "w5");
+        assert_eq!(phrase_of_digits("123-456 사과"), None);
+        for none in ["12", "전화 없음", ""] {
+            assert_eq!(exact(none, 5), "w5");
+        }
     }
 }

@@ -114,7 +114,7 @@ pub async fn readyz(State(web): State<Web>) -> Response {
 /// `GET /metrics`: Prometheus' text format, for whoever has the admin token.
 pub async fn metrics(
     State(web): State<Web>,
-    _: super::auth::Admin,
+    _: super::auth::Actor,
 ) -> Result<Response, super::error::Problem> {
     let now = web.ctx.store.now();
     let depths = web

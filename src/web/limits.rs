@@ -44,7 +44,7 @@ impl Limits {
         Limits {
             messages: RateLimiter::keyed(Quota::per_second(at_least_one(rate))),
             unknown: RateLimiter::keyed(Quota::per_minute(at_least_one(unknown_ids))),
-            sign_ins: RateLimiter::keyed(Quota::per_minute(at_least_one(10))),
+            sign_ins: RateLimiter::keyed(Quota::per_minute(at_least_one(15))),
             orders: RateLimiter::keyed(Quota::per_minute(at_least_one(20))),
             penalties: Mutex::new(HashMap::new()),
             in_flight: Arc::new(Semaphore::new(in_flight)),

@@ -1,10 +1,12 @@
 //! HTTP: all routes on one screen. Handlers take what is known to be true, call one flow, answer.
 
+pub mod access;
 pub mod api;
 pub mod assets;
 pub mod auth;
 pub mod error;
 pub mod extract;
+pub mod gate;
 pub mod health;
 pub mod lang;
 pub mod limits;
@@ -12,7 +14,7 @@ pub mod pages;
 pub mod uploads;
 pub mod webhook;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::{
     Router,
@@ -29,6 +31,7 @@ use url::Url;
 use crate::{
     config::PayPage,
     flow::{Broker, Ctx},
+    store::sessions::Lasts,
 };
 
 /// What handlers share.
@@ -44,7 +47,8 @@ pub struct Site {
     pub pay: PayPage,
     /// Words on top of every page, and where they lead.
     pub notice: Option<(String, Option<Url>)>,
-    pub session: Duration,
+    /// How long a browser stays signed in.
+    pub lasts: Lasts,
     pub max_body: usize,
     pub limits: limits::Limits,
     pub broker: Arc<dyn Broker>,
@@ -61,17 +65,14 @@ impl Site {
     }
 }
 
-/// Every route. What is not behind `Admin` or `AdminPage` in its handler's signature is open, and
-/// stands in the first block.
+/// Every route. Who may reach which stands in [`access`], and the gate asks it first.
 pub fn routes(web: Web) -> Router {
     Router::new()
-        // open
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/api/payment/portone", post(webhook::receive))
         .route("/assets/{*path}", get(assets::serve))
         .merge(pages::open())
-        // behind the admin token
         .route("/metrics", get(health::metrics))
         .route("/api/payment/list", get(api::list))
         .route("/api/payment/events", get(api::all_events))
@@ -92,6 +93,8 @@ pub fn routes(web: Web) -> Router {
         .fallback(pages::not_found)
         .method_not_allowed_fallback(pages::not_allowed)
         .layer(axum::extract::DefaultBodyLimit::max(extract::LARGEST_BODY))
+        .layer(middleware::from_fn_with_state(web.clone(), gate::gate))
+        .layer(middleware::from_fn_with_state(web.clone(), gate::form_tokens))
         .layer(middleware::from_fn(safe_headers))
         // A bug in one handler is one 500, told in the log, and no broken connection.
         .layer(tower_http::catch_panic::CatchPanicLayer::new())

@@ -2,11 +2,17 @@
 
 use std::time::Duration;
 
-use jeongsan::sandbox::{Fault, Kind, Target};
+use jeongsan::{
+    domain::account::Role,
+    sandbox::{Fault, Kind, Target},
+};
 use reqwest::header;
 use serde_json::json;
 
-use crate::support::{TOKEN, TestApp, read};
+use crate::{
+    people::Visitor,
+    support::{TestApp, read},
+};
 
 #[tokio::test]
 async fn when_all_places_are_taken_the_next_is_told_to_come_back() {
@@ -60,37 +66,23 @@ async fn a_sender_that_drips_its_body_is_let_go() {
     );
 }
 
-/// Signs a browser in by the form and gives its cookie.
-async fn session(app: &TestApp) -> String {
-    let answer = reqwest::Client::builder()
-        .redirect(reqwest::redirect::Policy::none())
-        .build()
-        .unwrap()
-        .post(app.url("/sign-in"))
-        .header("sec-fetch-site", "same-origin")
-        .form(&[("token", TOKEN), ("next", "/payment/mypage")])
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(answer.status(), 303);
-    let cookie = answer.headers()[header::SET_COOKIE].to_str().unwrap();
-    assert!(
-        cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax"),
-        "{cookie}"
-    );
-    cookie.split(';').next().unwrap().to_owned()
+/// Somebody signed in by the form.
+async fn session(app: &TestApp) -> Visitor {
+    let store = &app.app().web.ctx.store;
+    Visitor::signed_in(store, &app.url(""), "minji", Role::Owner).await
 }
 
 #[tokio::test]
 async fn what_another_site_sends_in_a_signed_in_browser_changes_nothing() {
     let app = TestApp::start().await;
     let imp_uid = app.paid("ord-1", 9_000).await;
-    let cookie = session(&app).await;
+    let visitor = session(&app).await;
     let send = |site: Option<&'static str>, origin: Option<&'static str>| {
         let mut request = app
             .http
             .post(app.url(&format!("/api/payment/{imp_uid}/cancel")))
-            .header(header::COOKIE, &cookie)
+            .header(header::COOKIE, visitor.header())
+            .header("x-form-token", visitor.token())
             .json(&json!({ "reason": "x" }));
         if let Some(site) = site {
             request = request.header("sec-fetch-site", site);
@@ -121,12 +113,12 @@ async fn what_another_site_sends_in_a_signed_in_browser_changes_nothing() {
 #[tokio::test]
 async fn a_session_ends_when_it_is_over_and_guessing_is_slowed_down() {
     let app = TestApp::start().await;
-    let cookie = session(&app).await;
+    let visitor = session(&app).await;
     let look = || async {
         let request = app
             .http
             .get(app.url("/api/payment/list"))
-            .header(header::COOKIE, &cookie);
+            .header(header::COOKIE, visitor.header());
         request.send().await.unwrap().status().as_u16()
     };
     assert_eq!(look().await, 200);
@@ -134,12 +126,9 @@ async fn a_session_ends_when_it_is_over_and_guessing_is_slowed_down() {
     assert_eq!(look().await, 401);
     let mut codes = Vec::new();
     for _ in 0..15 {
-        let form = [("token", "guess"), ("next", "/")];
-        let request = app
-            .http
-            .post(app.url("/sign-in"))
-            .header("sec-fetch-site", "same-origin");
-        codes.push(request.form(&form).send().await.unwrap().status().as_u16());
+        let form = [("name", "minji"), ("password", "guess"), ("next", "/")];
+        let answer = Visitor::new(&app.url("")).post("/sign-in", &form).await;
+        codes.push(answer.status().as_u16());
     }
     assert_eq!(codes[0], 401, "{codes:?}");
     assert_eq!(codes.last(), Some(&429), "{codes:?}");

@@ -4,6 +4,7 @@ mod alerting;
 mod cancelling;
 mod chaos;
 mod command_line;
+mod console;
 mod guarding;
 mod intake;
 mod killing;
@@ -13,6 +14,8 @@ mod node;
 mod operating;
 mod partnering;
 mod paying_out;
+#[path = "../support/people.rs"]
+mod people;
 mod queue;
 mod rabbit_life;
 mod rare;

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use jeongsan::{
     domain::{
+        account::Role,
         calendar::KstDay,
         contract::{Fee, Rate, Terms},
-        cycle::{Cycle, HolidayPolicy, Method},
+        cycle::{self, Cycle, HolidayPolicy},
         ids::PartnerId,
         money::Won,
         partner::Partner,
@@ -18,12 +19,16 @@ use jeongsan::{
         settle_day::settle_until,
     },
     sheet::{self, Cell, Sheet},
+    web::gate::FIELD,
 };
-use reqwest::Response;
+use reqwest::{Method, Response};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use crate::support::{TOKEN, TestApp, read};
+use crate::{
+    people::Visitor,
+    support::{TOKEN, TestApp, read},
+};
 
 /// Two days of lag, and the longest row of days on which banks are closed.
 const LONG_ENOUGH: u64 = 14;
@@ -33,7 +38,7 @@ fn today(app: &TestApp) -> KstDay {
 }
 
 fn terms(min_payout: i64) -> Terms {
-    let cycle = Cycle::new(2, Method::Daily, HolidayPolicy::After).unwrap();
+    let cycle = Cycle::new(2, cycle::Method::Daily, HolidayPolicy::After).unwrap();
     let mut terms = Terms::plain(Fee::Rate(Rate::ZERO), cycle);
     terms.min_payout = Won::new(min_payout);
     terms
@@ -470,48 +475,20 @@ async fn templates_are_changed_copied_and_reset() {
 }
 
 /// A browser's form: signed in, from our own pages.
-struct Browser<'a> {
-    app: &'a TestApp,
-    http: reqwest::Client,
-    cookie: String,
-}
+struct Browser(Visitor);
 
-impl<'a> Browser<'a> {
-    async fn signed_in(app: &'a TestApp) -> Browser<'a> {
-        let http = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .unwrap();
-        let answer = http
-            .post(app.url("/sign-in"))
-            .header("sec-fetch-site", "same-origin")
-            .form(&[("token", TOKEN)])
-            .send()
-            .await
-            .unwrap();
-        let cookie = answer.headers()["set-cookie"].to_str().unwrap();
-        let cookie = cookie.split(';').next().unwrap().to_owned();
-        Browser { app, http, cookie }
-    }
-
-    fn with(&self, request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
-        request
-            .header("cookie", &self.cookie)
-            .header("sec-fetch-site", "same-origin")
+impl Browser {
+    async fn signed_in(app: &TestApp) -> Browser {
+        let store = &app.app().web.ctx.store;
+        Browser(Visitor::signed_in(store, &app.url(""), "minji", Role::Owner).await)
     }
 
     async fn get(&self, path: &str) -> (u16, String) {
-        let answer = self
-            .with(self.http.get(self.app.url(path)))
-            .send()
-            .await
-            .unwrap();
-        (answer.status().as_u16(), answer.text().await.unwrap())
+        self.0.text(path).await
     }
 
     async fn post(&self, path: &str, form: &[(&str, &str)]) -> (u16, String) {
-        let request = self.http.post(self.app.url(path)).form(form);
-        Self::led(self.with(request).send().await.unwrap()).await
+        Self::led(self.0.post(path, form).await).await
     }
 
     /// Status, and where it leads or what it says.
@@ -576,13 +553,17 @@ async fn an_operator_does_it_all_on_the_pages() {
 
     let file = bytes(app.get(&format!("/api/payouts/{batch}/file")).await).await;
     let upload = |bytes: Vec<u8>| {
-        let head = "--cut\r\nContent-Disposition: form-data; name=\"template\"\r\n\r\n공통\r\n--cut\r\n\
+        let head = format!(
+            "--cut\r\nContent-Disposition: form-data; name=\"{FIELD}\"\r\n\r\n{}\r\n",
+            browser.0.token()
+        );
+        let rest = "--cut\r\nContent-Disposition: form-data; name=\"template\"\r\n\r\n공통\r\n--cut\r\n\
             Content-Disposition: form-data; name=\"file\"; filename=\"result.xlsx\"\r\n\r\n";
-        let body = [head.as_bytes(), &bytes, b"\r\n--cut--\r\n"].concat();
-        let path = app.url(&format!("/admin/payouts/{batch}/result"));
-        let request = browser.http.post(path).body(body);
+        let body = [head.as_bytes(), rest.as_bytes(), &bytes, b"\r\n--cut--\r\n"].concat();
+        let path = format!("/admin/payouts/{batch}/result");
+        let request = browser.0.request(Method::POST, &path).body(body);
         let request = request.header("content-type", "multipart/form-data; boundary=cut");
-        browser.with(request).send()
+        browser.0.with(request).send()
     };
     let (status, text) = Browser::led(upload(b"nonsense".to_vec()).await.unwrap()).await;
     assert!(
@@ -624,7 +605,7 @@ async fn an_operator_does_it_all_on_the_pages() {
     let csv = app
         .http
         .get(app.url(&format!("/admin/payouts/{batch}/withholding?format=csv")));
-    let csv = bytes(browser.with(csv).send().await.unwrap()).await;
+    let csv = bytes(browser.0.with(csv).send().await.unwrap()).await;
     let csv = String::from_utf8(csv).unwrap();
     assert!(
         csv.contains("farm 상회,1234567,37030,3700,1193837,"),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jeongsan::{
     domain::{
+        account::Role,
         ids::{ImpUid, MerchantUid},
         job::{Job, Outcome, Queue},
         money::Won,
@@ -24,7 +25,10 @@ use jeongsan::{
 };
 use serde_json::json;
 
-use crate::support::{TestApp, read};
+use crate::{
+    people::Visitor,
+    support::{TestApp, read},
+};
 
 const DOWN: Kind = Kind::Status {
     status: 503,
@@ -398,15 +402,13 @@ async fn a_signed_in_browser_cancels_by_get_from_our_own_pages_only() {
     let app = TestApp::start().await;
     let imp_uid = app.paid("ord-1", 10_000).await;
     let web = &app.app().web;
-    let cookie = jeongsan::web::auth::sign_in(&web.ctx.store, Duration::from_secs(60), false)
-        .await
-        .unwrap();
-    let cookie = cookie.split(';').next().unwrap().to_owned();
+    let visitor =
+        Visitor::signed_in(&web.ctx.store, &app.url(""), "minji", Role::Operator).await;
     let get = |site: Option<&'static str>| {
         let mut request = app
             .http
             .get(app.url(&format!("/api/payment/cancel/{imp_uid}")))
-            .header("cookie", cookie.clone());
+            .header("cookie", visitor.header());
         if let Some(site) = site {
             request = request.header("sec-fetch-site", site);
         }

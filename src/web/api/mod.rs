@@ -23,7 +23,7 @@ use tokio_stream::wrappers::{BroadcastStream, errors::BroadcastStreamRecvError};
 
 use super::{
     Web,
-    auth::Admin,
+    auth::Actor,
     error::{InLang, Problem},
     lang::Lang,
 };
@@ -145,15 +145,18 @@ impl ListQuery {
         }
         let hold = set(&self.hold)
             .map(|text| {
-                Hold::CODES.contains(&text.as_str()).then(|| text.clone()).ok_or_else(|| {
-                    let all = Hold::CODES.join(", ");
-                    wrong(
-                        "hold",
-                        &text,
-                        &format!("가능한 값: {all}"),
-                        &format!("Expected one of {all}."),
-                    )
-                })
+                Hold::CODES
+                    .contains(&text.as_str())
+                    .then(|| text.clone())
+                    .ok_or_else(|| {
+                        let all = Hold::CODES.join(", ");
+                        wrong(
+                            "hold",
+                            &text,
+                            &format!("가능한 값: {all}"),
+                            &format!("Expected one of {all}."),
+                        )
+                    })
             })
             .transpose()?;
         let amount = set(&self.amount)
@@ -206,7 +209,7 @@ struct ListPage {
 /// `GET /api/payment/list`
 pub async fn list(
     State(web): State<Web>,
-    _: Admin,
+    _: Actor,
     lang: Lang,
     Query(query): Query<ListQuery>,
 ) -> Result<Response, Problem> {
@@ -280,7 +283,7 @@ pub fn story(web: &Web, imp_uid: &str) -> Result<Option<Story>, StoreError> {
 /// `GET /api/payment/{imp_uid}`
 pub async fn show(
     State(web): State<Web>,
-    _: Admin,
+    _: Actor,
     lang: Lang,
     Path(imp_uid): Path<String>,
 ) -> Result<Json<Value>, Problem> {
@@ -312,7 +315,7 @@ pub async fn show(
 /// `GET /api/payment/{imp_uid}/status`
 pub async fn status(
     State(web): State<Web>,
-    _: Admin,
+    _: Actor,
     lang: Lang,
     Path(imp_uid): Path<String>,
 ) -> Result<Json<Value>, Problem> {
@@ -383,7 +386,7 @@ fn json_body<T: serde::de::DeserializeOwned>(bytes: &[u8], example: &str) -> Res
 /// `POST /api/payment/{imp_uid}/cancel`
 pub async fn cancel(
     State(web): State<Web>,
-    admin: Admin,
+    actor: Actor,
     lang: Lang,
     Path(imp_uid): Path<String>,
     headers: HeaderMap,
@@ -418,7 +421,7 @@ pub async fn cancel(
         reason: body.reason,
         refund: body.refund,
         idempotency_key: key,
-        by: admin.by,
+        by: actor.by,
     };
     let answer = cancel_payment(&web.ctx, imp_uid, asked).await.lang(lang)?;
     Ok(cancelled(answer, lang))
@@ -461,14 +464,14 @@ fn cancelled(answer: CancelAnswer, lang: Lang) -> Response {
 /// Asking again for what is done, or under way, is a success that changes nothing.
 pub async fn cancel_all(
     State(web): State<Web>,
-    admin: Admin,
+    actor: Actor,
     lang: Lang,
     method: Method,
     Path(imp_uid): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     if method == Method::GET
-        && (foreign_or_prefetched(&headers) || (admin.by == "page" && !from_our_pages(&headers)))
+        && (foreign_or_prefetched(&headers) || (actor.is_page() && !from_our_pages(&headers)))
     {
         return Err(Problem::cross_site().lang(lang));
     }
@@ -480,7 +483,7 @@ pub async fn cancel_all(
         reason: lang.t("전액 취소 요청", "full cancel").to_owned(),
         refund: None,
         idempotency_key: None,
-        by: admin.by,
+        by: actor.by,
     };
     match cancel_payment(&web.ctx, imp_uid.clone(), asked).await {
         Ok(answer) => Ok(cancelled(answer, lang)),
@@ -552,7 +555,7 @@ struct OrderBody {
 /// `POST /api/orders`
 pub async fn register(
     State(web): State<Web>,
-    _: Admin,
+    _: Actor,
     lang: Lang,
     body: Bytes,
 ) -> Result<Response, Problem> {
@@ -592,7 +595,7 @@ pub async fn register(
 /// `GET /api/orders/{merchant_uid}`
 pub async fn order(
     State(web): State<Web>,
-    _: Admin,
+    _: Actor,
     lang: Lang,
     Path(merchant_uid): Path<String>,
 ) -> Result<Json<Value>, Problem> {
@@ -621,7 +624,7 @@ pub async fn order(
 /// `GET /api/payment/{imp_uid}/events`: state changes as they happen.
 pub async fn events(
     State(web): State<Web>,
-    _: Admin,
+    _: Actor,
     lang: Lang,
     Path(imp_uid): Path<String>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
@@ -638,7 +641,7 @@ pub async fn events(
 /// `GET /api/payment/events`: the same for all payments, as lists follow them.
 pub async fn all_events(
     State(web): State<Web>,
-    _: Admin,
+    _: Actor,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     stream_of(&web, None, None)
 }

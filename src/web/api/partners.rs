@@ -34,7 +34,7 @@ use crate::{
     },
     web::{
         Web,
-        auth::Admin,
+        auth::Actor,
         error::{InLang, Problem},
         extract::{Body, Q},
         lang::Lang,
@@ -152,7 +152,7 @@ fn is_on(text: &Option<String>) -> bool {
 /// `GET /api/partners`
 async fn list(
     State(web): State<Web>,
-    _: Admin,
+    _: Actor,
     lang: Lang,
     Q(query): Q<ListQuery>,
 ) -> Result<Json<Value>, Problem> {
@@ -190,7 +190,7 @@ fn get_one(web: &Web, id: &str) -> Result<Listed, Problem> {
 /// `GET /api/partners/{id}`
 async fn show(
     State(web): State<Web>,
-    _: Admin,
+    _: Actor,
     lang: Lang,
     Path(id): Path<String>,
 ) -> Result<Json<Listed>, Problem> {
@@ -221,12 +221,12 @@ async fn save(
 /// `POST /api/partners`: a new one.
 async fn add(
     State(web): State<Web>,
-    admin: Admin,
+    actor: Actor,
     lang: Lang,
     Body(body): Body,
 ) -> Result<Response, Problem> {
     let draft = draft(&body).lang(lang)?;
-    let id = save(&web, draft, Save::New, admin.by).await.lang(lang)?;
+    let id = save(&web, draft, Save::New, actor.by).await.lang(lang)?;
     let row = get_one(&web, &id).lang(lang)?;
     let location = format!("/api/partners/{}", crate::web::pages::segment(&id));
     Ok((
@@ -240,7 +240,7 @@ async fn add(
 /// `PUT /api/partners/{id}`: as it is to be. The same again changes nothing.
 async fn put(
     State(web): State<Web>,
-    admin: Admin,
+    actor: Actor,
     lang: Lang,
     Path(id): Path<String>,
     Body(body): Body,
@@ -270,7 +270,7 @@ async fn put(
             "is true; to archive a partner, call POST /api/partners/{id}/archive".to_owned(),
         ));
     }
-    let id = save(&web, draft, Save::Put, admin.by).await.lang(lang)?;
+    let id = save(&web, draft, Save::Put, actor.by).await.lang(lang)?;
     let status = if known.is_some() {
         StatusCode::OK
     } else {
@@ -282,31 +282,31 @@ async fn put(
 /// `POST /api/partners/{id}/archive`
 async fn archive_it(
     State(web): State<Web>,
-    admin: Admin,
+    actor: Actor,
     lang: Lang,
     Path(id): Path<String>,
 ) -> Result<Json<Listed>, Problem> {
     let of = PartnerId::new(id.clone()).lang(lang)?;
-    archive(&web.ctx, of, admin.by).await.lang(lang)?;
+    archive(&web.ctx, of, actor.by).await.lang(lang)?;
     get_one(&web, &id).map(Json).lang(lang)
 }
 
 /// `POST /api/partners/{id}/recover`
 async fn recover_it(
     State(web): State<Web>,
-    admin: Admin,
+    actor: Actor,
     lang: Lang,
     Path(id): Path<String>,
 ) -> Result<Json<Listed>, Problem> {
     let of = PartnerId::new(id.clone()).lang(lang)?;
-    recover(&web.ctx, of, admin.by).await.lang(lang)?;
+    recover(&web.ctx, of, actor.by).await.lang(lang)?;
     get_one(&web, &id).map(Json).lang(lang)
 }
 
 /// `GET /api/partners/{id}/account`: earned, paid, open and carried over, in won.
 async fn account(
     State(web): State<Web>,
-    _: Admin,
+    _: Actor,
     lang: Lang,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Problem> {
@@ -360,7 +360,7 @@ fn described(version: &Version, standing: Option<Standing>) -> Value {
 /// `GET /api/partners/{id}/contracts`: all versions, newest first.
 async fn list_contracts(
     State(web): State<Web>,
-    _: Admin,
+    _: Actor,
     lang: Lang,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Problem> {
@@ -392,7 +392,7 @@ struct ContractBody {
 /// `POST /api/partners/{id}/contracts`: terms from some day on. The same again changes nothing.
 async fn agree_on(
     State(web): State<Web>,
-    admin: Admin,
+    actor: Actor,
     lang: Lang,
     Path(id): Path<String>,
     Body(body): Body,
@@ -415,7 +415,7 @@ async fn agree_on(
     let (Some(from), Some(terms)) = (from, terms) else {
         return Err(Problem::wrong_contract(&wrong).lang(lang));
     };
-    let version = agree(&web.ctx, id, from, terms, admin.by)
+    let version = agree(&web.ctx, id, from, terms, actor.by)
         .await
         .lang(lang)?;
     Ok((StatusCode::CREATED, Json(described(&version, None))).into_response())
@@ -424,12 +424,12 @@ async fn agree_on(
 /// `DELETE /api/contracts/{id}`: takes a version back that has settled nothing.
 async fn take_back(
     State(web): State<Web>,
-    admin: Admin,
+    actor: Actor,
     lang: Lang,
     Path(id): Path<String>,
 ) -> Result<StatusCode, Problem> {
     let number = id.parse().map_err(|_| Problem::not_found(&id).lang(lang))?;
-    withdraw(&web.ctx, number, admin.by).await.lang(lang)?;
+    withdraw(&web.ctx, number, actor.by).await.lang(lang)?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -443,7 +443,7 @@ struct ImportQuery {
 /// `POST /api/partners/import`: the body is the file. All of it, or nothing.
 async fn import(
     State(web): State<Web>,
-    admin: Admin,
+    actor: Actor,
     lang: Lang,
     Q(query): Q<ImportQuery>,
     Body(body): Body<LARGEST_FILE>,
@@ -453,7 +453,7 @@ async fn import(
     let table = Arc::new(read.await.lang(lang)?.lang(lang)?);
     let plan = match dry_run {
         true => import_partners::look(&web.ctx, table).await,
-        false => import_partners::import(&web.ctx, table, None, admin.by).await,
+        false => import_partners::import(&web.ctx, table, None, actor.by).await,
     };
     let mut answer = json!(plan.lang(lang)?);
     answer["dry_run"] = json!(dry_run);

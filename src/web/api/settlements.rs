@@ -31,7 +31,7 @@ use crate::{
     },
     web::{
         Web,
-        auth::Admin,
+        auth::Actor,
         error::{InLang, Problem},
         extract::{Body, Q},
         lang::Lang,
@@ -212,7 +212,7 @@ fn page<T>(mut items: Vec<T>, limit: usize, cursor: impl Fn(&T) -> String) -> Pa
 /// `GET /api/settlements`
 async fn list(
     State(web): State<Web>,
-    _: Admin,
+    _: Actor,
     lang: Lang,
     Q(query): Q<SettlementQuery>,
 ) -> Result<Response, Problem> {
@@ -238,7 +238,7 @@ pub fn find(web: &Web, id: &str) -> Result<SettlementRow, Problem> {
 /// `GET /api/settlements/{id}`
 async fn show(
     State(web): State<Web>,
-    _: Admin,
+    _: Actor,
     lang: Lang,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Problem> {
@@ -266,7 +266,7 @@ struct PageQuery {
 /// `GET /api/settlements/{id}/lines`
 async fn lines(
     State(web): State<Web>,
-    _: Admin,
+    _: Actor,
     lang: Lang,
     Path(id): Path<String>,
     Q(query): Q<PageQuery>,
@@ -346,12 +346,12 @@ async fn acted(
 /// `POST /api/settlements/{id}/hold`
 async fn hold(
     State(web): State<Web>,
-    admin: Admin,
+    actor: Actor,
     lang: Lang,
     Path(id): Path<String>,
     Body(body): Body,
 ) -> Result<Json<Value>, Problem> {
-    acted(&web, &id, Act::Hold, &body, admin.by)
+    acted(&web, &id, Act::Hold, &body, actor.by)
         .await
         .lang(lang)
 }
@@ -359,12 +359,12 @@ async fn hold(
 /// `POST /api/settlements/{id}/release`
 async fn release(
     State(web): State<Web>,
-    admin: Admin,
+    actor: Actor,
     lang: Lang,
     Path(id): Path<String>,
     Body(body): Body,
 ) -> Result<Json<Value>, Problem> {
-    acted(&web, &id, Act::Release, &body, admin.by)
+    acted(&web, &id, Act::Release, &body, actor.by)
         .await
         .lang(lang)
 }
@@ -372,12 +372,12 @@ async fn release(
 /// `POST /api/settlements/{id}/retry`
 async fn retry(
     State(web): State<Web>,
-    admin: Admin,
+    actor: Actor,
     lang: Lang,
     Path(id): Path<String>,
     Body(body): Body,
 ) -> Result<Json<Value>, Problem> {
-    acted(&web, &id, Act::Retry, &body, admin.by)
+    acted(&web, &id, Act::Retry, &body, actor.by)
         .await
         .lang(lang)
 }
@@ -476,7 +476,7 @@ pub fn day_view(conn: &rusqlite::Connection, day: KstDay) -> Result<DayView, Sto
 /// `GET /api/settlements/days/{day}`
 async fn day(
     State(web): State<Web>,
-    _: Admin,
+    _: Actor,
     lang: Lang,
     Path(day): Path<String>,
 ) -> Result<Json<DayView>, Problem> {
@@ -538,7 +538,7 @@ struct DryRun {
 /// A day that takes longer than two seconds goes on by itself: 202, and `GET` tells how far it is.
 async fn settle(
     State(web): State<Web>,
-    admin: Admin,
+    actor: Actor,
     lang: Lang,
     Path(day): Path<String>,
     Q(query): Q<DryRun>,
@@ -549,7 +549,7 @@ async fn settle(
         let report = settle_day::dry_run(&ctx, day).await.lang(lang)?;
         return Ok(reported(day, Some(report)));
     }
-    let run = patiently(async move { settle_day(&ctx, day, admin.by).await }).await;
+    let run = patiently(async move { settle_day(&ctx, day, actor.by).await }).await;
     Ok(reported(day, run.transpose().lang(lang)?))
 }
 
@@ -569,7 +569,7 @@ fn at_once() -> bool {
 /// `POST /api/settlements/days/{day}/reopen`
 async fn reopen(
     State(web): State<Web>,
-    admin: Admin,
+    actor: Actor,
     lang: Lang,
     Path(day): Path<String>,
     Body(body): Body,
@@ -579,10 +579,10 @@ async fn reopen(
         json_body(&body, r#"{"reason": "계약 정정", "settle": false}"#).lang(lang)?;
     let (ctx, reason) = (web.ctx.clone(), body.reason);
     if !body.settle {
-        open_again(&ctx, day, reason, admin.by).await.lang(lang)?;
+        open_again(&ctx, day, reason, actor.by).await.lang(lang)?;
         return Ok(Json(json!({ "day": day, "opened": true })).into_response());
     }
-    let run = patiently(async move { reopen_day(&ctx, day, reason, admin.by).await }).await;
+    let run = patiently(async move { reopen_day(&ctx, day, reason, actor.by).await }).await;
     Ok(reported(day, run.transpose().lang(lang)?))
 }
 
@@ -625,7 +625,7 @@ const MOST_STATEMENT_LINES: usize = 1_000;
 /// `GET /api/statements/{partner}`: sums and settlements of the period, and a page of its lines.
 async fn statement(
     State(web): State<Web>,
-    _: Admin,
+    _: Actor,
     lang: Lang,
     Path(partner): Path<String>,
     Q(query): Q<StatementQuery>,
@@ -671,7 +671,7 @@ async fn statement(
 /// `GET /api/adjustments`
 async fn list_adjustments(
     State(web): State<Web>,
-    _: Admin,
+    _: Actor,
     lang: Lang,
     Q(query): Q<PageQuery>,
 ) -> Result<Response, Problem> {
@@ -724,7 +724,7 @@ pub async fn adjust_once(
 /// `POST /api/adjustments`. An `Idempotency-Key` makes sending it twice harmless.
 async fn add_adjustment(
     State(web): State<Web>,
-    admin: Admin,
+    actor: Actor,
     lang: Lang,
     headers: HeaderMap,
     Body(body): Body,
@@ -752,7 +752,7 @@ async fn add_adjustment(
         amount: body.amount,
         reason: body.reason,
     };
-    let (id, new) = adjust_once(&web, key, asked, admin.by).await.lang(lang)?;
+    let (id, new) = adjust_once(&web, key, asked, actor.by).await.lang(lang)?;
     let row = web
         .ctx
         .store
@@ -812,19 +812,19 @@ pub fn no_file() -> Problem {
 /// `POST /api/adjustments/import`: all rows of a CSV or XLSX, or none. `?dry_run=true` only checks.
 async fn import(
     State(web): State<Web>,
-    admin: Admin,
+    actor: Actor,
     lang: Lang,
     Q(query): Q<DryRun>,
     request: Request,
 ) -> Result<Response, Problem> {
     let (bytes, name) = upload(request).await.lang(lang)?;
     let dry = dry_run_asked(query.dry_run.as_deref()).lang(lang)?;
-    let (ctx, by) = (web.ctx.clone(), admin.by);
+    let (ctx, by) = (web.ctx.clone(), actor.by);
     let check = async move { import_adjustments(&ctx, bytes, name, true, by).await };
     let checked = uploads::in_turn(check).await.lang(lang)?;
     let mut imported = checked.lang(lang)?;
     if !dry {
-        imported = book(&web.ctx, imported, admin.by).await.lang(lang)?;
+        imported = book(&web.ctx, imported, actor.by).await.lang(lang)?;
     }
     let status = if dry {
         StatusCode::OK

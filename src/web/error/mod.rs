@@ -3,6 +3,7 @@
 //! Programs get RFC 9457 `application/problem+json` with one stable `type` each, in Korean or
 //! English. The cause of what is our fault is logged here, once, and not told to the caller.
 
+mod accounts;
 mod jobs;
 mod partners;
 mod payouts;
@@ -145,8 +146,31 @@ impl Problem {
         Problem::new(
             StatusCode::UNAUTHORIZED,
             "unauthorized",
-            "관리자 토큰이 필요합니다. `Authorization: Bearer …` 헤더로 보내거나 로그인하세요.",
-            "The admin token is needed: send `Authorization: Bearer …`, or sign in.",
+            "API 키가 필요합니다. `Authorization: Bearer …` 헤더로 보내거나 로그인하세요.",
+            "An API key is needed: send `Authorization: Bearer …`, or sign in.",
+        )
+    }
+
+    /// Somebody who is known, and may not.
+    pub fn forbidden(right: &str) -> Problem {
+        let en = match right {
+            "" => "Only people with an account may do this, and no key.".to_owned(),
+            right => format!("This needs the right `{right}`: ask an owner of the shop for it."),
+        };
+        let ko = match right {
+            "" => "계정으로 로그인한 사람만 할 수 있으며, 키로는 할 수 없습니다.".to_owned(),
+            right => format!("`{right}` 권한이 필요합니다. 소유자에게 요청하세요."),
+        };
+        Problem::new(StatusCode::FORBIDDEN, "forbidden", ko, en).with("right", right)
+    }
+
+    /// A form whose token is not this browser's: from elsewhere, or from before signing in.
+    pub fn stale_form() -> Problem {
+        Problem::new(
+            StatusCode::FORBIDDEN,
+            "stale-form",
+            "이 양식은 지금의 로그인과 맞지 않아 아무것도 바꾸지 않았습니다. 페이지를 새로 고친 뒤 다시 보내 주세요.",
+            "This form does not belong to the present sign-in, and nothing was changed. Load its page again and send it once more.",
         )
     }
 
@@ -159,7 +183,7 @@ impl Problem {
         )
     }
 
-    fn internal() -> Problem {
+    pub(super) fn internal() -> Problem {
         Problem::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "internal",

@@ -16,7 +16,7 @@ use crate::{
         digest::{Stuck, Why},
     },
     store::alerts::{self, AlertRow},
-    web::{Web, auth::AdminPage, error::Problem, lang::Lang},
+    web::{Web, auth::Actor, error::Problem, lang::Lang},
 };
 
 const PAGE: usize = 30;
@@ -156,7 +156,7 @@ fn stuck_path(stuck: &Stuck) -> String {
 /// `GET /admin/alerts`
 pub async fn list(
     State(web): State<Web>,
-    _: AdminPage,
+    _: Actor,
     look: Look,
     Query(query): Query<Fields>,
 ) -> Response {
@@ -209,7 +209,10 @@ mod tests {
         let of_kind = Some("<no_contract>");
         let look = Look::default();
         let open = page(&look, std::slice::from_ref(&row), of_kind, Some(3)).into_string();
-        assert!(open.contains("open=%3Cno_contract%3E&amp;before=3"), "{open}");
+        assert!(
+            open.contains("open=%3Cno_contract%3E&amp;before=3"),
+            "{open}"
+        );
         let none = page(&look, &[], of_kind, None).into_string();
         assert!(none.contains("모두 해결되었습니다"));
     }

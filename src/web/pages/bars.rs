@@ -110,8 +110,14 @@ mod tests {
         let slots = [slot("1", 300, 0), slot("2", 0, -100), slot("3", 0, 0)];
         let text = bars(&slots, &series, "<all>", Lang::En).into_string();
         assert!(text.contains("viewBox=\"0 0 36 100\""), "{text}");
-        assert!(text.contains("class=\"sales\" x=\"1.5\" y=\"0.00\" width=\"9.0\" height=\"75.00\""));
-        assert!(text.contains("class=\"returned\" x=\"13.5\" y=\"75.00\" width=\"9.0\" height=\"25.00\""));
+        assert!(
+            text.contains("class=\"sales\" x=\"1.5\" y=\"0.00\" width=\"9.0\" height=\"75.00\"")
+        );
+        assert!(
+            text.contains(
+                "class=\"returned\" x=\"13.5\" y=\"75.00\" width=\"9.0\" height=\"25.00\""
+            )
+        );
         assert!(text.contains("1 &lt;b&gt; ₩300</title>") && text.contains("lowest -₩100"));
         assert!(!text.contains("<b>") && !text.contains("<all>") && !text.contains("style="));
         assert!(legend(&series).into_string().contains("&lt;b&gt;"));

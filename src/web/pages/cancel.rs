@@ -25,7 +25,7 @@ use crate::{
         StoreError, cancellations, orders,
         payments::{self, PaymentRow},
     },
-    web::{Web, auth::AdminPage, error::Problem, lang::Lang},
+    web::{Web, auth::Actor, error::Problem, lang::Lang},
 };
 
 /// Reasons that shops give most.
@@ -341,7 +341,7 @@ fn payment_of(web: &Web, imp_uid: &str) -> Result<(PaymentRow, Option<Order>), P
 /// `GET /payment/{imp_uid}/cancel`
 pub async fn form(
     State(web): State<Web>,
-    _: AdminPage,
+    _: Actor,
     look: Look,
     Path(imp_uid): Path<String>,
 ) -> Response {
@@ -382,7 +382,7 @@ fn again(
 /// `POST /payment/{imp_uid}/cancel/confirm`: changes nothing.
 pub async fn confirm(
     State(web): State<Web>,
-    _: AdminPage,
+    _: Actor,
     look: Look,
     Path(imp_uid): Path<String>,
     Form(fields): Form<Fields>,
@@ -413,17 +413,17 @@ pub async fn confirm(
 /// it went.
 pub async fn carry_out(
     State(web): State<Web>,
-    admin: AdminPage,
+    actor: Actor,
     look: Look,
     Path(imp_uid): Path<String>,
     Form(fields): Form<Fields>,
 ) -> Response {
-    look.answer(cancel(&web, admin, &look, &imp_uid, &fields).await)
+    look.answer(cancel(&web, actor, &look, &imp_uid, &fields).await)
 }
 
 async fn cancel(
     web: &Web,
-    admin: AdminPage,
+    actor: Actor,
     look: &Look,
     imp_uid: &str,
     fields: &Fields,
@@ -465,7 +465,7 @@ async fn cancel(
         reason: wanted.reason,
         refund: wanted.refund,
         idempotency_key: Some(key),
-        by: admin.by,
+        by: actor.by,
     };
     match cancel_payment(&web.ctx, id, asked).await {
         Ok(answer) => {

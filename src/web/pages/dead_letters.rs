@@ -13,6 +13,7 @@ use super::{
     jobs::{DEAD_FILTERS, address, bulk_done, dead_filter, job_path, run_list},
     layout::{Fields, Look, Page, Part, cut, field, layout, nothing, payment_path, see_other},
     payment::attempt_list,
+    saved::{self, Kept},
     words,
 };
 use crate::{
@@ -22,8 +23,9 @@ use crate::{
         StoreError,
         job_lists::{self, DeadFilter},
         jobs,
+        preferences::List,
     },
-    web::{Web, auth::AdminPage, error::Problem, lang::Lang},
+    web::{Web, auth::Actor, error::Problem, lang::Lang},
 };
 
 const PAGE: usize = 30;
@@ -33,6 +35,7 @@ pub struct ListView<'a> {
     pub next: Option<i64>,
     pub now: Timestamp,
     pub fields: &'a Fields,
+    pub kept: &'a Kept,
     /// A filter that cannot be read.
     pub wrong: Option<&'a str>,
 }
@@ -57,6 +60,7 @@ pub fn list_page(look: &Look, view: &ListView<'_>) -> Markup {
         }
         (done(view.fields, lang))
         (filters(view, lang))
+        (saved::filters(view.kept, List::DeadLetters, view.fields, lang))
         @if let Some(wrong) = view.wrong {
             p.message.bad role="alert" { (wrong) }
         } @else if view.letters.is_empty() && filtered(view.fields) {
@@ -352,7 +356,7 @@ fn find(web: &Web, id: &str) -> Result<DeadLetter, Problem> {
 /// `GET /admin/dead-letters`
 pub async fn list(
     State(web): State<Web>,
-    _: AdminPage,
+    _: Actor,
     look: Look,
     Query(query): Query<Fields>,
 ) -> Response {
@@ -370,8 +374,11 @@ pub async fn list(
                 .collect::<Result<Vec<_>, StoreError>>()
         })
         .await;
-    look.answer(letters.map_err(Problem::from).map(|mut letters| {
+    let kept = saved::kept(&web, look.actor.as_ref(), List::DeadLetters);
+    let read = letters.and_then(|letters| Ok((letters, kept?)));
+    look.answer(read.map_err(Problem::from).map(|(mut letters, kept)| {
         let view = ListView {
+            kept: &kept,
             next: cut(&mut letters, PAGE, |letter| letter.job.id),
             letters: &letters,
             now: store.now(),
@@ -388,7 +395,7 @@ pub async fn list(
 /// `GET /admin/dead-letters/{id}`
 pub async fn show(
     State(web): State<Web>,
-    _: AdminPage,
+    _: Actor,
     look: Look,
     Path(id): Path<String>,
 ) -> Response {
@@ -427,7 +434,7 @@ fn refused(web: &Web, look: &Look, letter: &DeadLetter, error: DeadLetterError) 
 /// `POST /admin/dead-letters/{id}/replay`: asks first, and does it once `sure` is sent.
 pub async fn replay(
     State(web): State<Web>,
-    admin: AdminPage,
+    actor: Actor,
     look: Look,
     Path(id): Path<String>,
     Form(form): Form<Fields>,
@@ -439,7 +446,7 @@ pub async fn replay(
     if field(&form, "sure").is_none() {
         return sure_page(&look, &letter, None).into_response();
     }
-    match dead_letters::replay(&web.ctx, letter.job.id, admin.by).await {
+    match dead_letters::replay(&web.ctx, letter.job.id, actor.by).await {
         Ok(()) => onward(&letter, "replayed"),
         Err(error) => refused(&web, &look, &letter, error),
     }
@@ -448,7 +455,7 @@ pub async fn replay(
 /// `POST /admin/dead-letters/{id}/discard`: asks first, and does it once `sure` is sent.
 pub async fn discard(
     State(web): State<Web>,
-    admin: AdminPage,
+    actor: Actor,
     look: Look,
     Path(id): Path<String>,
     Form(form): Form<Fields>,
@@ -464,7 +471,7 @@ pub async fn discard(
     if field(&form, "sure").is_none() {
         return sure_page(&look, &letter, Some(note)).into_response();
     }
-    match dead_letters::discard(&web.ctx, letter.job.id, note.to_owned(), admin.by).await {
+    match dead_letters::discard(&web.ctx, letter.job.id, note.to_owned(), actor.by).await {
         Ok(Discarded::GivenUp) => onward(&letter, "discarded"),
         Ok(Discarded::WasDone) => onward(&letter, "was-done"),
         Err(error) => refused(&web, &look, &letter, error),
@@ -523,6 +530,7 @@ mod tests {
                 next: None,
                 now,
                 fields: &Fields::new(),
+                kept: &Kept::default(),
                 wrong: None,
             };
             assert!(list_page(&look, &view).into_string().contains(words));

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     store::inbox::{self, Message, Verdict},
-    web::{Web, auth::AdminPage, error::Problem, lang::Lang},
+    web::{Web, auth::Actor, error::Problem, lang::Lang},
 };
 
 const PAGE: usize = 30;
@@ -81,7 +81,7 @@ fn card(message: &Message, lang: Lang) -> Markup {
 /// `GET /admin/inbox`
 pub async fn list(
     State(web): State<Web>,
-    _: AdminPage,
+    _: Actor,
     look: Look,
     Query(query): Query<Fields>,
 ) -> Response {

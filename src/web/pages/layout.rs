@@ -8,12 +8,15 @@ use axum::{
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use url::{Url, form_urlencoded};
 
+use super::search;
 use crate::{
-    store::{admin, glance},
+    domain::account::Right,
+    store::glance,
     web::{
-        Web, assets, auth,
+        Web, assets,
+        auth::{self, Actor},
         error::Problem,
-        lang::{Lang, cookie},
+        lang::Lang,
     },
 };
 
@@ -23,7 +26,10 @@ pub struct Look {
     pub lang: Lang,
     /// Path and query of this page: where the language switch leads back to.
     pub here: String,
+    /// Whether a person is signed in.
     pub signed_in: bool,
+    /// Who looks, if it is known.
+    pub actor: Option<Actor>,
     /// Dead letters that wait, for the navigation.
     pub dead: i64,
     pub notice: Option<(String, Option<Url>)>,
@@ -40,15 +46,11 @@ impl FromRequestParts<Web> for Look {
 impl Look {
     pub fn of(parts: &Parts, web: &Web) -> Look {
         let store = &web.ctx.store;
-        let now = store.now().as_millisecond();
-        let session = cookie(&parts.headers, auth::COOKIE);
+        let actor = parts.extensions.get::<Actor>().cloned();
+        let signed_in = actor.as_ref().is_some_and(Actor::is_page);
         // A page about a broken store must not need the store: what cannot be read is left out.
-        let signed_in = session.is_some_and(|secret| {
-            store
-                .read(|conn| admin::session_open(conn, secret, now))
-                .unwrap_or(false)
-        });
-        let dead = if signed_in {
+        let may = |right| actor.as_ref().is_some_and(|actor| actor.may(right));
+        let dead = if signed_in && may(Right::JobsRead) {
             store.read(glance::dead_letters).unwrap_or(0)
         } else {
             0
@@ -61,9 +63,15 @@ impl Look {
             lang: Lang::of(&parts.headers),
             here,
             signed_in,
+            actor,
             dead,
             notice: web.site.notice.clone(),
         }
+    }
+
+    /// Whether whoever looks has this right.
+    pub fn may(&self, right: Right) -> bool {
+        self.actor.as_ref().is_some_and(|actor| actor.may(right))
     }
 
     /// A page, or the page that says what was wrong.
@@ -92,7 +100,7 @@ impl Look {
 }
 
 /// The page on which a form stands, from the path that the form posts to.
-fn page_of_form(path: &str) -> &str {
+pub fn page_of_form(path: &str) -> &str {
     match path.rsplit_once('/') {
         Some((
             page,
@@ -150,6 +158,7 @@ pub struct Page<'a> {
 pub enum Part {
     #[default]
     None,
+    Home,
     Payments,
     Settlements,
     Payouts,
@@ -177,11 +186,12 @@ pub fn layout(look: &Look, page: Page<'_>, body: Markup) -> Markup {
                 title { (page.title) " · " (lang.t("정산", "jeongsan")) }
                 link rel="icon" type="image/svg+xml" href=(assets::url("icon.svg"));
                 link rel="stylesheet" href=(assets::url("app.css"));
-                @if page.live {
+                // The search's field suggests while somebody types.
+                @if page.live || look.signed_in {
                     meta name="htmx-config" content=(HTMX);
                     script src=(assets::url("vendor/htmx.min.js")) defer {}
-                    script src=(assets::url("vendor/htmx-sse.min.js")) defer {}
                 }
+                @if page.live { script src=(assets::url("vendor/htmx-sse.min.js")) defer {} }
                 script src=(assets::url("app.js")) defer {}
                 @for script in page.scripts { script src=(script) defer {} }
                 @if let Some(seconds) = page.reload {
@@ -206,7 +216,7 @@ pub fn layout(look: &Look, page: Page<'_>, body: Markup) -> Markup {
 fn header(look: &Look, part: Part) -> Markup {
     let lang = look.lang;
     let home = if look.signed_in {
-        "/payment/mypage"
+        auth::HOME
     } else {
         "/payment"
     };
@@ -222,6 +232,7 @@ fn header(look: &Look, part: Part) -> Markup {
         header.top {
             div.bar {
                 a.name href=(home) { span.mark aria-hidden="true" { "₩" } "정산" small { "jeongsan" } }
+                @if look.signed_in && look.may(Right::PaymentsRead) { (search::head_field(lang)) }
                 div.tools {
                     a.tool hreflang=(lang.other().code()) lang=(lang.other().code()) href=(lang_link(look)) {
                         (lang.t("English", "한국어"))
@@ -235,14 +246,15 @@ fn header(look: &Look, part: Part) -> Markup {
             }
             @if look.signed_in {
                 nav.parts aria-label=(lang.t("주 메뉴", "Main")) {
-                    (entry("/payment/mypage", Part::Payments, lang.t("결제 내역", "Payments"), 0))
-                    (entry("/admin/settlements", Part::Settlements, lang.t("정산", "Settlements"), 0))
-                    (entry("/admin/payouts", Part::Payouts, lang.t("지급", "Payouts"), 0))
-                    (entry("/admin/partners", Part::Partners, lang.t("파트너사", "Partners"), 0))
-                    (entry("/admin/jobs", Part::Jobs, lang.t("작업", "Jobs"), 0))
-                    (entry("/admin/dead-letters", Part::DeadLetters, lang.t("데드레터", "Dead letters"), look.dead))
-                    (entry("/admin/alerts", Part::Alerts, lang.t("알림", "Alerts"), 0))
-                    (entry("/admin/inbox", Part::Inbox, lang.t("수신함", "Inbox"), 0))
+                    @if look.may(Right::PaymentsRead) { (entry(auth::HOME, Part::Home, lang.t("홈", "Home"), 0)) }
+                    @if look.may(Right::PaymentsRead) { (entry("/payment/mypage", Part::Payments, lang.t("결제 내역", "Payments"), 0)) }
+                    @if look.may(Right::SettlementsRead) { (entry("/admin/settlements", Part::Settlements, lang.t("정산", "Settlements"), 0)) }
+                    @if look.may(Right::SettlementsRead) { (entry("/admin/payouts", Part::Payouts, lang.t("지급", "Payouts"), 0)) }
+                    @if look.may(Right::PartnersRead) { (entry("/admin/partners", Part::Partners, lang.t("파트너사", "Partners"), 0)) }
+                    @if look.may(Right::JobsRead) { (entry("/admin/jobs", Part::Jobs, lang.t("작업", "Jobs"), 0)) }
+                    @if look.may(Right::JobsRead) { (entry("/admin/dead-letters", Part::DeadLetters, lang.t("데드레터", "Dead letters"), look.dead)) }
+                    @if look.may(Right::JobsRead) { (entry("/admin/alerts", Part::Alerts, lang.t("알림", "Alerts"), 0)) }
+                    @if look.may(Right::JobsRead) { (entry("/admin/inbox", Part::Inbox, lang.t("수신함", "Inbox"), 0)) }
                     (entry("/payment", Part::Pay, lang.t("결제창", "Pay page"), 0))
                 }
             }

@@ -5,8 +5,10 @@
 
 mod alerts;
 mod back;
+mod bars;
 mod cancel;
 mod dead_letters;
+mod home;
 mod inbox;
 mod jobs;
 mod layout;
@@ -17,6 +19,9 @@ mod payment;
 mod payouts;
 mod result;
 mod samples;
+mod saved;
+mod search;
+mod set_up;
 mod settlements;
 mod sign_in;
 mod timeline;
@@ -31,15 +36,15 @@ use axum::{
     routing::{get, post},
 };
 
-use super::{Web, error::Problem};
-pub use layout::segment;
+use super::{Web, auth, error::Problem, gate::Asked};
+pub use layout::{page_of_form, segment};
 
 pub(super) use layout::Look;
 
 /// Pages that anybody may see: the pay page, its result, the sign-in form.
 pub fn open() -> Router<Web> {
     Router::new()
-        .route("/", get(home))
+        .route("/", get(start))
         .route("/payment", get(pay::start))
         .route("/payment/orders", post(pay::create))
         .route("/payment/orders/{merchant_uid}", get(pay::order))
@@ -47,6 +52,9 @@ pub fn open() -> Router<Web> {
         .route("/payment/result/{imp_uid}", get(result::show))
         .route("/payment/result/{imp_uid}/stand", get(result::changed))
         .route("/sign-in", get(sign_in::form).post(sign_in::sign_in))
+        .route("/sign-in/code", get(sign_in::code_form).post(sign_in::code))
+        .route("/sign-in/again", get(sign_in::again_form).post(sign_in::again))
+        .route("/set-up", get(set_up::form).post(set_up::choose))
         .route("/sign-out", post(sign_in::sign_out))
         .route("/lang", get(sign_in::lang_link).post(sign_in::lang_form))
 }
@@ -54,6 +62,13 @@ pub fn open() -> Router<Web> {
 /// Pages for who is signed in.
 pub fn signed_in() -> Router<Web> {
     Router::new()
+        .route("/admin", get(home::show))
+        .route("/admin/attention", get(home::attention_changed))
+        .route("/admin/search", get(search::show))
+        .route("/admin/search/hints", get(search::suggest))
+        .route("/admin/filters", post(saved::save))
+        .route("/admin/filters/{id}/remove", post(saved::remove))
+        .route("/admin/columns", post(saved::choose))
         .route("/payment/mypage", get(mypage::show))
         .route("/payment/mypage/attention", get(mypage::attention_changed))
         .route("/payment/mypage/rows/{imp_uid}", get(mypage::row_changed))
@@ -91,7 +106,8 @@ pub async fn not_found(State(web): State<Web>, request: Request) -> Response {
 
 /// A route that is there, called by another method.
 pub async fn not_allowed(State(web): State<Web>, request: Request) -> Response {
-    let method = request.method().clone();
+    let asked = request.extensions().get::<Asked>();
+    let method = asked.map_or_else(|| request.method().clone(), |asked| asked.0.clone());
     let problem = Problem::new(
         StatusCode::METHOD_NOT_ALLOWED,
         "method-not-allowed",
@@ -113,9 +129,9 @@ fn refuse(web: &Web, request: Request, problem: Problem) -> Response {
 }
 
 /// `GET /`
-async fn home(look: Look) -> Redirect {
+async fn start(look: Look) -> Redirect {
     Redirect::to(if look.signed_in {
-        "/payment/mypage"
+        auth::HOME
     } else {
         "/payment"
     })

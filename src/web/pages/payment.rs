@@ -32,7 +32,7 @@ use crate::{
     web::{
         Web,
         api::{Story, story},
-        auth::AdminPage,
+        auth::Actor,
         error::Problem,
         lang::Lang,
     },
@@ -389,7 +389,7 @@ fn look_up(web: &Web, imp_uid: &str) -> Result<(Story, Option<i64>, Vec<PaymentL
 /// `GET /payment/{imp_uid}`
 pub async fn show(
     State(web): State<Web>,
-    _: AdminPage,
+    _: Actor,
     look: Look,
     Path(imp_uid): Path<String>,
     Query(query): Query<Fields>,
@@ -412,7 +412,7 @@ pub async fn show(
 /// `GET /payment/{imp_uid}/live`: the part that changes.
 pub async fn changed(
     State(web): State<Web>,
-    _: AdminPage,
+    _: Actor,
     lang: Lang,
     Path(imp_uid): Path<String>,
     Query(query): Query<Fields>,
@@ -436,7 +436,7 @@ pub async fn changed(
 /// `POST /payment/{imp_uid}/release`
 pub async fn release(
     State(web): State<Web>,
-    admin: AdminPage,
+    actor: Actor,
     look: Look,
     Path(imp_uid): Path<String>,
     Form(form): Form<Fields>,
@@ -444,7 +444,7 @@ pub async fn release(
     let note = field(&form, "note").unwrap_or_default().to_owned();
     let result = async {
         let id = ImpUid::new(imp_uid.as_str())?;
-        release_hold(&web.ctx, id, note, admin.by).await?;
+        release_hold(&web.ctx, id, note, actor.by).await?;
         let to = format!("{}?did=released", payment_path(&imp_uid));
         Ok::<_, Problem>(see_other(&to, None))
     };

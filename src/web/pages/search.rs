@@ -16,14 +16,18 @@ use super::{
     words,
 };
 use crate::{
-    domain::{masks, wanted::Wanted},
+    domain::{
+        account::{Right, Rights},
+        masks,
+        wanted::Wanted,
+    },
     store::{
         StoreError,
         find::{self, Group, Numbered, OfPayments, PartnerFound},
         payments::PaymentRow,
         search,
     },
-    web::{Web, auth::AdminPage, error::Problem, extract::Q, lang::Lang},
+    web::{Web, auth::Actor, error::Problem, extract::Q, lang::Lang},
 };
 
 /// Characters that are searched for at most, as in the lists.
@@ -32,29 +36,31 @@ const LONGEST: usize = 100;
 /// A page that can be found by its name: where it is, its names, and other words that people use for it.
 struct Place {
     path: &'static str,
+    right: Right,
     ko: &'static str,
     en: &'static str,
     also: &'static str,
 }
 
+#[rustfmt::skip]
 const PLACES: [Place; 17] = [
-    Place { path: "/admin", ko: "홈", en: "Home", also: "오늘 할 일 대시보드 dashboard today" },
-    Place { path: "/payment/mypage", ko: "결제 내역", en: "Payments", also: "주문 매출 orders sales" },
-    Place { path: "/payment/mypage?status=CANCEL_FAILED", ko: "취소 실패한 결제", en: "Payments whose cancel failed", also: "환불 refund" },
-    Place { path: "/payment/mypage?held=1", ko: "보류된 결제", en: "Held payments", also: "불일치 mismatch" },
-    Place { path: "/admin/settlements", ko: "정산", en: "Settlements", also: "settle" },
-    Place { path: "/admin/adjustments", ko: "정산 조정", en: "Adjustments", also: "correction" },
-    Place { path: "/admin/payouts", ko: "지급", en: "Payouts", also: "이체 송금 transfer bank" },
-    Place { path: "/admin/payouts/new", ko: "새 지급 묶음", en: "New payout batch", also: "지급하기 pay out" },
-    Place { path: "/admin/calendar", ko: "영업일 달력", en: "Business days", also: "공휴일 휴일 holiday calendar" },
-    Place { path: "/admin/bank-templates", ko: "은행 파일 양식", en: "Bank file templates", also: "엑셀 excel" },
-    Place { path: "/admin/partners", ko: "파트너사", en: "Partners", also: "계약 판매자 seller contract" },
-    Place { path: "/admin/partners/new", ko: "파트너사 추가", en: "Add a partner", also: "새 파트너" },
-    Place { path: "/admin/jobs", ko: "작업", en: "Jobs", also: "대기열 queue" },
-    Place { path: "/admin/dead-letters", ko: "데드레터", en: "Dead letters", also: "실패 수동 처리 재처리 replay" },
-    Place { path: "/admin/alerts", ko: "알림", en: "Alerts", also: "슬랙 slack" },
-    Place { path: "/admin/inbox", ko: "수신함", en: "Inbox", also: "웹훅 webhook" },
-    Place { path: "/payment", ko: "결제창", en: "Pay page", also: "결제하기 checkout" },
+    Place { path: "/admin", right: Right::PaymentsRead, ko: "홈", en: "Home", also: "오늘 할 일 대시보드 dashboard today" },
+    Place { path: "/payment/mypage", right: Right::PaymentsRead, ko: "결제 내역", en: "Payments", also: "주문 매출 orders sales" },
+    Place { path: "/payment/mypage?status=CANCEL_FAILED", right: Right::PaymentsRead, ko: "취소 실패한 결제", en: "Payments whose cancel failed", also: "환불 refund" },
+    Place { path: "/payment/mypage?held=1", right: Right::PaymentsRead, ko: "보류된 결제", en: "Held payments", also: "불일치 mismatch" },
+    Place { path: "/admin/settlements", right: Right::SettlementsRead, ko: "정산", en: "Settlements", also: "settle" },
+    Place { path: "/admin/adjustments", right: Right::SettlementsRead, ko: "정산 조정", en: "Adjustments", also: "correction" },
+    Place { path: "/admin/payouts", right: Right::SettlementsRead, ko: "지급", en: "Payouts", also: "이체 송금 transfer bank" },
+    Place { path: "/admin/payouts/new", right: Right::PayoutsWrite, ko: "새 지급 묶음", en: "New payout batch", also: "지급하기 pay out" },
+    Place { path: "/admin/calendar", right: Right::SettlementsRead, ko: "영업일 달력", en: "Business days", also: "공휴일 휴일 holiday calendar" },
+    Place { path: "/admin/payouts/templates", right: Right::PayoutsWrite, ko: "은행 파일 양식", en: "Bank file templates", also: "엑셀 excel" },
+    Place { path: "/admin/partners", right: Right::PartnersRead, ko: "파트너사", en: "Partners", also: "계약 판매자 seller contract" },
+    Place { path: "/admin/partners/new", right: Right::PartnersWrite, ko: "파트너사 추가", en: "Add a partner", also: "새 파트너" },
+    Place { path: "/admin/jobs", right: Right::JobsRead, ko: "작업", en: "Jobs", also: "대기열 queue" },
+    Place { path: "/admin/dead-letters", right: Right::JobsRead, ko: "데드레터", en: "Dead letters", also: "실패 수동 처리 재처리 replay" },
+    Place { path: "/admin/alerts", right: Right::JobsRead, ko: "알림", en: "Alerts", also: "슬랙 slack" },
+    Place { path: "/admin/inbox", right: Right::JobsRead, ko: "수신함", en: "Inbox", also: "웹훅 webhook" },
+    Place { path: "/payment", right: Right::PaymentsRead, ko: "결제창", en: "Pay page", also: "결제하기 checkout" },
 ];
 
 /// What a search came to.
@@ -83,38 +89,56 @@ impl Found {
     }
 }
 
-fn places(wanted: &Wanted) -> Vec<&'static Place> {
+fn places(wanted: &Wanted, rights: Rights) -> Vec<&'static Place> {
     let fits = |place: &&Place| {
-        wanted.is_in(place.ko)
-            || (!wanted.is_short() && (wanted.is_in(place.en) || wanted.is_in(place.also)))
+        rights.has(place.right)
+            && (wanted.is_in(place.ko)
+                || (!wanted.is_short() && (wanted.is_in(place.en) || wanted.is_in(place.also))))
     };
     PLACES.iter().filter(fits).take(find::SHOWN).collect()
 }
 
-fn look_for(conn: &rusqlite::Connection, wanted: &Wanted) -> Result<Found, StoreError> {
-    let mut numbered = find::settled(conn, wanted)?;
-    numbered.extend(find::job(conn, wanted)?);
-    Ok(Found {
-        of_payments: find::of_payments(conn, wanted)?,
-        partners: find::partners(conn, wanted)?,
-        numbered,
-        places: places(wanted),
-        instead: None,
-        indexing: wanted.has_initials() && search::keys_behind(conn)? > search::TAIL,
-    })
+/// Looks for it in all that the person may see.
+fn look_for(
+    conn: &rusqlite::Connection,
+    wanted: &Wanted,
+    rights: Rights,
+) -> Result<Found, StoreError> {
+    let mut found = Found {
+        places: places(wanted, rights),
+        ..Found::default()
+    };
+    if rights.has(Right::PaymentsRead) {
+        found.of_payments = find::of_payments(conn, wanted)?;
+        found.indexing = wanted.has_initials() && search::keys_behind(conn)? > search::TAIL;
+    }
+    if rights.has(Right::PartnersRead) {
+        found.partners = find::partners(conn, wanted)?;
+    }
+    if rights.has(Right::SettlementsRead) {
+        found.numbered = find::settled(conn, wanted)?;
+    }
+    if rights.has(Right::JobsRead) {
+        found.numbered.extend(find::job(conn, wanted)?);
+    }
+    Ok(found)
 }
 
 /// Looks for what was typed; if there is nothing, for what was meant by it.
-fn look_for_either(conn: &rusqlite::Connection, typed: &str) -> Result<Found, StoreError> {
+fn look_for_either(
+    conn: &rusqlite::Connection,
+    typed: &str,
+    rights: Rights,
+) -> Result<Found, StoreError> {
     let Some(wanted) = Wanted::read(typed) else {
         return Ok(Found::default());
     };
-    let found = look_for(conn, &wanted)?;
+    let found = look_for(conn, &wanted, rights)?;
     let meant = Wanted::from_english_keys(typed).filter(|_| found.is_empty());
     let Some(meant) = meant else {
         return Ok(found);
     };
-    let other = look_for(conn, &meant)?;
+    let other = look_for(conn, &meant, rights)?;
     if other.is_empty() {
         return Ok(found);
     }
@@ -163,7 +187,12 @@ fn shown(found: &Found, wanted: &Wanted, lang: Lang) -> Vec<Shown> {
     let plain = |path: String, main: Markup, beside: Markup| Row { path, main, beside };
     let payments = Shown {
         title: lang.t("결제", "Payments"),
-        rows: of.payments.rows.iter().map(|row| payment_row(row, lang)).collect(),
+        rows: of
+            .payments
+            .rows
+            .iter()
+            .map(|row| payment_row(row, lang))
+            .collect(),
         more: of.payments.more.then(all),
     };
     let orders = Shown {
@@ -209,7 +238,12 @@ fn shown(found: &Found, wanted: &Wanted, lang: Lang) -> Vec<Shown> {
     let amount = wanted.amount().unwrap_or_default();
     let of_amount = Shown {
         title: lang.t("이 금액의 결제", "Payments of this amount"),
-        rows: of.of_amount.rows.iter().map(|row| payment_row(row, lang)).collect(),
+        rows: of
+            .of_amount
+            .rows
+            .iter()
+            .map(|row| payment_row(row, lang))
+            .collect(),
         more: of
             .of_amount
             .more
@@ -239,7 +273,11 @@ fn shown(found: &Found, wanted: &Wanted, lang: Lang) -> Vec<Shown> {
     };
     let numbered = Shown {
         title: lang.t("번호", "Numbers"),
-        rows: found.numbered.iter().map(|of| numbered_row(of, lang)).collect(),
+        rows: found
+            .numbered
+            .iter()
+            .map(|of| numbered_row(of, lang))
+            .collect(),
         more: None,
     };
     let places = Shown {
@@ -247,17 +285,33 @@ fn shown(found: &Found, wanted: &Wanted, lang: Lang) -> Vec<Shown> {
         rows: found
             .places
             .iter()
-            .map(|place| plain(place.path.to_owned(), html! { (lang.t(place.ko, place.en)) }, nothing()))
+            .map(|place| {
+                plain(
+                    place.path.to_owned(),
+                    html! { (lang.t(place.ko, place.en)) },
+                    nothing(),
+                )
+            })
             .collect(),
         more: None,
     };
-    let groups = [places, payments, of_amount, buyers, partners, numbered, orders];
-    groups.into_iter().filter(|group| !group.rows.is_empty()).collect()
+    let groups = [
+        places, payments, of_amount, buyers, partners, numbered, orders,
+    ];
+    groups
+        .into_iter()
+        .filter(|group| !group.rows.is_empty())
+        .collect()
 }
 
 fn numbered_row(of: &Numbered, lang: Lang) -> Row {
     match of {
-        Numbered::Settlement { id, partner, day, net } => Row {
+        Numbered::Settlement {
+            id,
+            partner,
+            day,
+            net,
+        } => Row {
             path: format!("/admin/settlements/{id}"),
             main: html! { (lang.t("정산", "Settlement")) " #" (id) " " small.soft { (partner) " · " (day) } },
             beside: html! { strong { (net) } },
@@ -267,7 +321,12 @@ fn numbered_row(of: &Numbered, lang: Lang) -> Row {
             main: html! { (lang.t("지급 묶음", "Payout batch")) " #" (id) },
             beside: html! { strong { (amount) } },
         },
-        Numbered::Transfer { batch, id, partner, amount } => Row {
+        Numbered::Transfer {
+            batch,
+            id,
+            partner,
+            amount,
+        } => Row {
             path: format!("/admin/payouts/{batch}"),
             main: html! { (lang.t("지급", "Payout")) " P" (batch) "-" (id) " " small.soft { (partner) } },
             beside: html! { strong { (amount) } },
@@ -401,7 +460,7 @@ pub fn hints(found: &Found, typed: &str, lang: Lang) -> Markup {
     }
 }
 
-async fn read(web: &Web, typed: &str) -> Result<Option<Found>, Problem> {
+async fn read(web: &Web, typed: &str, rights: Rights) -> Result<Option<Found>, Problem> {
     if typed.is_empty() {
         return Ok(None);
     }
@@ -412,19 +471,19 @@ async fn read(web: &Web, typed: &str) -> Result<Option<Found>, Problem> {
         ));
     }
     let typed = typed.to_owned();
-    let read = move |conn: &rusqlite::Connection| look_for_either(conn, &typed);
+    let read = move |conn: &rusqlite::Connection| look_for_either(conn, &typed, rights);
     Ok(Some(web.ctx.store.read_long(read).await?))
 }
 
 /// `GET /admin/search`
 pub async fn show(
     State(web): State<Web>,
-    _: AdminPage,
+    actor: Actor,
     look: Look,
     Q(fields): Q<Fields>,
 ) -> Response {
     let typed = field(&fields, "q").unwrap_or_default();
-    let (found, wrong) = match read(&web, typed).await {
+    let (found, wrong) = match read(&web, typed, actor.rights).await {
         Ok(found) => (found, None),
         Err(problem) if problem.status == StatusCode::BAD_REQUEST => (None, Some(problem)),
         Err(problem) => return look.problem(&problem),
@@ -443,12 +502,12 @@ pub async fn show(
 /// `GET /admin/search/hints`: while somebody types.
 pub async fn suggest(
     State(web): State<Web>,
-    _: AdminPage,
+    actor: Actor,
     lang: Lang,
     Q(fields): Q<Fields>,
 ) -> Response {
     let typed = field(&fields, "q").unwrap_or_default();
-    match read(&web, typed).await {
+    match read(&web, typed, actor.rights).await {
         Ok(Some(found)) => hints(&found, typed, lang).into_response(),
         Ok(None) => nothing().into_response(),
         Err(problem) => problem.lang(lang).into_response(),
@@ -459,16 +518,18 @@ pub async fn suggest(
 mod tests {
     use super::*;
     use crate::{
-        domain::{money::Won, payment::Status},
+        domain::{account::Role, money::Won, payment::Status},
         store::find::{BuyerFound, OrderFound},
         web::pages::test_values::payment,
     };
 
     fn found() -> Found {
-        let one = |row| Group {
-            rows: vec![row],
-            more: true,
-        };
+        fn one<T>(row: T) -> Group<T> {
+            Group {
+                rows: vec![row],
+                more: true,
+            }
+        }
         Found {
             of_payments: OfPayments {
                 payments: one(payment(Status::Paid)),
@@ -539,23 +600,42 @@ mod tests {
             let text = page(&look, &view).into_string();
             let hints = hints(&found, "12,000 <u>", lang).into_string();
             for text in [&text, &hints] {
-                for evil in ["<b>", "<i>", "<p>", "<q>", "<u>", "<kind>", "홍길동", "010-1234"] {
+                for evil in [
+                    "<b>",
+                    "<i>",
+                    "<p>",
+                    "<q>",
+                    "<u>",
+                    "<kind>",
+                    "홍길동",
+                    "010-1234",
+                ] {
                     assert!(!text.contains(evil), "{evil}: {text}");
                 }
-                assert!(text.contains("홍*동") && text.contains("***-****-5678"), "{text}");
-                for path in ["/payment/imp_%3C1%3E", "/admin/partners/farm-%3Cb%3E", "/admin/settlements/12000"] {
+                assert!(
+                    text.contains("홍*동") && text.contains("***-****-5678"),
+                    "{text}"
+                );
+                for path in [
+                    "/payment/imp_%3C1%3E",
+                    "/admin/partners/farm-%3Cb%3E",
+                    "/admin/settlements/12000",
+                ] {
                     assert!(text.contains(path), "{path}: {text}");
                 }
             }
             assert!(text.contains("/payment/orders/ord-%3C2%3E"));
-            assert!(text.contains("/payment/mypage?q=12%2C000+%3Cu%3E"), "{text}");
+            assert!(
+                text.contains("/payment/mypage?q=12%2C000+%3Cu%3E"),
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn a_menu_is_found_by_its_initials_and_other_words() {
         let find = |text: &str| -> Vec<&str> {
-            let places = places(&Wanted::read(text).unwrap());
+            let places = places(&Wanted::read(text).unwrap(), Rights::ALL_BUT_OWN);
             places.iter().map(|place| place.path).collect()
         };
         assert_eq!(find("ㄷㄷㄹㅌ"), ["/admin/dead-letters"]);
@@ -563,6 +643,9 @@ mod tests {
         assert_eq!(find("홀리데이"), [] as [&str; 0]);
         assert!(find("ㅈㅅ").contains(&"/admin/settlements"));
         assert!(find("e").is_empty());
+        let viewer = Role::Viewer.rights();
+        let new = Wanted::read("새 지급 묶음").unwrap();
+        assert!(places(&new, viewer).is_empty() && !places(&new, Rights::ALL_BUT_OWN).is_empty());
     }
 
     #[test]
@@ -574,14 +657,26 @@ mod tests {
             found: Some(&empty),
             wrong: None,
         };
-        assert!(page(&look, &view).into_string().contains("맞는 것이 없습니다"));
+        assert!(
+            page(&look, &view)
+                .into_string()
+                .contains("맞는 것이 없습니다")
+        );
         view.found = None;
-        assert!(!page(&look, &view).into_string().contains("맞는 것이 없습니다"));
+        assert!(
+            !page(&look, &view)
+                .into_string()
+                .contains("맞는 것이 없습니다")
+        );
         let instead = Found {
             instead: Some("홍길동".into()),
             ..found()
         };
         view.found = Some(&instead);
-        assert!(page(&look, &view).into_string().contains("한글 자판으로 친 ‘홍길동’"));
+        assert!(
+            page(&look, &view)
+                .into_string()
+                .contains("한글 자판으로 친 ‘홍길동’")
+        );
     }
 }

@@ -18,7 +18,7 @@ use crate::{
     web::{
         Web,
         api::json_body,
-        auth::Admin,
+        auth::Actor,
         error::{InLang, Problem},
         extract::{Body, Q},
         lang::Lang,
@@ -52,7 +52,7 @@ pub(super) struct YearQuery {
 /// `GET /api/calendar?year=`
 pub(super) async fn year(
     State(web): State<Web>,
-    _: Admin,
+    _: Actor,
     lang: Lang,
     Q(query): Q<YearQuery>,
 ) -> Result<Json<Value>, Problem> {
@@ -92,7 +92,7 @@ fn off() -> bool {
 /// `PUT /api/calendar/{day}?dry_run=`: a day off, or with `"off": false` a business day after all.
 pub(super) async fn put_day(
     State(web): State<Web>,
-    admin: Admin,
+    actor: Actor,
     lang: Lang,
     Path(day): Path<String>,
     Q(query): Q<DryRun>,
@@ -105,7 +105,7 @@ pub(super) async fn put_day(
         name: body.name,
         off: body.off,
     };
-    carry_out(&web, Change::Put(special), &query, admin.by)
+    carry_out(&web, Change::Put(special), &query, actor.by)
         .await
         .lang(lang)
 }
@@ -113,13 +113,13 @@ pub(super) async fn put_day(
 /// `DELETE /api/calendar/{day}?dry_run=`
 pub(super) async fn remove_day(
     State(web): State<Web>,
-    admin: Admin,
+    actor: Actor,
     lang: Lang,
     Path(day): Path<String>,
     Q(query): Q<DryRun>,
 ) -> Result<Json<Value>, Problem> {
     let day = day_of("day", &day).lang(lang)?;
-    carry_out(&web, Change::Remove(day), &query, admin.by)
+    carry_out(&web, Change::Remove(day), &query, actor.by)
         .await
         .lang(lang)
 }

@@ -37,7 +37,7 @@ use crate::{
     },
     web::{
         Web,
-        auth::Admin,
+        auth::Actor,
         error::{InLang, Problem},
         extract::{Body, Q},
         lang::Lang,
@@ -245,7 +245,7 @@ struct DueQuery {
 /// `GET /api/payouts/due?until=`: what a batch would hold. Today if no day is named.
 async fn due(
     State(web): State<Web>,
-    _: Admin,
+    _: Actor,
     lang: Lang,
     Q(query): Q<DueQuery>,
 ) -> Result<Response, Problem> {
@@ -274,7 +274,7 @@ struct ListQuery {
 /// `GET /api/payouts`: batches, newest first.
 async fn list(
     State(web): State<Web>,
-    _: Admin,
+    _: Actor,
     lang: Lang,
     Q(query): Q<ListQuery>,
 ) -> Result<Json<Value>, Problem> {
@@ -331,7 +331,7 @@ struct CreateBody {
 /// `POST /api/payouts`
 async fn create(
     State(web): State<Web>,
-    admin: Admin,
+    actor: Actor,
     lang: Lang,
     Body(body): Body,
 ) -> Result<Response, Problem> {
@@ -342,7 +342,7 @@ async fn create(
         leave_out: body.leave_out,
         leave_out_partners: body.leave_out_partners,
     };
-    let id = pay_out::create_seen(&web.ctx, choice, body.total, body.seen, body.note, admin.by)
+    let id = pay_out::create_seen(&web.ctx, choice, body.total, body.seen, body.note, actor.by)
         .await
         .lang(lang)?;
     let made = web.ctx.store.read(|conn| whole(conn, id)).lang(lang)?;
@@ -358,7 +358,7 @@ pub fn number(text: &str) -> Result<i64, Problem> {
 /// `GET /api/payouts/{id}`
 async fn show(
     State(web): State<Web>,
-    _: Admin,
+    _: Actor,
     lang: Lang,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Problem> {
@@ -382,7 +382,7 @@ impl FileQuery {
 /// `GET /api/payouts/{id}/file?template=`
 async fn file(
     State(web): State<Web>,
-    admin: Admin,
+    actor: Actor,
     lang: Lang,
     headers: HeaderMap,
     Path(id): Path<String>,
@@ -392,7 +392,7 @@ async fn file(
         return Err(Problem::cross_site().lang(lang));
     }
     let id = number(&id).lang(lang)?;
-    let (name, bytes) = written(&web.ctx, id, query.template(), admin.by)
+    let (name, bytes) = written(&web.ctx, id, query.template(), actor.by)
         .await
         .lang(lang)?;
     Ok(download(&name, bytes))
@@ -452,7 +452,7 @@ fn result_json(result: &BankResult, told: Option<Told>) -> Value {
 /// `POST /api/payouts/{id}/result?template=&dry_run=`: the body is the bank's file.
 async fn result(
     State(web): State<Web>,
-    admin: Admin,
+    actor: Actor,
     lang: Lang,
     Path(id): Path<String>,
     Q(query): Q<FileQuery>,
@@ -468,7 +468,7 @@ async fn result(
     if dry_run_asked(query.dry_run.as_deref()).lang(lang)? {
         return Ok(Json(result_json(&read, None)));
     }
-    let told = pay_out::decide(&web.ctx, id, read.words(), admin.by)
+    let told = pay_out::decide(&web.ctx, id, read.words(), actor.by)
         .await
         .lang(lang)?;
     Ok(Json(result_json(&read, Some(told))))
@@ -486,7 +486,7 @@ struct DecideBody {
 /// `POST /api/payouts/{id}/payouts/{payout}`: `{"paid": true}` or `{"failed": "why"}`.
 async fn decide(
     State(web): State<Web>,
-    admin: Admin,
+    actor: Actor,
     lang: Lang,
     Path((id, payout)): Path<(String, String)>,
     Body(body): Body,
@@ -505,7 +505,7 @@ async fn decide(
             .lang(lang));
         }
     };
-    let told = pay_out::decide(&web.ctx, id, vec![(payout, word)], admin.by)
+    let told = pay_out::decide(&web.ctx, id, vec![(payout, word)], actor.by)
         .await
         .lang(lang)?;
     let row = web
@@ -529,14 +529,14 @@ struct CallOffBody {
 /// `POST /api/payouts/{id}/call-off`
 async fn call_off(
     State(web): State<Web>,
-    admin: Admin,
+    actor: Actor,
     lang: Lang,
     Path(id): Path<String>,
     Body(body): Body,
 ) -> Result<Json<Value>, Problem> {
     let id = number(&id).lang(lang)?;
     let body: CallOffBody = json_body(&body, r#"{"reason": "은행 점검"}"#).lang(lang)?;
-    let off = pay_out::call_off(&web.ctx, id, body.reason, body.not_at_the_bank, admin.by)
+    let off = pay_out::call_off(&web.ctx, id, body.reason, body.not_at_the_bank, actor.by)
         .await
         .lang(lang)?;
     let found = web.ctx.store.read(|conn| whole(conn, id)).lang(lang)?;

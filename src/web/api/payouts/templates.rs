@@ -11,7 +11,7 @@ use crate::{
     sheet::bank::BankTemplate,
     web::{
         Web,
-        auth::Admin,
+        auth::Actor,
         error::{InLang, Problem},
         extract::Body,
         lang::Lang,
@@ -21,7 +21,7 @@ use crate::{
 /// `GET /api/bank-templates`
 pub(super) async fn list(
     State(web): State<Web>,
-    _: Admin,
+    _: Actor,
     lang: Lang,
 ) -> Result<Json<Value>, Problem> {
     let items = web.ctx.store.read(bank_templates::all).lang(lang)?;
@@ -31,7 +31,7 @@ pub(super) async fn list(
 /// `GET /api/bank-templates/{name}`
 pub(super) async fn show(
     State(web): State<Web>,
-    _: Admin,
+    _: Actor,
     lang: Lang,
     Path(name): Path<String>,
 ) -> Result<Json<Value>, Problem> {
@@ -43,7 +43,7 @@ pub(super) async fn show(
 /// `PUT /api/bank-templates/{name}`: the path's name counts.
 pub(super) async fn put_one(
     State(web): State<Web>,
-    admin: Admin,
+    actor: Actor,
     lang: Lang,
     Path(name): Path<String>,
     Body(body): Body,
@@ -67,7 +67,7 @@ pub(super) async fn put_one(
         })
         .lang(lang)?;
     let name = template.name.clone();
-    bank_templates::save(&web.ctx, template, false, admin.by)
+    bank_templates::save(&web.ctx, template, false, actor.by)
         .await
         .lang(lang)?;
     let find = |conn: &rusqlite::Connection| bank_templates::get(conn, &name);
@@ -78,11 +78,11 @@ pub(super) async fn put_one(
 /// `DELETE /api/bank-templates/{name}`: a seeded one is as it came again.
 pub(super) async fn remove_one(
     State(web): State<Web>,
-    admin: Admin,
+    actor: Actor,
     lang: Lang,
     Path(name): Path<String>,
 ) -> Result<Json<Value>, Problem> {
-    let reset = bank_templates::remove(&web.ctx, name.clone(), admin.by)
+    let reset = bank_templates::remove(&web.ctx, name.clone(), actor.by)
         .await
         .lang(lang)?;
     Ok(Json(json!({ "name": name, "reset": reset })))

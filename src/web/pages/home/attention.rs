@@ -43,7 +43,13 @@ fn line(sort: &Sort, now: Timestamp, lang: Lang) -> Line {
         ),
         Sort::Held { reason } => (
             "wait",
-            held(reason, lang).to_owned(),
+            {
+                let why = words::hold_reason(reason, lang);
+                lang.t(
+                    format!("보류된 결제: {why}"),
+                    format!("Held payments: {why}"),
+                )
+            },
             format!("/payment/mypage?hold={}", segment(reason)),
         ),
         Sort::OutcomeUnknown => (
@@ -95,26 +101,6 @@ fn line(sort: &Sort, now: Timestamp, lang: Lang) -> Line {
     Line { tone, words, path }
 }
 
-fn held(reason: &str, lang: Lang) -> &'static str {
-    match reason {
-        "AMOUNT_DIFFERS" => lang.t(
-            "주문과 금액이 다른 결제",
-            "Payments of another amount than their order's",
-        ),
-        "ALREADY_PAID" => lang.t("두 번 결제된 주문", "Orders that were paid twice"),
-        "UNKNOWN_ORDER" => lang.t(
-            "등록되지 않은 주문의 결제",
-            "Payments of orders that nobody registered",
-        ),
-        "TEST_PAYMENT" => lang.t("섞여 들어온 테스트 결제", "Test payments among live ones"),
-        "LIVE_PAYMENT" => lang.t(
-            "테스트 모드에 들어온 실결제",
-            "Live payments in the test mode",
-        ),
-        _ => lang.t("보류된 결제", "Held payments"),
-    }
-}
-
 fn alert(kind: &str, lang: Lang) -> &'static str {
     match kind {
         "no_contract" => lang.t(
@@ -134,17 +120,18 @@ fn alert(kind: &str, lang: Lang) -> &'static str {
 pub fn part(view: &Attention, now: Timestamp, lang: Lang) -> Markup {
     html! {
         section.attention #attention aria-label=(lang.t("오늘 할 일", "What needs you today"))
-            hx-get="/admin/attention" hx-trigger="changed, every 30s" hx-swap="outerHTML"
+            hx-get="/admin/attention" hx-trigger="changed, poll" hx-swap="outerHTML" data-poll
         {
             @if let Some(why) = &view.halted {
-                a.message.bad href="/admin/alerts?open=gateway_halted" {
+                a.message.bad #to-gateway href="/admin/alerts?open=gateway_halted" {
                     span {
                         (lang.t("포트원이 키를 거부해 확인과 취소가 멈췄습니다", "PortOne refuses the keys: nothing is confirmed or cancelled"))
                         small { (why) }
                     }
                 }
             }
-            @for pile in &view.piles { (one(pile, now, lang)) }
+            // By their ids what had the focus has it again, once the part was fetched anew.
+            @for (at, pile) in view.piles.iter().enumerate() { (one(at, pile, now, lang)) }
             @if view.piles.is_empty() && view.halted.is_none() {
                 div.sheet.centre.calm {
                     p.big-sign.good aria-hidden="true" { "✓" }
@@ -159,7 +146,7 @@ pub fn part(view: &Attention, now: Timestamp, lang: Lang) -> Markup {
     }
 }
 
-fn one(pile: &Pile, now: Timestamp, lang: Lang) -> Markup {
+fn one(at: usize, pile: &Pile, now: Timestamp, lang: Lang) -> Markup {
     let line = line(&pile.sort, now, lang);
     let capped = pile.count >= MOST;
     let count = match capped {
@@ -167,7 +154,7 @@ fn one(pile: &Pile, now: Timestamp, lang: Lang) -> Markup {
         false => pile.count.to_string(),
     };
     html! {
-        a class={ "message " (line.tone) } href=(line.path) {
+        a class={ "message " (line.tone) } id=(format!("to-{at}")) href=(line.path) {
             span {
                 (line.words)
                 @if let Some(since) = pile.since {

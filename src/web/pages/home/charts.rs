@@ -41,7 +41,10 @@ fn slot(name: String, sums: &Sums) -> Result<Slot<2>, OutOfRange> {
 
 /// The figures of a chart, for who does not see it.
 fn table(head: &str, rows: &[(String, Sums)], lang: Lang) -> Result<Markup, OutOfRange> {
-    let nets: Vec<Won> = rows.iter().map(|(_, of)| of.net()).collect::<Result<_, _>>()?;
+    let nets: Vec<Won> = rows
+        .iter()
+        .map(|(_, of)| of.net())
+        .collect::<Result<_, _>>()?;
     Ok(html! {
         details {
             summary { (lang.t("표로 보기", "As a table")) }
@@ -155,7 +158,10 @@ pub fn months(figures: &Figures, lang: Lang) -> Result<Markup, OutOfRange> {
         lang.t("지난달", "Last month"),
     ];
     let all = || this.iter().chain(&last).map(|won| won.get());
-    let (up, down) = (all().max().unwrap_or(0).max(0), all().min().unwrap_or(0).min(0));
+    let (up, down) = (
+        all().max().unwrap_or(0).max(0),
+        all().min().unwrap_or(0).min(0),
+    );
     let span = (up - down).max(1) as f64;
     let days = this.len().max(last.len()).max(2);
     let y = |won: &Won| HEIGHT * (up - won.get()) as f64 / span;

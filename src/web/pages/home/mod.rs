@@ -1,7 +1,7 @@
 //! `/admin`: what needs somebody today, then how today and this month go.
 //!
 //! Each line of the first part leads to exactly the rows that it counts. The part fetches itself anew when
-//! something changes, and every half minute, since not everything that may wait is a payment's news.
+//! a payment changes, and every other second, since not all that may wait is a payment's news.
 
 mod attention;
 mod charts;
@@ -16,6 +16,7 @@ use maud::{Markup, html};
 use super::layout::{Look, Page, Part, layout};
 use crate::{
     domain::{
+        account::{Right, Rights},
         calendar::KstDay,
         money::{OutOfRange, Won},
     },
@@ -24,7 +25,7 @@ use crate::{
         attention::{self as waiting, Pile},
         figures::{self, Sums},
     },
-    web::{Web, auth::AdminPage, error::Problem, lang::Lang},
+    web::{Web, auth::Actor, error::Problem, lang::Lang},
 };
 
 /// What waits, and of what the person may not be told.
@@ -71,8 +72,9 @@ fn month_before(day: KstDay) -> KstDay {
 
 pub struct View<'a> {
     pub attention: &'a Attention,
-    /// `None` for who may not see payments.
-    pub figures: Option<&'a Figures>,
+    pub figures: &'a Figures,
+    /// Whether the person may see what partners are owed.
+    pub owed: bool,
     pub now: Timestamp,
 }
 
@@ -88,13 +90,11 @@ pub fn page(look: &Look, view: &View<'_>) -> Result<Markup, OutOfRange> {
         div hx-ext="sse" sse-connect="/api/payment/events" sse-swap="payment,resync" hx-swap="none" #feed {
             (attention::part(view.attention, view.now, lang))
         }
-        @if let Some(figures) = view.figures {
-            (numbers(figures, lang)?)
-            (charts::last_days(figures, lang)?)
-            div.two.even {
-                (charts::hours(figures, lang)?)
-                (charts::months(figures, lang)?)
-            }
+        (numbers(view.figures, view.owed, lang)?)
+        (charts::last_days(view.figures, lang)?)
+        div.two.even {
+            (charts::hours(view.figures, lang)?)
+            (charts::months(view.figures, lang)?)
         }
     };
     let page = Page {
@@ -108,7 +108,7 @@ pub fn page(look: &Look, view: &View<'_>) -> Result<Markup, OutOfRange> {
 }
 
 /// Today and this month in figures.
-fn numbers(figures: &Figures, lang: Lang) -> Result<Markup, OutOfRange> {
+fn numbers(figures: &Figures, owed: bool, lang: Lang) -> Result<Markup, OutOfRange> {
     let today = Sums::sum(&figures.hours)?;
     let month = figures.sum(false)?;
     let day = figures.today;
@@ -119,14 +119,14 @@ fn numbers(figures: &Figures, lang: Lang) -> Result<Markup, OutOfRange> {
             (stretch("today", lang.t("오늘", "Today"), &today, &of_today, lang)?)
             (stretch("month", lang.t("이번 달", "This month"), &month, &of_month, lang)?)
         }
-        section.sheet aria-labelledby="owed" {
+        @if owed { section.sheet aria-labelledby="owed" {
             h2 #owed { (lang.t("파트너사에 줄 돈", "Owed to partners")) }
             dl.figures {
                 div { dt { (lang.t(format!("지급하지 않은 정산 {}건", figures.owed.0), format!("{} settlements not paid yet", figures.owed.0))) } dd { (figures.owed.1) } }
                 div { dt { (lang.t("오늘 지급", "Paid out today")) } dd { (today.payout_won) } }
                 div { dt { (lang.t("이번 달 지급", "Paid out this month")) } dd { (month.payout_won) } }
             }
-        }
+        } }
     })
 }
 
@@ -154,17 +154,36 @@ fn stretch(
     })
 }
 
-fn read_attention(web: &Web, conn: &rusqlite::Connection) -> Result<Attention, StoreError> {
+/// What waits of that which the person may see, sort by sort. What another part of the console adds gets its
+/// line here, beside its right.
+fn read_attention(
+    web: &Web,
+    rights: Rights,
+    conn: &rusqlite::Connection,
+) -> Result<Attention, StoreError> {
     let today = KstDay::of(web.ctx.store.now());
-    let mut piles = waiting::dead_letters(conn)?;
-    piles.extend(waiting::payments(conn)?);
-    piles.extend(waiting::settlements(conn, today)?);
-    piles.extend(waiting::alerts(conn)?);
-    piles.extend(waiting::paused(conn)?);
-    Ok(Attention {
-        piles,
-        halted: web.ctx.gateway.halted(),
-    })
+    let mut found = Attention::default();
+    if rights.has(Right::JobsRead) {
+        found.halted = web.ctx.gateway.halted();
+        found.piles.extend(waiting::dead_letters(conn)?);
+    }
+    if rights.has(Right::PaymentsRead) {
+        found.piles.extend(waiting::payments(conn)?);
+    }
+    if rights.has(Right::SettlementsRead) {
+        found.piles.extend(waiting::settlements(conn, today)?);
+    }
+    if rights.has(Right::JobsRead) {
+        found.piles.extend(waiting::alerts(conn)?);
+        found.piles.extend(waiting::paused(conn)?);
+    }
+    // The page to which it leads is for who may pay.
+    if !rights.has(Right::PayoutsWrite) {
+        found
+            .piles
+            .retain(|pile| pile.sort != waiting::Sort::PayoutsDue);
+    }
+    Ok(found)
 }
 
 fn read_figures(conn: &rusqlite::Connection, today: KstDay) -> Result<Figures, StoreError> {
@@ -178,24 +197,25 @@ fn read_figures(conn: &rusqlite::Connection, today: KstDay) -> Result<Figures, S
 }
 
 /// `GET /admin`
-pub async fn show(State(web): State<Web>, _: AdminPage, look: Look) -> Response {
-    look.answer(answer(&web, &look).await)
+pub async fn show(State(web): State<Web>, actor: Actor, look: Look) -> Response {
+    look.answer(answer(&web, &look, actor.rights).await)
 }
 
-async fn answer(web: &Web, look: &Look) -> Result<Response, Problem> {
+async fn answer(web: &Web, look: &Look, rights: Rights) -> Result<Response, Problem> {
     let now = web.ctx.store.now();
     let reads = web.clone();
     let (attention, figures) = web
         .ctx
         .store
         .read_long(move |conn| {
-            let attention = read_attention(&reads, conn)?;
+            let attention = read_attention(&reads, rights, conn)?;
             Ok::<_, StoreError>((attention, read_figures(conn, KstDay::of(now))?))
         })
         .await?;
     let view = View {
         attention: &attention,
-        figures: Some(&figures),
+        figures: &figures,
+        owed: rights.has(Right::SettlementsRead),
         now,
     };
     let page = page(look, &view).map_err(|OutOfRange| {
@@ -208,10 +228,10 @@ async fn answer(web: &Web, look: &Look) -> Result<Response, Problem> {
 }
 
 /// `GET /admin/attention`: the first part as it stands now.
-pub async fn attention_changed(State(web): State<Web>, _: AdminPage, lang: Lang) -> Response {
-    let now = web.ctx.store.now();
+pub async fn attention_changed(State(web): State<Web>, actor: Actor, lang: Lang) -> Response {
+    let (now, rights) = (web.ctx.store.now(), actor.rights);
     let reads = web.clone();
-    let read = move |conn: &rusqlite::Connection| read_attention(&reads, conn);
+    let read = move |conn: &rusqlite::Connection| read_attention(&reads, rights, conn);
     match web.ctx.store.read_long(read).await {
         Ok(found) => attention::part(&found, now, lang).into_response(),
         Err(error) => Problem::from(error).lang(lang).into_response(),
@@ -262,7 +282,8 @@ mod tests {
         let figures = figures("2026-03-05");
         let view = View {
             attention: &attention,
-            figures: Some(&figures),
+            figures: &figures,
+            owed: true,
             now: "2026-03-05T01:00:00Z".parse().unwrap(),
         };
         let look = Look {
@@ -278,7 +299,6 @@ mod tests {
         assert_eq!(figures.month(false).count(), 5);
         assert_eq!(figures.month(true).count(), 28);
         assert_eq!(month_before(day("2026-01-31")), day("2025-12-01"));
-        // Thirty days back lies before the first of last month only in March.
         assert_eq!(figures.days[0].0, day("2026-02-01"));
     }
 
@@ -319,10 +339,7 @@ mod tests {
                 "/payment/mypage?hold=AMOUNT_DIFFERS\"",
             ),
             (Sort::OutcomeUnknown, "/payment/mypage?unknown=1\""),
-            (
-                Sort::PayoutsDue,
-                "/admin/payouts/new?until=2026-03-05\"",
-            ),
+            (Sort::PayoutsDue, "/admin/payouts/new?until=2026-03-05\""),
             (Sort::SettlementsHeld, "/admin/settlements?held=1\""),
             (Sort::PayoutsFailed, "/admin/settlements?state=FAILED\""),
             (

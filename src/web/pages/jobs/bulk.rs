@@ -20,7 +20,7 @@ use crate::{
     domain::calendar::moment,
     flow::replay_dead_letters::{self, BulkError, DryRun, SHOWN, Shown, Skip},
     store::job_lists::DeadFilter,
-    web::{Web, auth::AdminPage, error::Problem, extract::F, lang::Lang},
+    web::{Web, auth::Actor, error::Problem, extract::F, lang::Lang},
 };
 
 /// What may stand in the address of a list of dead letters, in the order of its form.
@@ -275,7 +275,7 @@ pub fn done(fields: &Fields, lang: Lang) -> Option<String> {
 /// `GET /admin/dead-letters/replay`: what replaying all that fit would mean.
 pub async fn dry_run(
     State(web): State<Web>,
-    _: AdminPage,
+    _: Actor,
     look: Look,
     Query(fields): Query<Fields>,
 ) -> Response {
@@ -292,7 +292,7 @@ pub async fn dry_run(
 /// `POST /admin/dead-letters/replay`: replays exactly what the dry run with this `mark` showed.
 pub async fn carry_out(
     State(web): State<Web>,
-    admin: AdminPage,
+    actor: Actor,
     look: Look,
     F(form): F<Fields>,
 ) -> Response {
@@ -305,7 +305,7 @@ pub async fn carry_out(
         Err(problem) => return look.problem(&problem),
     };
     let mark = field(&form, "mark").unwrap_or_default();
-    match replay_dead_letters::replay_all(&web.ctx, filter, mark, admin.by).await {
+    match replay_dead_letters::replay_all(&web.ctx, filter, mark, actor.by).await {
         Ok(done) => {
             let mut told = form.clone();
             told.insert("replayed".into(), done.replayed.to_string());

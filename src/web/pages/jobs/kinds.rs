@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     flow::operate_jobs::{self, OperateError},
-    web::{Web, auth::AdminPage, error::Problem, extract::F, lang::Lang},
+    web::{Web, auth::Actor, error::Problem, extract::F, lang::Lang},
 };
 
 /// What stands still while a kind does, in a sentence.
@@ -130,7 +130,7 @@ fn refused(look: &Look, kind: &str, pauses: bool, note: &str, error: OperateErro
 /// `POST /admin/jobs/kinds/{kind}/pause`: asks why first, and does it once `sure` is sent.
 pub async fn pause(
     State(web): State<Web>,
-    admin: AdminPage,
+    actor: Actor,
     look: Look,
     Path(kind): Path<String>,
     F(form): F<Fields>,
@@ -147,7 +147,7 @@ pub async fn pause(
     if field(&form, "sure").is_none() {
         return sure_page(&look, &kind, true, note, None).into_response();
     }
-    match operate_jobs::pause(&web.ctx, &kind, note, admin.by).await {
+    match operate_jobs::pause(&web.ctx, &kind, note, actor.by).await {
         Ok(()) => see_other("/admin/jobs?did=paused", None),
         Err(error) => refused(&look, &kind, true, note, error),
     }
@@ -156,7 +156,7 @@ pub async fn pause(
 /// `POST /admin/jobs/kinds/{kind}/resume`: asks first, and does it once `sure` is sent.
 pub async fn resume(
     State(web): State<Web>,
-    _: AdminPage,
+    _: Actor,
     look: Look,
     Path(kind): Path<String>,
     F(form): F<Fields>,

@@ -11,6 +11,7 @@ use maud::{Markup, html};
 use super::{
     super::{
         layout::{Fields, Look, Page, field, layout, nothing},
+        saved::{self, Kept},
         words,
     },
     about, address, duration, job_path,
@@ -24,8 +25,9 @@ use crate::{
         StoreError,
         job_lists::{self, Cursor, Filter, Listed, MOST_FOUND, Stand},
         jobs::JobRow,
+        preferences::List,
     },
-    web::{Web, auth::AdminPage, error::Problem, lang::Lang},
+    web::{Web, auth::Actor, error::Problem, lang::Lang},
 };
 
 const PAGE: usize = 30;
@@ -48,6 +50,7 @@ pub struct View<'a> {
     pub rows: &'a Rows,
     /// Kinds to choose from beside those that this version knows.
     pub others: &'a [String],
+    pub kept: &'a Kept,
     pub wrong: Option<&'a str>,
 }
 
@@ -67,6 +70,7 @@ pub fn page(look: &Look, view: &View<'_>) -> Markup {
         section.stack aria-labelledby="list" {
             h2 #list { (lang.t("작업 찾기", "Find jobs")) }
             (filters(view, lang))
+            (saved::filters(view.kept, List::Jobs, view.fields, lang))
             @if let Some(wrong) = view.wrong { p.message.bad role="alert" { (wrong) } } @else { (rows(view.fields, view.rows, lang)) }
         }
     };
@@ -324,7 +328,7 @@ async fn read_overview(web: &Web) -> Result<Overview, Problem> {
 /// `GET /admin/jobs`
 pub async fn show(
     State(web): State<Web>,
-    _: AdminPage,
+    _: Actor,
     look: Look,
     Query(fields): Query<Fields>,
 ) -> Response {
@@ -357,6 +361,7 @@ async fn list(web: &Web, look: &Look, fields: &Fields) -> Result<Response, Probl
         overview: &overview,
         rows: &rows,
         others: &others,
+        kept: &saved::kept(web, look.actor.as_ref(), List::Jobs)?,
         wrong: wrong.as_ref().map(|problem| problem.sentence(look.lang)),
     };
     let status = wrong
@@ -366,7 +371,7 @@ async fn list(web: &Web, look: &Look, fields: &Fields) -> Result<Response, Probl
 }
 
 /// `GET /admin/jobs/live`: the overview as it stands now.
-pub async fn stand_changed(State(web): State<Web>, _: AdminPage, lang: Lang) -> Response {
+pub async fn stand_changed(State(web): State<Web>, _: Actor, lang: Lang) -> Response {
     match read_overview(&web).await {
         Ok(view) => overview::part(&view, lang).into_response(),
         Err(problem) => problem.lang(lang).into_response(),
@@ -376,7 +381,7 @@ pub async fn stand_changed(State(web): State<Web>, _: AdminPage, lang: Lang) -> 
 /// `GET /admin/jobs/live/rows`: the list as it stands now.
 pub async fn rows_changed(
     State(web): State<Web>,
-    _: AdminPage,
+    _: Actor,
     lang: Lang,
     Query(fields): Query<Fields>,
 ) -> Response {
@@ -428,6 +433,7 @@ mod tests {
             overview: &overview,
             rows: &rows,
             others: &["<b>odd".into()],
+            kept: &Kept::default(),
             wrong: None,
         };
         let look = Look {

@@ -24,7 +24,7 @@ use crate::{
         job_lists::Stand,
         jobs::{AttemptRow, JobRow},
     },
-    web::{Web, auth::AdminPage, error::Problem, extract::F, lang::Lang},
+    web::{Web, auth::Actor, error::Problem, extract::F, lang::Lang},
 };
 
 pub struct View<'a> {
@@ -487,7 +487,7 @@ fn found(web: &Web, id: &str) -> Result<(JobStory, Option<Problem>), Problem> {
 /// `GET /admin/jobs/{id}`
 pub async fn show(
     State(web): State<Web>,
-    _: AdminPage,
+    _: Actor,
     look: Look,
     Path(id): Path<String>,
     axum::extract::Query(query): axum::extract::Query<Fields>,
@@ -501,7 +501,7 @@ pub async fn show(
 /// `GET /admin/jobs/{id}/live`: the part that changes.
 pub async fn changed(
     State(web): State<Web>,
-    _: AdminPage,
+    _: Actor,
     lang: Lang,
     Path(id): Path<String>,
 ) -> Response {
@@ -528,7 +528,7 @@ fn refused(web: &Web, look: &Look, id: &str, error: OperateError) -> Response {
 /// `POST /admin/jobs/{id}/run-now`: asks first, and does it once `sure` is sent.
 pub async fn run_now(
     State(web): State<Web>,
-    admin: AdminPage,
+    actor: Actor,
     look: Look,
     Path(id): Path<String>,
     F(form): F<Fields>,
@@ -548,7 +548,7 @@ pub async fn run_now(
             Err(error) => refused(&web, &look, &id, error),
         };
     }
-    match operate_jobs::run_now(&web.ctx, number, admin.by).await {
+    match operate_jobs::run_now(&web.ctx, number, actor.by).await {
         Ok(()) => see_other(&format!("{}?did=run-now", job_path(number)), None),
         Err(error) => refused(&web, &look, &id, error),
     }
@@ -557,7 +557,7 @@ pub async fn run_now(
 /// `POST /admin/jobs/{id}/discard`: asks first, and does it once `sure` is sent.
 pub async fn discard(
     State(web): State<Web>,
-    admin: AdminPage,
+    actor: Actor,
     look: Look,
     Path(id): Path<String>,
     F(form): F<Fields>,
@@ -577,7 +577,7 @@ pub async fn discard(
     if field(&form, "sure").is_none() {
         return sure_page(&look, &story, Some(note)).into_response();
     }
-    match operate_jobs::discard(&web.ctx, number, note, admin.by).await {
+    match operate_jobs::discard(&web.ctx, number, note, actor.by).await {
         Ok(()) => see_other(&format!("{}?did=discarded", job_path(number)), None),
         Err(error) => refused(&web, &look, &id, error),
     }

@@ -33,7 +33,7 @@ use crate::{
     },
     web::{
         Web,
-        auth::AdminPage,
+        auth::Actor,
         error::Problem,
         extract::{F, Q},
         lang::Lang,
@@ -571,7 +571,7 @@ fn setting(web: &Web, id: &str) -> Result<Setting, Problem> {
 /// `GET /admin/partners/{id}/contract`
 pub async fn form(
     State(web): State<Web>,
-    _: AdminPage,
+    _: Actor,
     look: Look,
     Path(id): Path<String>,
     Q(query): Q<Fields>,
@@ -595,7 +595,7 @@ pub async fn form(
 /// `POST /admin/partners/{id}/contract`: `do` is `row`, `edit`, `preview` or `agree`.
 pub async fn sent(
     State(web): State<Web>,
-    admin: AdminPage,
+    actor: Actor,
     look: Look,
     Path(id): Path<String>,
     F(mut fields): F<Fields>,
@@ -642,7 +642,7 @@ pub async fn sent(
             }
         };
     }
-    match agree(&web.ctx, setting.partner.id.clone(), from, terms, admin.by).await {
+    match agree(&web.ctx, setting.partner.id.clone(), from, terms, actor.by).await {
         Ok(_) => see_other(&format!("{}?did=agreed#contracts", path(&id)), None),
         Err(error) => {
             let problem = Problem::from(error);

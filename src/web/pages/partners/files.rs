@@ -32,7 +32,7 @@ use crate::{
         progress::{self, Progress},
     },
     web::{
-        Web, api::partners::LARGEST_FILE, auth::AdminPage, error::Problem, extract::Q, lang::Lang,
+        Web, api::partners::LARGEST_FILE, auth::Actor, error::Problem, extract::Q, lang::Lang,
         uploads,
     },
 };
@@ -308,7 +308,7 @@ fn last_import(web: &Web) -> Result<Option<Progress>, StoreError> {
 /// `GET /admin/partners/import`
 pub async fn form(
     State(web): State<Web>,
-    _: AdminPage,
+    _: Actor,
     look: Look,
     Q(query): Q<Fields>,
 ) -> Response {
@@ -364,7 +364,7 @@ async fn read(mut form: Multipart) -> Result<Sent, Problem> {
 /// `POST /admin/partners/import`: a file is looked at; what was looked at is taken in.
 pub async fn upload(
     State(web): State<Web>,
-    admin: AdminPage,
+    actor: Actor,
     look: Look,
     form: Result<Multipart, axum::extract::multipart::MultipartRejection>,
 ) -> Response {
@@ -376,7 +376,7 @@ pub async fn upload(
         )),
     };
     let done = match sent {
-        Ok(sent) => take(&web, &look, sent, admin.by).await,
+        Ok(sent) => take(&web, &look, sent, actor.by).await,
         Err(problem) => Err(Refused::Problem(problem)),
     };
     let refused = match done {
@@ -502,7 +502,7 @@ async fn exported(web: &Web, look: &Look, fields: &Fields) -> Result<Sheet, Prob
 /// `GET /admin/partners/export.csv`
 pub async fn export_csv(
     State(web): State<Web>,
-    _: AdminPage,
+    _: Actor,
     look: Look,
     Q(fields): Q<Fields>,
 ) -> Response {
@@ -513,7 +513,7 @@ pub async fn export_csv(
 /// `GET /admin/partners/export.xlsx`
 pub async fn export_xlsx(
     State(web): State<Web>,
-    _: AdminPage,
+    _: Actor,
     look: Look,
     Q(fields): Q<Fields>,
 ) -> Response {
@@ -527,12 +527,12 @@ fn template(web: &Web, look: &Look) -> Sheet {
 }
 
 /// `GET /admin/partners/import/template.csv`
-pub async fn template_csv(State(web): State<Web>, _: AdminPage, look: Look) -> Response {
+pub async fn template_csv(State(web): State<Web>, _: Actor, look: Look) -> Response {
     as_csv(&look, "partners-template", &template(&web, &look))
 }
 
 /// `GET /admin/partners/import/template.xlsx`
-pub async fn template_xlsx(State(web): State<Web>, _: AdminPage, look: Look) -> Response {
+pub async fn template_xlsx(State(web): State<Web>, _: Actor, look: Look) -> Response {
     as_xlsx(&look, "partners-template", &template(&web, &look))
 }
 

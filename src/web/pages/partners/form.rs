@@ -20,7 +20,7 @@ use crate::{
         save_partner::{PartnerError, Save, save_partner},
     },
     store::partners,
-    web::{Web, auth::AdminPage, error::Problem, extract::F, lang::Lang},
+    web::{Web, auth::Actor, error::Problem, extract::F, lang::Lang},
 };
 
 pub struct View<'a> {
@@ -179,7 +179,7 @@ fn draft(form: &Fields) -> PartnerDraft {
 }
 
 /// `GET /admin/partners/new`
-pub async fn blank(_: AdminPage, look: Look) -> Response {
+pub async fn blank(_: Actor, look: Look) -> Response {
     let draft = PartnerDraft {
         status: Some(PartnerStatus::Pending.as_str().to_owned()),
         ..PartnerDraft::default()
@@ -196,17 +196,17 @@ pub async fn blank(_: AdminPage, look: Look) -> Response {
 /// `POST /admin/partners/new`
 pub async fn add(
     State(web): State<Web>,
-    admin: AdminPage,
+    actor: Actor,
     look: Look,
     F(form): F<Fields>,
 ) -> Response {
-    save(&web, &look, None, &draft(&form), admin.by).await
+    save(&web, &look, None, &draft(&form), actor.by).await
 }
 
 /// `GET /admin/partners/{id}/edit`
 pub async fn filled(
     State(web): State<Web>,
-    _: AdminPage,
+    _: Actor,
     look: Look,
     Path(id): Path<String>,
 ) -> Response {
@@ -226,7 +226,7 @@ pub async fn filled(
 /// `POST /admin/partners/{id}/edit`
 pub async fn change(
     State(web): State<Web>,
-    admin: AdminPage,
+    actor: Actor,
     look: Look,
     Path(id): Path<String>,
     F(form): F<Fields>,
@@ -235,7 +235,7 @@ pub async fn change(
         id: Some(id.clone()),
         ..draft(&form)
     };
-    save(&web, &look, Some(&id), &draft, admin.by).await
+    save(&web, &look, Some(&id), &draft, actor.by).await
 }
 
 async fn save(

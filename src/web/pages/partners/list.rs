@@ -8,15 +8,19 @@ use maud::{Markup, html};
 use url::form_urlencoded;
 
 use super::{
+    super::saved::{self, Kept},
     Fields, Look, archived_badge, field, kind, lacking, layout, masked, page, path, status_badge,
     terms::phrase,
 };
 use crate::{
-    store::partners::{Filter, Listed},
+    store::{
+        partners::{Filter, Listed},
+        preferences::List,
+    },
     web::{
         Web,
         api::partners::{find, search_text},
-        auth::AdminPage,
+        auth::Actor,
         error::Problem,
         extract::Q,
         lang::Lang,
@@ -31,6 +35,7 @@ pub struct View<'a> {
     pub fields: &'a Fields,
     pub rows: &'a [Listed],
     pub next: Option<&'a str>,
+    pub kept: &'a Kept,
     /// A filter that cannot be read.
     pub wrong: Option<&'a str>,
 }
@@ -58,6 +63,7 @@ pub fn list_page(look: &Look, view: &View<'_>) -> Markup {
             a.button href=(address("/admin/partners/export.csv", view.fields, None)) { "CSV" span.hidden { (lang.t(" 내보내기", " export")) } }
         }
         (filters(view, lang))
+        (saved::filters(view.kept, List::Partners, view.fields, lang))
         @if let Some(wrong) = view.wrong { p.message.bad role="alert" { (wrong) } }
         @if view.rows.is_empty() {
             (empty(view, lang))
@@ -183,12 +189,7 @@ pub fn filter(fields: &Fields) -> Result<Filter, Problem> {
 }
 
 /// `GET /admin/partners`
-pub async fn show(
-    State(web): State<Web>,
-    _: AdminPage,
-    look: Look,
-    Q(fields): Q<Fields>,
-) -> Response {
+pub async fn show(State(web): State<Web>, _: Actor, look: Look, Q(fields): Q<Fields>) -> Response {
     let after = field(&fields, "after").map(str::to_owned);
     let found = match filter(&fields) {
         Ok(filter) => find(&web, filter, after, PAGE).await,
@@ -199,10 +200,15 @@ pub async fn show(
         Err(problem) if problem.status.is_client_error() => (Vec::new(), None, Some(problem)),
         Err(problem) => return look.problem(&problem),
     };
+    let kept = match saved::kept(&web, look.actor.as_ref(), List::Partners) {
+        Ok(kept) => kept,
+        Err(error) => return look.problem(&Problem::from(error)),
+    };
     let view = View {
         fields: &fields,
         rows: &rows,
         next: next.as_deref(),
+        kept: &kept,
         wrong: wrong.as_ref().map(|problem| problem.sentence(look.lang)),
     };
     let status = wrong
@@ -237,6 +243,7 @@ mod tests {
                 fields: &fields,
                 rows: std::slice::from_ref(&row),
                 next: Some("farm-<b>"),
+                kept: &Kept::default(),
                 wrong: None,
             };
             let shown = list_page(&look, &view).into_string();
@@ -256,6 +263,7 @@ mod tests {
             fields: &fields,
             rows: &[],
             next: None,
+            kept: &Kept::default(),
             wrong: None,
         };
         assert!(
@@ -269,6 +277,7 @@ mod tests {
             fields: &fields,
             rows: &[],
             next: None,
+            kept: &Kept::default(),
             wrong: Some("<왜>"),
         };
         let shown = list_page(&look, &view).into_string();

@@ -33,7 +33,7 @@ use crate::{
     web::{
         Web,
         api::partners::{Standing, standings},
-        auth::AdminPage,
+        auth::Actor,
         error::Problem,
         extract::{F, Q},
         lang::Lang,
@@ -485,7 +485,7 @@ fn shown(
 /// `GET /admin/partners/{id}`
 pub async fn show(
     State(web): State<Web>,
-    _: AdminPage,
+    _: Actor,
     look: Look,
     Path(id): Path<String>,
     Q(query): Q<Fields>,
@@ -525,21 +525,21 @@ async fn set_archived(
 /// `POST /admin/partners/{id}/archive`
 pub async fn archive_it(
     State(web): State<Web>,
-    admin: AdminPage,
+    actor: Actor,
     look: Look,
     Path(id): Path<String>,
 ) -> Response {
-    set_archived(&web, look, id, true, admin.by).await
+    set_archived(&web, look, id, true, actor.by).await
 }
 
 /// `POST /admin/partners/{id}/recover`
 pub async fn recover_it(
     State(web): State<Web>,
-    admin: AdminPage,
+    actor: Actor,
     look: Look,
     Path(id): Path<String>,
 ) -> Response {
-    set_archived(&web, look, id, false, admin.by).await
+    set_archived(&web, look, id, false, actor.by).await
 }
 
 /// The page between asking and taking back.
@@ -569,7 +569,7 @@ pub fn sure_page(look: &Look, version: &Version, name: &str) -> Markup {
 /// `POST /admin/contracts/{id}/withdraw`: asks first, and does it once `sure` is sent.
 pub async fn take_back(
     State(web): State<Web>,
-    admin: AdminPage,
+    actor: Actor,
     mut look: Look,
     Path(id): Path<String>,
     F(form): F<Fields>,
@@ -594,7 +594,7 @@ pub async fn take_back(
         look.here = path(&version.partner);
         return sure_page(&look, &version, &name).into_response();
     }
-    match withdraw(&web.ctx, number, admin.by).await {
+    match withdraw(&web.ctx, number, actor.by).await {
         Ok(()) => see_other(&format!("{}?did=withdrawn", path(&version.partner)), None),
         Err(error) => again(&web, look, &version.partner, error.into()),
     }

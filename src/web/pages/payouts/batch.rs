@@ -33,7 +33,7 @@ use crate::{
         Web,
         api::foreign_or_prefetched,
         api::payouts::{LARGEST_FILE, Whole, download, number, whole, written},
-        auth::AdminPage,
+        auth::Actor,
         error::Problem,
         extract::{Body, Q},
         lang::Lang,
@@ -323,7 +323,7 @@ pub(super) fn answer(
 /// `GET /admin/payouts/{id}`
 pub(super) async fn show(
     State(web): State<Web>,
-    _: AdminPage,
+    _: Actor,
     look: Look,
     Path(id): Path<String>,
     Q(query): Q<Fields>,
@@ -335,7 +335,7 @@ pub(super) async fn show(
 /// `GET /admin/payouts/{id}/file?template=`
 pub(super) async fn file(
     State(web): State<Web>,
-    admin: AdminPage,
+    actor: Actor,
     look: Look,
     headers: HeaderMap,
     Path(id): Path<String>,
@@ -354,7 +354,7 @@ pub(super) async fn file(
         Ok(id) => id,
         Err(problem) => return look.problem(&problem),
     };
-    match written(&web.ctx, id, template, admin.by).await {
+    match written(&web.ctx, id, template, actor.by).await {
         Ok((name, bytes)) => download(&name, bytes),
         Err(problem) => {
             let page = answer(&web, &look, id, Some(template), Some(&problem), &[], None);
@@ -366,7 +366,7 @@ pub(super) async fn file(
 /// `GET /admin/payouts/{id}/withholding?format=xlsx|csv`
 pub(super) async fn withholding(
     State(web): State<Web>,
-    _: AdminPage,
+    _: Actor,
     look: Look,
     Path(id): Path<String>,
     Q(query): Q<Fields>,
@@ -437,7 +437,7 @@ async fn sent(multipart: Result<Multipart, MultipartRejection>) -> Result<Sent, 
 /// `POST /admin/payouts/{id}/result`: shows what the bank's file would change.
 pub(super) async fn result(
     State(web): State<Web>,
-    _: AdminPage,
+    _: Actor,
     look: Look,
     Path(id): Path<String>,
     multipart: Result<Multipart, MultipartRejection>,
@@ -564,7 +564,7 @@ fn words_of(pairs: &Pairs) -> Option<Vec<(i64, Word)>> {
 /// `POST /admin/payouts/{id}/result/confirm`: takes what the preview showed.
 pub(super) async fn take(
     State(web): State<Web>,
-    admin: AdminPage,
+    actor: Actor,
     look: Look,
     Path(id): Path<String>,
     Body(body): Body,
@@ -584,7 +584,7 @@ pub(super) async fn take(
         );
         return look.answer(answer(&web, &look, id, None, Some(&problem), &[], None));
     };
-    match pay_out::decide(&web.ctx, id, words, admin.by).await {
+    match pay_out::decide(&web.ctx, id, words, actor.by).await {
         Ok(told) => {
             let did = match told.paid + told.failed {
                 0 => "same",

@@ -27,7 +27,7 @@ use crate::{
             calendar::{YEARS, year_of},
             day_of,
         },
-        auth::AdminPage,
+        auth::Actor,
         error::Problem,
         extract::{F, Q},
         lang::Lang,
@@ -330,7 +330,7 @@ fn sure_page(look: &Look, change: &Change, moved: &[Moved]) -> Markup {
 /// `GET /admin/calendar?year=`
 pub(super) async fn show(
     State(web): State<Web>,
-    _: AdminPage,
+    _: Actor,
     look: Look,
     Q(query): Q<Fields>,
 ) -> Response {
@@ -379,7 +379,7 @@ fn change_of(form: &Fields) -> Result<Change, Problem> {
 /// `POST /admin/calendar`: shows what moves, and changes it once `sure` is sent.
 pub(super) async fn change(
     State(web): State<Web>,
-    admin: AdminPage,
+    actor: Actor,
     look: Look,
     F(form): F<Fields>,
 ) -> Response {
@@ -389,7 +389,7 @@ pub(super) async fn change(
         Ok(change) => {
             let year = change.day().year();
             let answer: Result<Response, CalendarError> = if field(&form, "sure").is_some() {
-                change_calendar(&web.ctx, change, admin.by)
+                change_calendar(&web.ctx, change, actor.by)
                     .await
                     .map(|_| see_other(&format!("/admin/calendar?year={year}&did=changed"), None))
             } else {

@@ -22,7 +22,7 @@ use crate::{
     web::{
         Web,
         api::payouts::{number, whole},
-        auth::AdminPage,
+        auth::Actor,
         error::Problem,
         extract::F,
     },
@@ -78,7 +78,7 @@ fn find(web: &Web, id: &str, payout: &str) -> Result<PayoutRow, Problem> {
 /// `GET /admin/payouts/{id}/payouts/{payout}`
 pub(super) async fn show(
     State(web): State<Web>,
-    _: AdminPage,
+    _: Actor,
     look: Look,
     Path((id, payout)): Path<(String, String)>,
 ) -> Response {
@@ -89,7 +89,7 @@ pub(super) async fn show(
 /// `POST /admin/payouts/{id}/payouts/{payout}`: `word` is `paid` or `failed`, the latter with a reason.
 pub(super) async fn decide(
     State(web): State<Web>,
-    admin: AdminPage,
+    actor: Actor,
     look: Look,
     Path((id, payout)): Path<(String, String)>,
     F(form): F<Fields>,
@@ -109,7 +109,7 @@ pub(super) async fn decide(
             ));
         }
     };
-    match pay_out::decide(&web.ctx, row.batch, vec![(row.id, word)], admin.by).await {
+    match pay_out::decide(&web.ctx, row.batch, vec![(row.id, word)], actor.by).await {
         Ok(told) => {
             let did = if told.same > 0 { "same" } else { "decided" };
             see_other(&format!("{}?did={did}", batch_path(row.batch)), None)
@@ -126,7 +126,7 @@ pub(super) async fn decide(
 /// `POST /admin/payouts/{id}/call-off`: asks first, and does it once `sure` is sent.
 pub(super) async fn call_off(
     State(web): State<Web>,
-    admin: AdminPage,
+    actor: Actor,
     look: Look,
     Path(id): Path<String>,
     F(form): F<Fields>,
@@ -135,7 +135,7 @@ pub(super) async fn call_off(
         here: format!("/admin/payouts/{id}"),
         ..look
     };
-    look.answer(ask_or_call_off(&web, &look, &id, &form, admin.by).await)
+    look.answer(ask_or_call_off(&web, &look, &id, &form, actor.by).await)
 }
 
 async fn ask_or_call_off(

@@ -34,7 +34,7 @@ use crate::{
         settlements::{self, SettlementRow},
     },
     web::{
-        Web, api::payouts::LARGEST_FILE, auth::AdminPage, error::Problem, extract::Q, lang::Lang,
+        Web, api::payouts::LARGEST_FILE, auth::Actor, error::Problem, extract::Q, lang::Lang,
     },
 };
 
@@ -424,7 +424,7 @@ fn batches(rows: &[BatchRow], lang: Lang) -> Markup {
 }
 
 /// `GET /admin/payouts`
-async fn list(State(web): State<Web>, _: AdminPage, look: Look, Q(query): Q<Fields>) -> Response {
+async fn list(State(web): State<Web>, _: Actor, look: Look, Q(query): Q<Fields>) -> Response {
     let before = field(&query, "before").and_then(|id| id.parse().ok());
     let today = KstDay::of(web.ctx.store.now());
     let found = web.ctx.store.read(|conn| {

@@ -25,7 +25,7 @@ use crate::{
     },
     flow::pay_out::{self, Choice, PayoutError, Proposal, Proposed, Waits, Why},
     store::settlements::{self, SettlementRow},
-    web::{Web, api::payouts::day_of, auth::AdminPage, error::Problem, extract::Body, lang::Lang},
+    web::{Web, api::payouts::day_of, auth::Actor, error::Problem, extract::Body, lang::Lang},
 };
 
 /// What a person chose, as the form says it.
@@ -393,7 +393,7 @@ fn again(view: &View<'_>) -> String {
 /// `GET /admin/payouts/new?until=&out=&partner_out=`
 pub(super) async fn show(
     State(web): State<Web>,
-    _: AdminPage,
+    _: Actor,
     look: Look,
     RawQuery(query): RawQuery,
 ) -> Response {
@@ -433,7 +433,7 @@ async fn propose(
 /// `POST /admin/payouts`: asks first, and makes the batch once `sure` is sent.
 pub(super) async fn create(
     State(web): State<Web>,
-    admin: AdminPage,
+    actor: Actor,
     look: Look,
     Body(body): Body,
 ) -> Response {
@@ -442,7 +442,7 @@ pub(super) async fn create(
         here: "/admin/payouts/new".into(),
         ..look
     };
-    look.answer(ask_or_make(&web, &look, &pairs, admin.by).await)
+    look.answer(ask_or_make(&web, &look, &pairs, actor.by).await)
 }
 
 async fn ask_or_make(

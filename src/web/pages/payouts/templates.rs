@@ -20,7 +20,7 @@ use crate::{
     web::{
         Web,
         api::payouts::download,
-        auth::AdminPage,
+        auth::Actor,
         error::Problem,
         extract::{Body, F, Q},
         lang::Lang,
@@ -439,7 +439,7 @@ fn find(web: &Web, name: &str) -> Result<Known, Problem> {
 /// `GET /admin/payouts/templates`
 pub(super) async fn list(
     State(web): State<Web>,
-    _: AdminPage,
+    _: Actor,
     look: Look,
     Q(query): Q<Fields>,
 ) -> Response {
@@ -451,7 +451,7 @@ pub(super) async fn list(
 /// `GET /admin/payouts/templates/{name}`
 pub(super) async fn show(
     State(web): State<Web>,
-    _: AdminPage,
+    _: Actor,
     look: Look,
     Path(name): Path<String>,
     Q(query): Q<Fields>,
@@ -471,7 +471,7 @@ pub(super) async fn show(
 /// `POST /admin/payouts/templates/{name}`: saves, or with `more` shows the form with more rows.
 pub(super) async fn save(
     State(web): State<Web>,
-    admin: AdminPage,
+    actor: Actor,
     look: Look,
     Path(name): Path<String>,
     Body(body): Body,
@@ -497,7 +497,7 @@ pub(super) async fn save(
         return again(None, MORE);
     }
     let saved = match typed.template(&name) {
-        Ok(template) => bank_templates::save(&web.ctx, template, false, admin.by)
+        Ok(template) => bank_templates::save(&web.ctx, template, false, actor.by)
             .await
             .map_err(Problem::from),
         Err(problem) => Err(problem),
@@ -511,11 +511,11 @@ pub(super) async fn save(
 /// `POST /admin/payouts/templates/{name}/reset`: a seeded one is as it came again, another is gone.
 pub(super) async fn reset(
     State(web): State<Web>,
-    admin: AdminPage,
+    actor: Actor,
     look: Look,
     Path(name): Path<String>,
 ) -> Response {
-    match bank_templates::remove(&web.ctx, name.clone(), admin.by).await {
+    match bank_templates::remove(&web.ctx, name.clone(), actor.by).await {
         Ok(true) => see_other(&format!("{}?did=reset", path(&name)), None),
         Ok(false) => see_other("/admin/payouts/templates?did=removed", None),
         Err(error) => look.problem(&error.into()),
@@ -525,7 +525,7 @@ pub(super) async fn reset(
 /// `POST /admin/payouts/templates/{name}/copy`: the same under another name.
 pub(super) async fn copy(
     State(web): State<Web>,
-    admin: AdminPage,
+    actor: Actor,
     look: Look,
     Path(name): Path<String>,
     F(form): F<Fields>,
@@ -539,7 +539,7 @@ pub(super) async fn copy(
         name: new.clone(),
         ..known.template.clone()
     };
-    match bank_templates::save(&web.ctx, template, true, admin.by).await {
+    match bank_templates::save(&web.ctx, template, true, actor.by).await {
         Ok(()) => see_other(&format!("{}?did=copied", path(&new)), None),
         Err(error @ (TemplateError::Exists(_) | TemplateError::Wrong(_))) => {
             let problem = Problem::from(error);
@@ -559,7 +559,7 @@ pub(super) async fn copy(
 /// `GET /admin/payouts/templates/{name}/sample`: rows that nobody gets.
 pub(super) async fn sample(
     State(web): State<Web>,
-    _: AdminPage,
+    _: Actor,
     look: Look,
     Path(name): Path<String>,
 ) -> Response {

@@ -28,7 +28,7 @@ use crate::{
     web::{
         Web,
         api::settlements::adjust_once,
-        auth::AdminPage,
+        auth::Actor,
         error::Problem,
         extract::{F, Q},
         lang::Lang,
@@ -193,7 +193,7 @@ fn show_list(
 /// `GET /admin/adjustments`
 pub async fn list(
     State(web): State<Web>,
-    _: AdminPage,
+    _: Actor,
     look: Look,
     Q(fields): Q<Fields>,
 ) -> Response {
@@ -229,7 +229,7 @@ fn read(form: &Fields) -> Result<Adjustment, Problem> {
 /// `POST /admin/adjustments`
 pub async fn add(
     State(web): State<Web>,
-    admin: AdminPage,
+    actor: Actor,
     look: Look,
     F(form): F<Fields>,
 ) -> Response {
@@ -244,7 +244,7 @@ pub async fn add(
                 .ok_or(AdjustError::NoPartner(asked.partner.clone()))?;
             return Ok(sure_page(&look, &known.name, &asked, &key).into_response());
         }
-        let (_, new) = adjust_once(&web, Some(key), asked, admin.by).await?;
+        let (_, new) = adjust_once(&web, Some(key), asked, actor.by).await?;
         let did = if new { "booked" } else { "same" };
         Ok::<_, Problem>(see_other(&format!("/admin/adjustments?did={did}"), None))
     };

@@ -11,12 +11,13 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 
 use super::{
+    super::saved::Shown,
     super::{
         layout::{Fields, Look, Page, field, layout, nothing, see_other},
         words::{self, won},
     },
     crumb,
-    list::table,
+    list::{COLUMNS, table},
     page_of,
     said::{count, day_path, partner_path, timeline},
 };
@@ -35,7 +36,7 @@ use crate::{
     web::{
         Web,
         api::settlements::{DayView, a_day, day_view, patiently},
-        auth::AdminPage,
+        auth::Actor,
         error::Problem,
         extract::{F, Q},
         lang::Lang,
@@ -102,7 +103,7 @@ pub fn page(look: &Look, view: &View<'_>) -> Markup {
         @if view.rows.is_empty() {
             section.sheet.centre.empty { p { (lang.t("이 날의 정산이 없습니다.", "There are no settlements of this day.")) } }
         } @else {
-            (table(view.rows, lang))
+            (table(view.rows, &Shown::usual(&COLUMNS), lang))
             @if view.rows.len() >= MOST {
                 p { a.button href=(format!("/admin/settlements?from={day}&to={day}")) { (lang.t("이 날의 정산 모두 보기", "All settlements of the day")) } }
             }
@@ -415,7 +416,7 @@ async fn answer(
 /// `GET /admin/settlements/days/{day}`
 pub async fn show(
     State(web): State<Web>,
-    _: AdminPage,
+    _: Actor,
     look: Look,
     Path(day): Path<String>,
     Q(query): Q<Fields>,
@@ -426,7 +427,7 @@ pub async fn show(
 /// `GET /admin/settlements/days/{day}/progress`: the part that changes; the whole page once it is over.
 pub async fn progress(
     State(web): State<Web>,
-    _: AdminPage,
+    _: Actor,
     lang: Lang,
     Path(day): Path<String>,
 ) -> Response {
@@ -453,14 +454,14 @@ pub async fn progress(
 /// `POST /admin/settlements/days/{day}/settle`
 pub async fn settle(
     State(web): State<Web>,
-    admin: AdminPage,
+    actor: Actor,
     look: Look,
     Path(day): Path<String>,
 ) -> Response {
     let result = async {
         let this = a_day("day", &day)?;
         let ctx = web.ctx.clone();
-        let run = patiently(async move { settle_day(&ctx, this, admin.by).await }).await;
+        let run = patiently(async move { settle_day(&ctx, this, actor.by).await }).await;
         match run {
             Some(Ok(_)) => Ok(see_other(&format!("{}?did=settled", day_path(this)), None)),
             None => Ok(see_other(&format!("{}?did=running", day_path(this)), None)),
@@ -476,7 +477,7 @@ pub async fn settle(
 /// `POST /admin/settlements/days/{day}/dry-run`
 pub async fn dry_run(
     State(web): State<Web>,
-    _: AdminPage,
+    _: Actor,
     look: Look,
     Path(day): Path<String>,
 ) -> Response {
@@ -490,7 +491,7 @@ pub async fn dry_run(
 /// `POST /admin/settlements/days/{day}/reopen`
 pub async fn reopen(
     State(web): State<Web>,
-    admin: AdminPage,
+    actor: Actor,
     look: Look,
     Path(day): Path<String>,
     F(form): F<Fields>,
@@ -509,7 +510,7 @@ pub async fn reopen(
         }
         let (ctx, why) = (web.ctx.clone(), reason.to_owned());
         if field(&form, "only").is_some() {
-            return match open_again(&ctx, this, why, admin.by).await {
+            return match open_again(&ctx, this, why, actor.by).await {
                 Ok(()) => Ok(see_other(&format!("{}?did=opened", day_path(this)), None)),
                 Err(error) => {
                     let problem = Problem::from(error);
@@ -517,7 +518,7 @@ pub async fn reopen(
                 }
             };
         }
-        match patiently(async move { reopen_day(&ctx, this, why, admin.by).await }).await {
+        match patiently(async move { reopen_day(&ctx, this, why, actor.by).await }).await {
             Some(Ok(_)) => Ok(see_other(&format!("{}?did=reopened", day_path(this)), None)),
             None => Ok(see_other(&format!("{}?did=running", day_path(this)), None)),
             Some(Err(error)) => {

@@ -19,7 +19,7 @@ use crate::{
     web::{
         Web,
         api::settlements::{LARGEST_FILE, no_file, unread},
-        auth::AdminPage,
+        auth::Actor,
         error::Problem,
         lang::Lang,
         uploads,
@@ -136,7 +136,7 @@ fn rows(of: &Imported, lang: Lang) -> Markup {
 }
 
 /// `GET /admin/adjustments/import`
-pub async fn show(_: AdminPage, look: Look) -> Response {
+pub async fn show(_: Actor, look: Look) -> Response {
     page(&look, &Shown::Nothing).into_response()
 }
 
@@ -166,7 +166,7 @@ async fn sent(request: Request) -> Result<Sent, Problem> {
 /// `POST /admin/adjustments/import`: checks a file; books the one that was looked at.
 pub async fn import(
     State(web): State<Web>,
-    admin: AdminPage,
+    actor: Actor,
     look: Look,
     request: Request,
 ) -> Response {
@@ -178,7 +178,7 @@ pub async fn import(
         }
     };
     let (ctx, file, name) = (web.ctx.clone(), sent.file.clone(), sent.name);
-    let check = async move { import_adjustments(&ctx, file, name, true, admin.by).await };
+    let check = async move { import_adjustments(&ctx, file, name, true, actor.by).await };
     let checked = match uploads::in_turn(check).await {
         Ok(checked) => checked,
         Err(problem) => return look.problem(&problem),
@@ -186,7 +186,7 @@ pub async fn import(
     let result = match checked {
         // Another file than the one that was looked at is looked at first.
         Ok(checked) if sent.seen.as_ref() == Some(&checked.file) => {
-            book(&web.ctx, checked, admin.by).await
+            book(&web.ctx, checked, actor.by).await
         }
         other => other,
     };

@@ -29,7 +29,7 @@ use crate::{
     web::{
         Web,
         api::settlements::{find, lines_of},
-        auth::AdminPage,
+        auth::Actor,
         error::Problem,
         lang::Lang,
     },
@@ -183,7 +183,7 @@ fn facts(row: &SettlementRow, line: &LineRow, version: Option<&Version>, lang: L
 /// `GET /admin/settlements/{id}/lines/{seq}`
 pub async fn show(
     State(web): State<Web>,
-    _: AdminPage,
+    _: Actor,
     look: Look,
     Path((id, seq)): Path<(String, String)>,
 ) -> Response {

@@ -18,6 +18,8 @@ use axum::{
 use maud::{Markup, html};
 
 use super::layout::{Page, Part};
+pub(super) use list::COLUMNS;
+
 use crate::{
     sheet::CellError,
     web::{Web, api::settlements::LARGEST_FILE, lang::Lang},

@@ -31,7 +31,7 @@ use crate::{
     web::{
         Web,
         api::settlements::{Act, act, find, lines_of},
-        auth::AdminPage,
+        auth::Actor,
         error::Problem,
         extract::{F, Q},
         lang::Lang,
@@ -471,40 +471,40 @@ async fn carry_out(
 /// `POST /admin/settlements/{id}/hold`
 pub async fn hold(
     State(web): State<Web>,
-    admin: AdminPage,
+    actor: Actor,
     look: Look,
     Path(id): Path<String>,
     F(form): F<Fields>,
 ) -> Response {
-    look.answer(carry_out(&web, admin.by, &look, &id, Act::Hold, &form).await)
+    look.answer(carry_out(&web, actor.by, &look, &id, Act::Hold, &form).await)
 }
 
 /// `POST /admin/settlements/{id}/release`
 pub async fn release(
     State(web): State<Web>,
-    admin: AdminPage,
+    actor: Actor,
     look: Look,
     Path(id): Path<String>,
     F(form): F<Fields>,
 ) -> Response {
-    look.answer(carry_out(&web, admin.by, &look, &id, Act::Release, &form).await)
+    look.answer(carry_out(&web, actor.by, &look, &id, Act::Release, &form).await)
 }
 
 /// `POST /admin/settlements/{id}/retry`
 pub async fn retry(
     State(web): State<Web>,
-    admin: AdminPage,
+    actor: Actor,
     look: Look,
     Path(id): Path<String>,
     F(form): F<Fields>,
 ) -> Response {
-    look.answer(carry_out(&web, admin.by, &look, &id, Act::Retry, &form).await)
+    look.answer(carry_out(&web, actor.by, &look, &id, Act::Retry, &form).await)
 }
 
 /// `GET /admin/settlements/{id}`
 pub async fn show(
     State(web): State<Web>,
-    _: AdminPage,
+    _: Actor,
     look: Look,
     Path(id): Path<String>,
     Q(query): Q<Fields>,

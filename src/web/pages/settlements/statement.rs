@@ -24,7 +24,7 @@ use crate::{
     sheet::{self, Encoding, WriteError},
     store::partners,
     web::{
-        Web, api::settlements::PeriodQuery, auth::AdminPage, error::Problem, extract::Q, lang::Lang,
+        Web, api::settlements::PeriodQuery, auth::Actor, error::Problem, extract::Q, lang::Lang,
     },
 };
 
@@ -298,7 +298,7 @@ async fn make(
 /// `GET /admin/statements/{partner}`
 pub async fn show(
     State(web): State<Web>,
-    _: AdminPage,
+    _: Actor,
     look: Look,
     Path(partner): Path<String>,
     Q(query): Q<PeriodQuery>,
@@ -387,7 +387,7 @@ fn download(name: &str, ending: &str, bytes: Vec<u8>) -> Response {
 /// `GET /admin/statements/{partner}/statement.xlsx`
 pub async fn workbook(
     State(web): State<Web>,
-    _: AdminPage,
+    _: Actor,
     look: Look,
     Path(partner): Path<String>,
     Q(query): Q<PeriodQuery>,
@@ -398,7 +398,7 @@ pub async fn workbook(
 /// `GET /admin/statements/{partner}/statement.csv`
 pub async fn csv(
     State(web): State<Web>,
-    _: AdminPage,
+    _: Actor,
     look: Look,
     Path(partner): Path<String>,
     Q(query): Q<PeriodQuery>,

@@ -1,0 +1,447 @@
+//! Signing in: the password, the authenticator's code, and proving once more who one is.
+//!
+//! An answer tells nobody whether there is an account of that name: the same work is done, the same
+//! is counted, the same is said.
+
+use jiff::Timestamp;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::json;
+use totp_rs::{Builder, Secret, Totp};
+
+use super::{
+    Ctx,
+    passwords::{self, PasswordError},
+};
+use crate::{
+    domain::{account::UserName, guessing},
+    store::{
+        StoreError, Tx, accounts,
+        acting::{self, Acting},
+        audit::{self, Act},
+        sessions::{self, Lasts, Session, Stage},
+    },
+};
+
+/// From where somebody signs in.
+#[derive(Clone, Debug)]
+pub struct Place {
+    pub address: String,
+    pub agent: String,
+    /// What the browser was given when somebody signed in there before.
+    pub mark: Option<String>,
+}
+
+impl Place {
+    fn from(&self) -> sessions::From {
+        sessions::From {
+            address: self.address.clone(),
+            agent: self.agent.chars().take(200).collect(),
+        }
+    }
+
+    fn acting(&self, by: &str) -> Acting {
+        Acting {
+            by: acting::name(by),
+            origin: self.address.as_str().into(),
+            once: None,
+        }
+    }
+}
+
+/// Why somebody is not signed in.
+#[derive(Debug, thiserror::Error)]
+pub enum SignInError {
+    #[error("the name and the password do not belong together")]
+    Wrong,
+    #[error("this is not the code that the authenticator shows now")]
+    WrongCode,
+    #[error("too many wrong tries: wait {seconds} seconds")]
+    Locked { seconds: u64 },
+    #[error(transparent)]
+    Password(#[from] PasswordError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl SignInError {
+    /// Could the same try succeed later?
+    pub fn is_transient(&self) -> bool {
+        match self {
+            SignInError::Wrong | SignInError::WrongCode => false,
+            SignInError::Locked { .. } => true,
+            SignInError::Password(error) => error.is_transient(),
+            SignInError::Store(error) => error.is_transient(),
+        }
+    }
+}
+
+/// A session that was opened: the cookie's secret, and whether the code is still to come.
+#[derive(Debug)]
+pub struct Opened {
+    pub secret: SecretString,
+    pub needs_code: bool,
+    pub user: i64,
+}
+
+/// 256 random bits as text.
+pub fn new_secret() -> SecretString {
+    let mut bytes = [0u8; 32];
+    rand::fill(&mut bytes);
+    hex::encode(bytes).into()
+}
+
+/// Checks a name and a password. Opens a session, half open where an authenticator is to be asked.
+pub async fn with_password(
+    ctx: &Ctx,
+    name: &str,
+    password: SecretString,
+    place: Place,
+    lasts: Lasts,
+) -> Result<Opened, SignInError> {
+    // What cannot be a name is counted under itself: nothing tells it from one that is nobody's.
+    let name = UserName::new(name).map_or_else(
+        |_| name.trim().chars().take(40).collect(),
+        |name| name.as_str().to_owned(),
+    );
+    let now = ctx.store.now();
+    let (user, known) = {
+        let (name, place) = (name.clone(), place.clone());
+        ctx.store.read(move |conn| {
+            let user = accounts::by_name(conn, &name)?;
+            let known = knows(conn, user.as_ref().map(|user| user.id), &place, now)?;
+            Ok::<_, StoreError>((user, known))
+        })?
+    };
+    unlocked(ctx, &name, known, now)?;
+    let hash = match &user {
+        Some(user) => ctx
+            .store
+            .read(|conn| accounts::password_hash(conn, user.id))?,
+        None => None,
+    };
+    if !passwords::check(password, hash).await? {
+        failed(ctx, name, known, place, "sign_in.failed").await?;
+        return Err(SignInError::Wrong);
+    }
+    let Some(user) = user else {
+        return Err(SignInError::Wrong);
+    };
+    let needs_code = user.has_totp;
+    let secret = open(ctx, &user, needs_code, known, place, lasts).await?;
+    Ok(Opened {
+        secret,
+        needs_code,
+        user: user.id,
+    })
+}
+
+/// Opens a session for somebody who has proved otherwise who they are: by a set-up link.
+pub async fn without_password(
+    ctx: &Ctx,
+    user: i64,
+    place: Place,
+    lasts: Lasts,
+) -> Result<Opened, SignInError> {
+    let found = ctx.store.read(|conn| accounts::by_id(conn, user))?;
+    let user = found.ok_or(SignInError::Wrong)?;
+    let needs_code = user.has_totp;
+    let secret = open(ctx, &user, needs_code, true, place, lasts).await?;
+    Ok(Opened {
+        secret,
+        needs_code,
+        user: user.id,
+    })
+}
+
+async fn open(
+    ctx: &Ctx,
+    user: &accounts::User,
+    needs_code: bool,
+    known: bool,
+    place: Place,
+    lasts: Lasts,
+) -> Result<SecretString, StoreError> {
+    let secret = new_secret();
+    let value = secret.clone();
+    let (id, name) = (user.id, user.name.clone());
+    ctx.store
+        .write(move |tx| {
+            let stage = if needs_code { Stage::Code } else { Stage::Open };
+            sessions::open(tx, value.expose_secret(), id, stage, lasts, &place.from())?;
+            if !needs_code {
+                arrived(tx, id, &name, known, &place)?;
+            }
+            Ok::<_, StoreError>(())
+        })
+        .await?;
+    Ok(secret)
+}
+
+fn arrived(
+    tx: &Tx<'_>,
+    user: i64,
+    name: &str,
+    known: bool,
+    place: &Place,
+) -> Result<(), StoreError> {
+    accounts::forgive(tx, name, Some(known))?;
+    accounts::signed_in(tx, user)?;
+    accounts::remember_place(tx, user, &place.address)?;
+    if let Some(mark) = &place.mark {
+        accounts::remember_place(tx, user, &crate::store::admin::hash(mark))?;
+    }
+    note(tx, name, place, "sign_in.succeeded")
+}
+
+/// Checks the authenticator's code, or a recovery code, of a half-open session. The session that it
+/// opens has a secret of its own: the half-open one is worth nothing any more.
+pub async fn with_code(
+    ctx: &Ctx,
+    half: &Session,
+    half_secret: SecretString,
+    code: &str,
+    place: Place,
+    lasts: Lasts,
+) -> Result<Opened, SignInError> {
+    let known = prove_by_code(ctx, half, code, &place).await?;
+    let secret = new_secret();
+    let value = secret.clone();
+    let (user, name) = (half.user, half.name.clone());
+    ctx.store
+        .write(move |tx| {
+            sessions::close(tx, half_secret.expose_secret())?;
+            sessions::open(
+                tx,
+                value.expose_secret(),
+                user,
+                Stage::Open,
+                lasts,
+                &place.from(),
+            )?;
+            arrived(tx, user, &name, known, &place)
+        })
+        .await?;
+    Ok(Opened {
+        secret,
+        needs_code: false,
+        user,
+    })
+}
+
+/// Proves once more who one is: by the authenticator where there is one, else by the password.
+pub async fn prove(
+    ctx: &Ctx,
+    session: &Session,
+    given: SecretString,
+    place: Place,
+) -> Result<(), SignInError> {
+    if session.has_totp {
+        prove_by_code(ctx, session, given.expose_secret(), &place).await?;
+    } else {
+        let now = ctx.store.now();
+        let known = ctx
+            .store
+            .read(|conn| knows(conn, Some(session.user), &place, now))?;
+        unlocked(ctx, &session.name, known, now)?;
+        let hash = ctx
+            .store
+            .read(|conn| accounts::password_hash(conn, session.user))?;
+        if !passwords::check(given, hash).await? {
+            failed(ctx, session.name.clone(), known, place, "sign_in.failed").await?;
+            return Err(SignInError::Wrong);
+        }
+    }
+    let id = session.id.clone();
+    ctx.store
+        .write(move |tx| sessions::proved(tx, &id))
+        .await?;
+    Ok(())
+}
+
+async fn prove_by_code(
+    ctx: &Ctx,
+    session: &Session,
+    code: &str,
+    place: &Place,
+) -> Result<bool, SignInError> {
+    let now = ctx.store.now();
+    let (user, name) = (session.user, session.name.clone());
+    let known = ctx.store.read(|conn| knows(conn, Some(user), place, now))?;
+    unlocked(ctx, &name, known, now)?;
+    let kept = ctx.store.read(|conn| accounts::totp(conn, user))?;
+    let given: String = code.chars().filter(|c| !c.is_whitespace()).collect();
+    let step = kept.and_then(|(secret, _)| step_of(&secret, &name, &given, now));
+    let recovery = as_recovery(&given);
+    let used = ctx
+        .store
+        .write(move |tx| match (step, recovery) {
+            (Some(step), _) => accounts::use_step(tx, user, step),
+            (None, Some(code)) => accounts::use_recovery(tx, user, &code),
+            (None, None) => Ok(false),
+        })
+        .await?;
+    if used {
+        return Ok(known);
+    }
+    failed(ctx, name, known, place.clone(), "sign_in.code_failed").await?;
+    Err(SignInError::WrongCode)
+}
+
+fn knows(
+    conn: &rusqlite::Connection,
+    user: Option<i64>,
+    place: &Place,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let Some(user) = user else { return Ok(false) };
+    let mark = place.mark.as_deref().map(crate::store::admin::hash);
+    let places: Vec<&str> = [Some(place.address.as_str()), mark.as_deref()]
+        .into_iter()
+        .flatten()
+        .collect();
+    accounts::knows_place(conn, user, &places, now.as_millisecond())
+}
+
+fn unlocked(ctx: &Ctx, name: &str, known: bool, now: Timestamp) -> Result<(), SignInError> {
+    let guard = ctx.store.read(|conn| accounts::guard(conn, name, known))?;
+    let left = guard.locked_until - now.as_millisecond();
+    if left > 0 {
+        return Err(SignInError::Locked {
+            seconds: (left as u64).div_ceil(1_000),
+        });
+    }
+    Ok(())
+}
+
+async fn failed(
+    ctx: &Ctx,
+    name: String,
+    known: bool,
+    place: Place,
+    act: &'static str,
+) -> Result<(), StoreError> {
+    ctx.store
+        .write(move |tx| {
+            let guard = accounts::guard(tx.conn(), &name, known)?;
+            let now = tx.now_ms();
+            let (failures, wait) = guessing::after_failure(guard.failures, guard.since, now);
+            let guard = accounts::Guard {
+                failures,
+                since: now,
+                locked_until: now + wait,
+            };
+            accounts::set_guard(tx, &name, known, guard)?;
+            // A wrong name may be anything, a password among it: only those that exist are told.
+            if accounts::by_name(tx.conn(), &name)?.is_some() {
+                note(tx, &name, &place, act)?;
+            }
+            Ok(())
+        })
+        .await
+}
+
+fn note(tx: &Tx<'_>, name: &str, place: &Place, act: &str) -> Result<(), StoreError> {
+    let agent = json!({ "agent": place.from().agent });
+    audit::add(
+        tx,
+        &place.acting(&format!("@{name}")),
+        &Act {
+            act,
+            subject: &format!("user:{name}"),
+            before: None,
+            after: Some(&agent),
+        },
+    )
+}
+
+/// The authenticator of an account. SHA-1, six digits, thirty seconds: what every app takes.
+fn totp_of(secret: &str, name: &str) -> Option<Totp> {
+    let secret = Secret::try_from_base32(secret).ok()?;
+    Builder::new()
+        .with_secret(secret)
+        .with_account_name(name)
+        .with_issuer(Some("jeongsan"))
+        .build()
+        .ok()
+}
+
+/// The time step whose code this is, one before or after the present one too: clocks differ.
+pub fn step_of(secret: &str, name: &str, code: &str, now: Timestamp) -> Option<i64> {
+    let now = u64::try_from(now.as_second()).ok()?;
+    let step = totp_of(secret, name)?.check(code, now)?;
+    i64::try_from(step).ok()
+}
+
+/// A new authenticator's secret.
+pub fn new_totp() -> String {
+    Secret::generate().to_base32()
+}
+
+/// What an authenticator app reads from the picture.
+pub fn totp_url(secret: &str, name: &str) -> Option<String> {
+    totp_of(secret, name)?.to_url().ok()
+}
+
+/// Ten recovery codes such as `k7wq-h2mx-9rtc`: 60 bits each, without letters that look alike.
+pub fn new_recovery_codes() -> Vec<String> {
+    const LETTERS: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyz234567899";
+    (0..10)
+        .map(|_| {
+            let mut bytes = [0u8; 12];
+            rand::fill(&mut bytes);
+            let letters: Vec<u8> = bytes
+                .iter()
+                .map(|byte| LETTERS[usize::from(byte % 32)])
+                .collect();
+            letters
+                .chunks(4)
+                .map(|four| String::from_utf8_lossy(four).into_owned())
+                .collect::<Vec<_>>()
+                .join("-")
+        })
+        .collect()
+}
+
+/// A recovery code as it is kept, if it looks like one.
+fn as_recovery(given: &str) -> Option<String> {
+    let letters: String = given
+        .to_lowercase()
+        .chars()
+        .filter(|c| *c != '-')
+        .collect();
+    if letters.len() != 12 || !letters.is_ascii() {
+        return None;
+    }
+    Some([&letters[..4], &letters[4..8], &letters[8..]].join("-"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn recovery_codes_are_read_however_they_are_typed() {
+        let code = new_recovery_codes().remove(0);
+        assert_eq!(as_recovery(&code.to_uppercase()).as_ref(), Some(&code));
+        assert_eq!(as_recovery(&code.replace('-', "")).as_ref(), Some(&code));
+        assert_eq!(as_recovery("123456"), None);
+    }
+
+    #[test]
+    fn a_code_is_good_for_its_step_and_its_neighbours() {
+        let secret = new_totp();
+        let now: Timestamp = "2026-11-26T01:00:15Z".parse().unwrap();
+        let totp = totp_of(&secret, "minji").unwrap();
+        let at = |seconds: i64| {
+            let time = u64::try_from(now.as_second() + seconds).unwrap();
+            step_of(&secret, "minji", &totp.generate(time).to_string(), now)
+        };
+        let step = now.as_second() / 30;
+        assert_eq!(
+            (at(-30), at(0), at(30)),
+            (Some(step - 1), Some(step), Some(step + 1))
+        );
+        assert_eq!((at(-90), at(90)), (None, None));
+        assert!(totp_url(&secret, "minji").unwrap().starts_with("otpauth://totp/jeongsan:minji"));
+    }
+}
