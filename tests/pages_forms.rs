@@ -132,7 +132,9 @@ fn leads_to(answer: &Response) -> &str {
 #[tokio::test]
 async fn who_is_not_signed_in_is_led_to_the_form_and_back() {
     let mut shop = Shop::open(&[]).await;
-    shop.visitor.cookies.retain(|(name, _)| name != "jeongsan_session");
+    shop.visitor
+        .cookies
+        .retain(|(name, _)| name != "jeongsan_session");
     for path in [
         "/payment/mypage?q=a%26b",
         "/payment/imp_1",

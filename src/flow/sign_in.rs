@@ -252,9 +252,7 @@ pub async fn prove(
         }
     }
     let id = session.id.clone();
-    ctx.store
-        .write(move |tx| sessions::proved(tx, &id))
-        .await?;
+    ctx.store.write(move |tx| sessions::proved(tx, &id)).await?;
     Ok(())
 }
 
@@ -404,11 +402,7 @@ pub fn new_recovery_codes() -> Vec<String> {
 
 /// A recovery code as it is kept, if it looks like one.
 fn as_recovery(given: &str) -> Option<String> {
-    let letters: String = given
-        .to_lowercase()
-        .chars()
-        .filter(|c| *c != '-')
-        .collect();
+    let letters: String = given.to_lowercase().chars().filter(|c| *c != '-').collect();
     if letters.len() != 12 || !letters.is_ascii() {
         return None;
     }
@@ -442,6 +436,10 @@ mod tests {
             (Some(step - 1), Some(step), Some(step + 1))
         );
         assert_eq!((at(-90), at(90)), (None, None));
-        assert!(totp_url(&secret, "minji").unwrap().starts_with("otpauth://totp/jeongsan:minji"));
+        assert!(
+            totp_url(&secret, "minji")
+                .unwrap()
+                .starts_with("otpauth://totp/jeongsan:minji")
+        );
     }
 }

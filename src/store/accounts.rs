@@ -31,7 +31,8 @@ pub struct User {
     pub disabled_at: Option<Timestamp>,
 }
 
-const USER: &str = "select id, name, role, partner_id, password_hash is not null, totp_secret is not null,
+const USER: &str =
+    "select id, name, role, partner_id, password_hash is not null, totp_secret is not null,
                            created_at, created_by, signed_in_at, disabled_at from user";
 
 fn user(row: &Row<'_>) -> Result<User, StoreError> {
@@ -220,7 +221,9 @@ pub fn use_recovery(tx: &Tx<'_>, id: i64, code: &str) -> Result<bool, StoreError
 /// Recovery codes that are left.
 pub fn recovery_left(conn: &Connection, id: i64) -> Result<i64, StoreError> {
     Ok(conn
-        .prepare_cached("select count(*) from recovery_code where user_id = ?1 and used_at is null")?
+        .prepare_cached(
+            "select count(*) from recovery_code where user_id = ?1 and used_at is null",
+        )?
         .query_row([id], |row| row.get(0))?)
 }
 

@@ -71,7 +71,11 @@ impl Cookie {
 
     /// The line that sets it.
     pub fn set(self, site: &Site, value: &str, lasts: Duration) -> String {
-        let secure = if site.secure_cookies() { "; Secure" } else { "" };
+        let secure = if site.secure_cookies() {
+            "; Secure"
+        } else {
+            ""
+        };
         format!(
             "{}={value}; Path=/; HttpOnly; SameSite=Lax; Max-Age={}{secure}",
             self.name(site),
@@ -280,9 +284,8 @@ pub fn form_secret(headers: &HeaderMap, site: &Site) -> Option<String> {
 
 /// Whether the form's token is this browser's.
 pub fn is_form_token(headers: &HeaderMap, site: &Site, given: &str) -> bool {
-    form_secret(headers, site).is_some_and(|secret| {
-        bool::from(form_token(&secret).as_bytes().ct_eq(given.as_bytes()))
-    })
+    form_secret(headers, site)
+        .is_some_and(|secret| bool::from(form_token(&secret).as_bytes().ct_eq(given.as_bytes())))
 }
 
 /// Whether a request comes from our own pages, as far as the browser says.

@@ -49,7 +49,10 @@ pub async fn gate(State(web): State<Web>, request: Request, next: Next) -> Respo
         if access::known(matched.as_str()) {
             return next.run(unlisted(parts, body)).await;
         }
-        tracing::error!(path = matched.as_str(), "a route has no row in the table of access: nobody may reach it");
+        tracing::error!(
+            path = matched.as_str(),
+            "a route has no row in the table of access: nobody may reach it"
+        );
         return refuse(&web, &parts, &Problem::forbidden("?"));
     };
     let actor = match identified {
@@ -110,14 +113,22 @@ fn origin(web: &Web, request: &Request) -> String {
     request
         .extensions()
         .get::<ConnectInfo<SocketAddr>>()
-        .map(|ConnectInfo(peer)| web.site.limits.client(peer.ip(), request.headers()).to_string())
+        .map(|ConnectInfo(peer)| {
+            web.site
+                .limits
+                .client(peer.ip(), request.headers())
+                .to_string()
+        })
         .unwrap_or_default()
 }
 
 /// A page for people, a problem for programs.
 fn refuse(web: &Web, parts: &Parts, problem: &Problem) -> Response {
     if parts.uri.path().starts_with("/api/") || parts.uri.path() == "/metrics" {
-        problem.clone().lang(Lang::of(&parts.headers)).into_response()
+        problem
+            .clone()
+            .lang(Lang::of(&parts.headers))
+            .into_response()
     } else {
         Look::of(parts, web).problem(problem)
     }
@@ -257,7 +268,9 @@ fn with_tokens(page: &str, token: &str) -> String {
     let mut out = String::with_capacity(page.len() + 4 * field.len());
     let mut rest = page;
     while let Some(at) = rest.find("<form") {
-        let Some(end) = rest[at..].find('>') else { break };
+        let Some(end) = rest[at..].find('>') else {
+            break;
+        };
         let tag = &rest[at..at + end + 1];
         out.push_str(&rest[..at + end + 1]);
         if tag.contains(" method=\"post\"") {
@@ -282,7 +295,13 @@ mod tests {
         let with = with_tokens(page, "abc");
         assert_eq!(with.matches("name=\"form_token\" value=\"abc\"").count(), 2);
         assert!(with.contains("<form action=\"/find\"><input></form>"));
-        assert_eq!(with.replace("<input type=\"hidden\" name=\"form_token\" value=\"abc\">", ""), page);
+        assert_eq!(
+            with.replace(
+                "<input type=\"hidden\" name=\"form_token\" value=\"abc\">",
+                ""
+            ),
+            page
+        );
     }
 
     #[tokio::test]

@@ -94,7 +94,10 @@ pub fn routes(web: Web) -> Router {
         .method_not_allowed_fallback(pages::not_allowed)
         .layer(axum::extract::DefaultBodyLimit::max(extract::LARGEST_BODY))
         .layer(middleware::from_fn_with_state(web.clone(), gate::gate))
-        .layer(middleware::from_fn_with_state(web.clone(), gate::form_tokens))
+        .layer(middleware::from_fn_with_state(
+            web.clone(),
+            gate::form_tokens,
+        ))
         .layer(middleware::from_fn(safe_headers))
         // A bug in one handler is one 500, told in the log, and no broken connection.
         .layer(tower_http::catch_panic::CatchPanicLayer::new())

@@ -1,6 +1,7 @@
 //! Stories of payments, told through HTTP to the real server on a real file.
 
 mod alerting;
+mod breaking_in;
 mod cancelling;
 mod chaos;
 mod command_line;
@@ -19,6 +20,7 @@ mod people;
 mod queue;
 mod rabbit_life;
 mod rare;
+mod roles;
 mod settling;
 mod settling_dice;
 mod settling_hard;

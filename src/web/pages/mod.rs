@@ -53,7 +53,10 @@ pub fn open() -> Router<Web> {
         .route("/payment/result/{imp_uid}/stand", get(result::changed))
         .route("/sign-in", get(sign_in::form).post(sign_in::sign_in))
         .route("/sign-in/code", get(sign_in::code_form).post(sign_in::code))
-        .route("/sign-in/again", get(sign_in::again_form).post(sign_in::again))
+        .route(
+            "/sign-in/again",
+            get(sign_in::again_form).post(sign_in::again),
+        )
         .route("/set-up", get(set_up::form).post(set_up::choose))
         .route("/sign-out", post(sign_in::sign_out))
         .route("/lang", get(sign_in::lang_link).post(sign_in::lang_form))

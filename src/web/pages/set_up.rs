@@ -133,14 +133,17 @@ pub async fn choose(
             "The two passwords differ: type the same one twice.",
         ));
     }
-    let user = match manage_users::choose_password(store, code.to_owned().into(), name, password.into()).await {
-        Ok(user) => user,
-        Err(error @ UserError::Account(_)) => {
-            let problem = Problem::from(error);
-            return wrong(problem.sentence(look.lang));
-        }
-        Err(error) => return look.problem(&error.into()),
-    };
+    let user =
+        match manage_users::choose_password(store, code.to_owned().into(), name, password.into())
+            .await
+        {
+            Ok(user) => user,
+            Err(error @ UserError::Account(_)) => {
+                let problem = Problem::from(error);
+                return wrong(problem.sentence(look.lang));
+            }
+            Err(error) => return look.problem(&error.into()),
+        };
     let place = marked(auth::place(&web, peer.ip(), &headers));
     match sign_in::without_password(&web.ctx, user, place.clone(), web.site.lasts).await {
         Ok(opened) => arrive(&web, &place, opened, HOME),
@@ -160,7 +163,8 @@ mod tests {
                 lang,
                 ..Look::default()
             };
-            let text = page(&look, "\"<c>", &LinkIsFor::FirstOwner, "<n>", Some("no")).into_string();
+            let text =
+                page(&look, "\"<c>", &LinkIsFor::FirstOwner, "<n>", Some("no")).into_string();
             assert!(!text.contains("<c>") && !text.contains("<n>"));
             assert!(text.contains("role=\"alert\""));
         }

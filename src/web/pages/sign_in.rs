@@ -296,7 +296,10 @@ pub(super) fn arrive(web: &Web, place: &Place, opened: Opened, next: &str) -> Re
         next.to_owned()
     };
     let secret = opened.secret.expose_secret();
-    let mut response = see_other(&to, Some(Cookie::Session.set(site, secret, site.lasts.whole)));
+    let mut response = see_other(
+        &to,
+        Some(Cookie::Session.set(site, secret, site.lasts.whole)),
+    );
     if let Some(mark) = &place.mark
         && let Ok(line) = Cookie::Place.set(site, mark, PLACE_LASTS).parse()
     {

@@ -33,9 +33,7 @@ use crate::{
         payouts::{self, BatchRow, BatchState, PayoutState},
         settlements::{self, SettlementRow},
     },
-    web::{
-        Web, api::payouts::LARGEST_FILE, auth::Actor, error::Problem, extract::Q, lang::Lang,
-    },
+    web::{Web, api::payouts::LARGEST_FILE, auth::Actor, error::Problem, extract::Q, lang::Lang},
 };
 
 const PAGE: usize = 30;

@@ -191,12 +191,7 @@ fn show_list(
 }
 
 /// `GET /admin/adjustments`
-pub async fn list(
-    State(web): State<Web>,
-    _: Actor,
-    look: Look,
-    Q(fields): Q<Fields>,
-) -> Response {
+pub async fn list(State(web): State<Web>, _: Actor, look: Look, Q(fields): Q<Fields>) -> Response {
     look.answer(show_list(&web, &look, &fields, None))
 }
 
@@ -227,12 +222,7 @@ fn read(form: &Fields) -> Result<Adjustment, Problem> {
 }
 
 /// `POST /admin/adjustments`
-pub async fn add(
-    State(web): State<Web>,
-    actor: Actor,
-    look: Look,
-    F(form): F<Fields>,
-) -> Response {
+pub async fn add(State(web): State<Web>, actor: Actor, look: Look, F(form): F<Fields>) -> Response {
     let result = async {
         let asked = read(&form)?;
         let key = field(&form, "key").map_or_else(new_key, str::to_owned);
