@@ -123,7 +123,7 @@ pub static TABLE: &[Row] = &[
     row("POST", "/admin/payouts/{id}/result/confirm", Has(PayoutsWrite)),
     row("GET", "/admin/payouts/{id}/withholding", Has(Export)),
     row("GET", "/admin/search", Has(PaymentsRead)),
-    row("GET", "/admin/search/hints", Has(PaymentsRead)),
+    row("GET", "/admin/search/suggest", Has(PaymentsRead)),
     row("GET", "/admin/settlements", Has(SettlementsRead)),
     row("GET", "/admin/settlements/days/{day}", Has(SettlementsRead)),
     row("POST", "/admin/settlements/days/{day}/dry-run", Has(SettlementsWrite)),

@@ -125,7 +125,7 @@ async fn the_home_says_what_waits_and_each_line_leads_to_exactly_those_rows() {
         "/admin",
         "/admin/attention",
         "/admin/search?q=%EC%82%AC%EA%B3%BC",
-        "/admin/search/hints?q=farm",
+        "/admin/search/suggest?q=farm",
     ] {
         assert_eq!(partner.get(path).await.status(), 403, "{path}");
     }
@@ -345,7 +345,7 @@ async fn a_search_finds_by_name_initials_number_and_amount() {
                 assert_eq!(found, orders, "{text}, filling {filling}");
                 // The search over everything finds the same, masked.
                 let text_of = page(owner, &format!("/admin/search?{}", encoded(text))).await;
-                let hints = page(owner, &format!("/admin/search/hints?{}", encoded(text))).await;
+                let hints = page(owner, &format!("/admin/search/suggest?{}", encoded(text))).await;
                 for (n, order) in ["ORD-0", "ORD-1", "ORD-2", "ORD-3"].iter().enumerate() {
                     let imp_uid: String = app.sql(&format!(
                         "select imp_uid from payment where merchant_uid = '{order}'"
@@ -466,7 +466,7 @@ async fn what_is_typed_into_a_search_breaks_nothing() {
             ] {
                 for path in [
                     "/admin/search?",
-                    "/admin/search/hints?",
+                    "/admin/search/suggest?",
                     "/payment/mypage?",
                     "/admin/partners?",
                 ] {
@@ -665,7 +665,7 @@ async fn who_is_signed_in_starts_at_home() {
         "{home}"
     );
     // Without the header's script nothing is lost: the field is a form.
-    assert!(home.contains("hx-get=\"/admin/search/hints\""));
+    assert!(home.contains("hx-get=\"/admin/search/suggest\""));
     let empty = page(&minji, "/admin/search").await;
     assert!(empty.contains("전화번호 뒤 네 자리"), "{empty}");
 }

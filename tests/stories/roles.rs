@@ -16,13 +16,16 @@ use crate::{
 /// O owner, P operator, A accountant, V viewer, R partner, N nobody; `*`: the person is asked again.
 const MATRIX: &str = "
     OPAVRN  GET /
+    OPAV--  GET /admin
     OPAV--  GET /admin/adjustments
     O-A---  POST /admin/adjustments
     O-A---  GET /admin/adjustments/import
     O-A---  POST /admin/adjustments/import
     OPAV--  GET /admin/alerts
+    OPAV--  GET /admin/attention
     OPAV--  GET /admin/calendar
     O-A---  POST /admin/calendar
+    OPAVR-  POST /admin/columns
     O-A---  POST /admin/contracts/{id}/withdraw
     OPAV--  GET /admin/dead-letters
     OP----* GET /admin/dead-letters/replay
@@ -30,6 +33,8 @@ const MATRIX: &str = "
     OPAV--  GET /admin/dead-letters/{id}
     OP----  POST /admin/dead-letters/{id}/discard
     OP----  POST /admin/dead-letters/{id}/replay
+    OPAVR-  POST /admin/filters
+    OPAVR-  POST /admin/filters/{id}/remove
     OPAV--  GET /admin/inbox
     OPAV--  GET /admin/jobs
     OP----  POST /admin/jobs/kinds/{kind}/pause
@@ -73,6 +78,8 @@ const MATRIX: &str = "
     O-A---  POST /admin/payouts/{id}/result
     O-A---  POST /admin/payouts/{id}/result/confirm
     O-A---  GET /admin/payouts/{id}/withholding
+    OPAV--  GET /admin/search
+    OPAV--  GET /admin/search/suggest
     OPAV--  GET /admin/settlements
     OPAV--  GET /admin/settlements/days/{day}
     O-A---  POST /admin/settlements/days/{day}/dry-run

@@ -68,7 +68,7 @@ pub fn signed_in() -> Router<Web> {
         .route("/admin", get(home::show))
         .route("/admin/attention", get(home::attention_changed))
         .route("/admin/search", get(search::show))
-        .route("/admin/search/hints", get(search::suggest))
+        .route("/admin/search/suggest", get(search::suggest))
         .route("/admin/filters", post(saved::save))
         .route("/admin/filters/{id}/remove", post(saved::remove))
         .route("/admin/columns", post(saved::choose))

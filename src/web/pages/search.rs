@@ -435,7 +435,7 @@ pub fn head_field(lang: Lang) -> Markup {
                 span.hidden { (lang.t("전체 검색", "Search everything")) }
                 input type="search" name="q" maxlength=(LONGEST) autocomplete="off"
                     placeholder=(lang.t("전체 검색 (초성 가능)", "Search everything"))
-                    hx-get="/admin/search/hints" hx-trigger="input changed delay:200ms, search" hx-target="#hints" hx-sync="this:replace";
+                    hx-get="/admin/search/suggest" hx-trigger="input changed delay:200ms, search" hx-target="#hints" hx-sync="this:replace";
             }
             div.hints #hints {}
         }
@@ -499,7 +499,7 @@ pub async fn show(
     (status, page(&look, &view)).into_response()
 }
 
-/// `GET /admin/search/hints`: while somebody types.
+/// `GET /admin/search/suggest`: while somebody types.
 pub async fn suggest(
     State(web): State<Web>,
     actor: Actor,
