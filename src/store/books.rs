@@ -220,6 +220,33 @@ const RULES: &[Rule] = &[
                      + sum(iif(s.state <> 'COMPLETED' and (s.net >= 0 or s.carried_into is null), s.net, 0))",
     },
     Rule {
+        name: "the_figures_of_an_hour_are_what_happened_in_it",
+        meaning: "what the home says of an hour is the sum of its payments, cancels, orders and payouts",
+        sql: "select 'hour ' || hour || ': payments ' || sum(paid) || ' (' || sum(paid_won) || ' won), failed ' || sum(failed)
+                     || ', cancels ' || sum(cancels) || ' (' || sum(cancelled_won) || ' won), orders ' || sum(orders)
+                     || ' (' || sum(ordered_won) || ' won), payouts ' || sum(payouts) || ' (' || sum(payout_won)
+                     || ' won) more than the figures say'
+                from (select coalesce(paid_at, at) / 3600000 as hour, 1 as paid, amount as paid_won, 0 as failed,
+                             0 as cancels, 0 as cancelled_won, 0 as orders, 0 as ordered_won, 0 as payouts, 0 as payout_won
+                        from payment where status not in ('READY', 'FAILED')
+                      union all
+                      select at / 3600000, 0, 0, 1, 0, 0, 0, 0, 0, 0 from payment where status = 'FAILED'
+                      union all
+                      select coalesce(cancelled_at, finished_at) / 3600000, 0, 0, 0, 1, amount, 0, 0, 0, 0
+                        from cancellation where state = 'DONE'
+                      union all
+                      select created_at / 3600000, 0, 0, 0, 0, 0, 1, amount, 0, 0 from merchant_order
+                      union all
+                      select decided_at / 3600000, 0, 0, 0, 0, 0, 0, 0, 1, amount from payout where state = 'PAID'
+                      union all
+                      select hour, -paid, -paid_won, -failed, -cancels, -cancelled_won, -orders, -ordered_won, -payouts,
+                             -payout_won from hour_sum)
+               group by hour
+              having sum(paid) <> 0 or sum(paid_won) <> 0 or sum(failed) <> 0 or sum(cancels) <> 0
+                  or sum(cancelled_won) <> 0 or sum(orders) <> 0 or sum(ordered_won) <> 0 or sum(payouts) <> 0
+                  or sum(payout_won) <> 0",
+    },
+    Rule {
         name: "an_episode_counts_its_alerts",
         meaning: "what an episode of alerts says came is what came, to the won, and its first alert opened it",
         sql: "select 'episode ' || e.id || ': ' || e.alerts || ' alerts, ' || e.amount || ' won, but there are '

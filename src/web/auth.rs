@@ -335,7 +335,7 @@ pub fn home_of(actor: Option<&Actor>) -> &'static str {
     let may = |right| actor.is_some_and(|actor| actor.may(right));
     match actor {
         None => "/payment",
-        Some(_) if may(Right::PaymentsRead) => "/payment/mypage",
+        Some(_) if may(Right::PaymentsRead) => "/admin",
         Some(_) if may(Right::OwnSettlements) => "/partner",
         Some(_) => "/account",
     }

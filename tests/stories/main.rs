@@ -7,6 +7,7 @@ mod breaking_in;
 mod cancelling;
 mod chaos;
 mod command_line;
+mod console;
 mod exports;
 mod guarding;
 mod hostile;

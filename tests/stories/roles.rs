@@ -29,17 +29,20 @@ const MATRIX: &str = "
     OPAVR-* POST /account/totp
     OPAVR-* POST /account/totp/codes
     OPAVR-  POST /account/totp/remove
+    OPAV--  GET /admin
     OPAV--  GET /admin/adjustments
     O-A---  POST /admin/adjustments
     O-A---  GET /admin/adjustments/import
     O-A---  POST /admin/adjustments/import
     OPAV--  GET /admin/alerts
+    OPAV--  GET /admin/attention
     O-A---  GET /admin/audit
     O-A---  GET /admin/audit/export.csv
     O-A---  GET /admin/audit/export.xlsx
     O-A---  POST /admin/audit/verify
     OPAV--  GET /admin/calendar
     O-A---  POST /admin/calendar
+    OPAVR-  POST /admin/columns
     O-A---  POST /admin/contracts/{id}/withdraw
     OPAV--  GET /admin/dead-letters
     OP----* GET /admin/dead-letters/replay
@@ -47,6 +50,8 @@ const MATRIX: &str = "
     OPAV--  GET /admin/dead-letters/{id}
     OP----  POST /admin/dead-letters/{id}/discard
     OP----  POST /admin/dead-letters/{id}/replay
+    OPAVR-  POST /admin/filters
+    OPAVR-  POST /admin/filters/{id}/remove
     OPAV--  GET /admin/inbox
     OPAV--  GET /admin/jobs
     OP----  POST /admin/jobs/kinds/{kind}/pause
@@ -90,6 +95,8 @@ const MATRIX: &str = "
     O-A---  POST /admin/payouts/{id}/result
     O-A---  POST /admin/payouts/{id}/result/confirm
     O-A---  GET /admin/payouts/{id}/withholding
+    OPAV--  GET /admin/search
+    OPAV--  GET /admin/search/suggest
     OPAV--  GET /admin/settlements
     OPAV--  GET /admin/settlements/days/{day}
     O-A---  POST /admin/settlements/days/{day}/dry-run

@@ -35,7 +35,8 @@ use crate::{
         ids::{ImpUid, MerchantUid},
         money::Won,
         order::{Order, OrderLine},
-        payment::{NotCancellable, Status},
+        payment::{Hold, NotCancellable, Status},
+        wanted::Wanted,
     },
     flow::{
         cancel_payment::{Asked, CancelAnswer, CancelError, WrongLines, cancel_payment},
@@ -56,10 +57,13 @@ pub const LARGEST_PAGE: usize = 200;
 pub struct ListQuery {
     pub status: Option<String>,
     pub held: Option<String>,
+    pub hold: Option<String>,
+    pub unknown: Option<String>,
     pub from: Option<String>,
     pub to: Option<String>,
     pub partner: Option<String>,
     pub method: Option<String>,
+    pub amount: Option<String>,
     pub q: Option<String>,
     pub after: Option<String>,
     pub limit: Option<String>,
@@ -140,13 +144,46 @@ impl ListQuery {
                 "At most 100 characters are searched for.",
             ));
         }
+        let hold = set(&self.hold)
+            .map(|text| {
+                Hold::CODES
+                    .contains(&text.as_str())
+                    .then(|| text.clone())
+                    .ok_or_else(|| {
+                        let all = Hold::CODES.join(", ");
+                        wrong(
+                            "hold",
+                            &text,
+                            &format!("가능한 값: {all}"),
+                            &format!("Expected one of {all}."),
+                        )
+                    })
+            })
+            .transpose()?;
+        let amount = set(&self.amount)
+            .map(|text| {
+                let read = Wanted::read(&text).and_then(|wanted| wanted.amount());
+                read.ok_or_else(|| {
+                    wrong(
+                        "amount",
+                        &text,
+                        "12000이나 12,000처럼 써 주세요.",
+                        "Expected an amount such as 12000 or 12,000.",
+                    )
+                })
+            })
+            .transpose()?;
+        let is_on = |flag: &Option<String>| matches!(flag.as_deref(), Some("1" | "true" | "on"));
         let filter = Filter {
             status,
-            held: matches!(self.held.as_deref(), Some("1" | "true" | "on")),
+            held: is_on(&self.held),
+            hold,
+            unknown: is_on(&self.unknown),
             from: day("from", set(&self.from))?,
             to: day("to", set(&self.to))?,
             partner: set(&self.partner),
             method: set(&self.method),
+            amount,
             text,
         };
         if let (Some(from), Some(to)) = (filter.from, filter.to)
@@ -180,7 +217,7 @@ pub async fn list(
     let (filter, after, limit) = query.read().lang(lang)?;
     let find = move |conn: &rusqlite::Connection| payments::list(conn, &filter, after, limit + 1);
     // A list by index takes microseconds; a search may take longer and gets a thread of its own.
-    let mut rows = if query.q.is_some() {
+    let mut rows = if query.q.is_some() || query.amount.is_some() {
         web.ctx.store.read_long(find).await.lang(lang)?
     } else {
         web.ctx.store.read(find).lang(lang)?

@@ -8,7 +8,7 @@ use axum::{
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use url::{Url, form_urlencoded};
 
-use super::{flash::Flash, nav, parts, theme::Theme};
+use super::{flash::Flash, nav, parts, search, theme::Theme};
 use crate::{
     domain::account::Right,
     store::glance,
@@ -201,11 +201,12 @@ pub fn layout(look: &Look, page: Page<'_>, body: Markup) -> Markup {
                 title { (page.title) " · " (lang.t("정산", "jeongsan")) }
                 link rel="icon" type="image/svg+xml" href=(assets::url("icon.svg"));
                 link rel="stylesheet" href=(assets::url("app.css"));
-                @if page.live {
+                // The search's field suggests while somebody types.
+                @if page.live || look.signed_in {
                     meta name="htmx-config" content=(HTMX);
                     script src=(assets::url("vendor/htmx.min.js")) defer {}
-                    script src=(assets::url("vendor/htmx-sse.min.js")) defer {}
                 }
+                @if page.live { script src=(assets::url("vendor/htmx-sse.min.js")) defer {} }
                 script src=(assets::url("app.js")) defer {}
                 @for script in page.scripts { script src=(script) defer {} }
                 @if let Some(seconds) = page.reload {
@@ -217,7 +218,11 @@ pub fn layout(look: &Look, page: Page<'_>, body: Markup) -> Markup {
                 @if look.signed_in {
                     div.frame {
                         (nav::side(look, page.part))
-                        div.page { (notice(look)) main #main tabindex="-1" { (body) } }
+                        div.page {
+                            (notice(look))
+                            @if look.may(Right::PaymentsRead) { div.seek { (search::head_field(lang)) } }
+                            main #main tabindex="-1" { (body) }
+                        }
                     }
                     (nav::tabs(look, page.part))
                     (nav::keys(look))

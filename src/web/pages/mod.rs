@@ -7,11 +7,13 @@ mod account;
 mod alerts;
 mod audit;
 mod back;
+mod bars;
 mod cancel;
 mod charts;
 mod dead_letters;
 mod flash;
 mod icons;
+mod home;
 mod inbox;
 mod jobs;
 mod layout;
@@ -26,6 +28,8 @@ mod portal;
 mod result;
 mod reveal;
 mod samples;
+mod saved;
+mod search;
 mod set_up;
 mod settlements;
 mod sign_in;
@@ -52,7 +56,7 @@ pub(super) use layout::Look;
 /// Pages that anybody may see: the pay page, its result, the sign-in form.
 pub fn open() -> Router<Web> {
     Router::new()
-        .route("/", get(home))
+        .route("/", get(start))
         .route("/payment", get(pay::start))
         .route("/payment/orders", post(pay::create))
         .route("/payment/orders/{merchant_uid}", get(pay::order))
@@ -74,6 +78,13 @@ pub fn open() -> Router<Web> {
 /// Pages for who is signed in.
 pub fn signed_in() -> Router<Web> {
     Router::new()
+        .route("/admin", get(home::show))
+        .route("/admin/attention", get(home::attention_changed))
+        .route("/admin/search", get(search::show))
+        .route("/admin/search/suggest", get(search::suggest))
+        .route("/admin/filters", post(saved::save))
+        .route("/admin/filters/{id}/remove", post(saved::remove))
+        .route("/admin/columns", post(saved::choose))
         .route("/payment/mypage", get(mypage::show))
         .route("/payment/mypage/attention", get(mypage::attention_changed))
         .route("/payment/mypage/rows/{imp_uid}", get(mypage::row_changed))
@@ -139,7 +150,7 @@ fn refuse(web: &Web, request: Request, problem: Problem) -> Response {
 }
 
 /// `GET /`
-async fn home(look: Look) -> Redirect {
+async fn start(look: Look) -> Redirect {
     let person = look.actor.as_ref().filter(|_| look.signed_in);
     Redirect::to(home_of(person))
 }

@@ -59,12 +59,13 @@ struct Entry {
 
 #[rustfmt::skip]
 const ENTRIES: &[Entry] = &[
+    Entry { part: Part::Home, need: Some(Right::PaymentsRead), href: "/admin", ko: "홈", en: "Home", icon: Icon::Home, key: 'h', group: Group::Payments, tab: true },
     Entry { part: Part::Own, need: Some(Right::OwnSettlements), href: "/partner", ko: "내 정산", en: "My settlements", icon: Icon::Coins, key: 'm', group: Group::Settlement, tab: true },
     Entry { part: Part::Statements, need: Some(Right::OwnSettlements), href: "/partner/statements", ko: "정산내역서", en: "Statements", icon: Icon::Log, key: 't', group: Group::Settlement, tab: true },
     Entry { part: Part::Payments, need: Some(Right::PaymentsRead), href: "/payment/mypage", ko: "결제 내역", en: "Payments", icon: Icon::Card, key: 'p', group: Group::Payments, tab: true },
     Entry { part: Part::Pay, need: None, href: "/payment", ko: "결제창", en: "Pay page", icon: Icon::Cart, key: 'w', group: Group::Payments, tab: false },
     Entry { part: Part::Settlements, need: Some(Right::SettlementsRead), href: "/admin/settlements", ko: "정산", en: "Settlements", icon: Icon::Coins, key: 's', group: Group::Settlement, tab: true },
-    Entry { part: Part::Payouts, need: Some(Right::SettlementsRead), href: "/admin/payouts", ko: "지급", en: "Payouts", icon: Icon::Send, key: 'o', group: Group::Settlement, tab: true },
+    Entry { part: Part::Payouts, need: Some(Right::SettlementsRead), href: "/admin/payouts", ko: "지급", en: "Payouts", icon: Icon::Send, key: 'o', group: Group::Settlement, tab: false },
     Entry { part: Part::Partners, need: Some(Right::PartnersRead), href: "/admin/partners", ko: "파트너사", en: "Partners", icon: Icon::Shop, key: 'r', group: Group::Settlement, tab: false },
     Entry { part: Part::DeadLetters, need: Some(Right::JobsRead), href: "/admin/dead-letters", ko: "데드레터", en: "Dead letters", icon: Icon::Warning, key: 'd', group: Group::Operations, tab: true },
     Entry { part: Part::Jobs, need: Some(Right::JobsRead), href: "/admin/jobs", ko: "작업", en: "Jobs", icon: Icon::Queue, key: 'j', group: Group::Operations, tab: false },
