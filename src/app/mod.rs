@@ -1,5 +1,6 @@
 //! The one place that knows everyone: puts the parts together, starts and stops them.
 
+mod notifier;
 mod room;
 pub mod switch;
 mod work;
@@ -19,7 +20,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_service::Service;
 
 use crate::{
-    adapters::{broker::amqp::UrlError, log::LogNotifier, portone::Portone, slack::Slack},
+    adapters::{broker::amqp::UrlError, portone::Portone, slack::Slack},
     config::Config,
     flow::{Ctx, Notifier, manage_users::first_owner_link, passwords},
     store::{Clock, OpenError, Store, StoreError, search, sessions::Lasts},
@@ -100,17 +101,23 @@ pub fn context(config: &Config, store: Store) -> Result<Ctx, StartError> {
         what: "PortOne",
         why,
     })?;
-    let notifier: Arc<dyn Notifier> = match &config.slack {
-        Some(url) => Arc::new(
+    let start: Option<Arc<dyn Notifier>> = match &config.slack {
+        Some(url) => Some(Arc::new(
             Slack::new(url.clone()).map_err(|why| StartError::Client { what: "Slack", why })?,
-        ),
-        None => Arc::new(LogNotifier),
+        )),
+        None => None,
     };
+    // What is chosen on the page is one of Slack's own addresses: the page takes no other.
+    let make: notifier::Make = Box::new(|url| match Slack::new(url) {
+        Ok(slack) => Ok(Arc::new(slack)),
+        Err(why) => Err(why.to_string()),
+    });
+    let notifier = notifier::Chosen::new(store.clone(), start, make);
     let boot = store.boot();
     Ok(Ctx {
         store,
         gateway: Arc::new(gateway),
-        notifier,
+        notifier: Arc::new(notifier),
         policy: Arc::new(config.policy.clone()),
         boot,
     })
@@ -154,6 +161,7 @@ impl App {
                 public_url: config.public_url,
                 pay: config.pay,
                 notice: config.notice,
+                settings: config.shown,
                 lasts: Lasts {
                     whole: config.session,
                     idle: config.idle,

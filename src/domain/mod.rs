@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod alert;
+pub mod approval;
 pub mod bank;
 pub mod calendar;
 pub mod cancellation;
@@ -21,6 +22,7 @@ pub mod partner;
 pub mod partner_draft;
 pub mod payment;
 pub mod retry;
+pub mod rules;
 pub mod seen;
 pub mod settlement;
 pub mod terms_draft;

@@ -69,9 +69,18 @@ pub fn add(
     )
 }
 
-/// What follows for each settlement from one act that has an audit line of its own: a day was
-/// settled, a batch was made.
-const CONSEQUENCES: [&str; 3] = ["requested", "processing", "covered"];
+/// What follows from one act that has an audit line of its own: for each settlement that a day was
+/// settled or a batch was made, for a batch that it was approved.
+const CONSEQUENCES: [&str; 8] = [
+    "requested",
+    "processing",
+    "covered",
+    "approval_asked",
+    "approval_void",
+    "approval_given",
+    "approval_refused",
+    "approval_withdrawn",
+];
 
 /// One thing that happened, as it is shown.
 #[derive(Clone, Debug, Serialize)]
@@ -82,6 +91,18 @@ pub struct Happened {
     pub kind: String,
     pub actor: String,
     pub detail: Value,
+}
+
+/// When something of this kind happened to a subject last.
+pub fn newest(
+    conn: &Connection,
+    subject: &Subject<'_>,
+    kind: &str,
+) -> Result<Option<Timestamp>, StoreError> {
+    let at: Option<i64> = conn
+        .prepare_cached("select max(at) from history where subject = ?1 and kind = ?2")?
+        .query_row((subject.to_string(), kind), |row| row.get(0))?;
+    at.map(instant).transpose()
 }
 
 /// The newest `most` of a subject, newest first.

@@ -1,6 +1,8 @@
 //! Stories of payments, told through HTTP to the real server on a real file.
 
 mod alerting;
+mod approving;
+mod approving_dice;
 mod cancelling;
 mod chaos;
 mod command_line;

@@ -10,7 +10,7 @@ use url::{Url, form_urlencoded};
 
 use crate::{
     domain::account::Right,
-    store::glance,
+    store::{approvals, glance, rules},
     web::{
         Web, assets,
         auth::{self, Actor},
@@ -31,6 +31,8 @@ pub struct Look {
     pub actor: Option<Actor>,
     /// Dead letters that wait, for the navigation.
     pub dead: i64,
+    /// What waits for a second person, for the same.
+    pub approvals: i64,
     pub notice: Option<(String, Option<Url>)>,
 }
 
@@ -54,6 +56,11 @@ impl Look {
         } else {
             0
         };
+        let approvals = if signed_in && may(Right::SettlementsRead) {
+            store.read(approvals::waiting).unwrap_or(0)
+        } else {
+            0
+        };
         let here = match parts.uri.path_and_query() {
             Some(here) if parts.method.is_safe() => here.to_string(),
             _ => page_of_form(parts.uri.path()).to_owned(),
@@ -64,7 +71,8 @@ impl Look {
             signed_in,
             actor,
             dead,
-            notice: web.site.notice.clone(),
+            approvals,
+            notice: notice(web),
         }
     }
 
@@ -98,13 +106,22 @@ impl Look {
     }
 }
 
+/// What was chosen on the settings' page, else what the program was started with.
+fn notice(web: &Web) -> Option<(String, Option<Url>)> {
+    match web.ctx.store.read(rules::notice) {
+        Ok(Some(words)) => Some((words, None)),
+        // A page about a broken store must not need the store.
+        Ok(None) | Err(_) => web.site.notice.clone(),
+    }
+}
+
 /// The page on which a form stands, from the path that the form posts to.
 pub fn page_of_form(path: &str) -> &str {
     match path.rsplit_once('/') {
         Some((
             page,
             "confirm" | "replay" | "discard" | "release" | "orders" | "hold" | "retry" | "settle"
-            | "dry-run" | "reopen" | "run-now",
+            | "dry-run" | "reopen" | "run-now" | "approve" | "refuse" | "withdraw",
         )) => page,
         Some((_, "sign-out")) => "/sign-in",
         _ => path,
@@ -160,11 +177,13 @@ pub enum Part {
     Payments,
     Settlements,
     Payouts,
+    Approvals,
     Partners,
     Jobs,
     DeadLetters,
     Alerts,
     Inbox,
+    Settings,
     Pay,
 }
 
@@ -245,11 +264,13 @@ fn header(look: &Look, part: Part) -> Markup {
                     @if look.may(Right::PaymentsRead) { (entry("/payment/mypage", Part::Payments, lang.t("결제 내역", "Payments"), 0)) }
                     @if look.may(Right::SettlementsRead) { (entry("/admin/settlements", Part::Settlements, lang.t("정산", "Settlements"), 0)) }
                     @if look.may(Right::SettlementsRead) { (entry("/admin/payouts", Part::Payouts, lang.t("지급", "Payouts"), 0)) }
+                    @if look.may(Right::SettlementsRead) { (entry("/admin/approvals", Part::Approvals, lang.t("승인", "Approvals"), look.approvals)) }
                     @if look.may(Right::PartnersRead) { (entry("/admin/partners", Part::Partners, lang.t("파트너사", "Partners"), 0)) }
                     @if look.may(Right::JobsRead) { (entry("/admin/jobs", Part::Jobs, lang.t("작업", "Jobs"), 0)) }
                     @if look.may(Right::JobsRead) { (entry("/admin/dead-letters", Part::DeadLetters, lang.t("데드레터", "Dead letters"), look.dead)) }
                     @if look.may(Right::JobsRead) { (entry("/admin/alerts", Part::Alerts, lang.t("알림", "Alerts"), 0)) }
                     @if look.may(Right::JobsRead) { (entry("/admin/inbox", Part::Inbox, lang.t("수신함", "Inbox"), 0)) }
+                    @if look.may(Right::Manage) { (entry("/admin/settings", Part::Settings, lang.t("설정", "Settings"), 0)) }
                     (entry("/payment", Part::Pay, lang.t("결제창", "Pay page"), 0))
                 }
             }

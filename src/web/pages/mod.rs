@@ -4,6 +4,7 @@
 //! (`assets/app.js`, htmx with server-sent events) and PortOne's window (`assets/pay.js`).
 
 mod alerts;
+mod approvals;
 mod back;
 mod cancel;
 mod dead_letters;
@@ -16,6 +17,7 @@ mod pay;
 mod payment;
 mod payouts;
 mod result;
+mod rules;
 mod samples;
 mod set_up;
 mod settlements;
@@ -33,6 +35,7 @@ use axum::{
 };
 
 use super::{Web, error::Problem, gate::Asked};
+pub use cancel::asks_again;
 pub use layout::{page_of_form, segment};
 
 pub(super) use layout::Look;
@@ -81,7 +84,9 @@ pub fn signed_in() -> Router<Web> {
         )
         .route("/admin/alerts", get(alerts::list))
         .route("/admin/inbox", get(inbox::list))
+        .merge(approvals::routes())
         .merge(jobs::routes())
+        .merge(rules::routes())
         .merge(settlements::routes())
         .merge(payouts::routes())
         .merge(partners::routes())
