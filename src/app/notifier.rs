@@ -108,7 +108,13 @@ mod tests {
             link: String::new(),
             links: Vec::new(),
         };
-        for to in [None, Some("https://a"), Some("https://a"), Some("https://b"), None] {
+        for to in [
+            None,
+            Some("https://a"),
+            Some("https://a"),
+            Some("https://b"),
+            None,
+        ] {
             store
                 .write(move |tx| rules::put(tx, Rule::Slack, to))
                 .await
@@ -116,7 +122,10 @@ mod tests {
             assert_eq!(chosen.send(&note).await, Ok("slack"));
         }
         let all = all.lock().unwrap().clone();
-        assert_eq!(all, ["start", "https://a", "https://a", "https://b", "start"]);
+        assert_eq!(
+            all,
+            ["start", "https://a", "https://a", "https://b", "start"]
+        );
         store.close().await;
     }
 }

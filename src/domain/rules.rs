@@ -52,7 +52,9 @@ pub enum WrongRule {
     Won,
     #[error("expected up to {LONGEST_NOTICE} characters in one line")]
     Words,
-    #[error("expected an address that begins with https://{SLACK_HOST}/services/: other hosts are set in the settings of the start alone")]
+    #[error(
+        "expected an address that begins with https://{SLACK_HOST}/services/: other hosts are set in the settings of the start alone"
+    )]
     SlackUrl,
     #[error("expected a time from 10s to 7d, such as 5m or 1h")]
     Time,
@@ -110,16 +112,16 @@ impl Rule {
     pub fn read(self, text: &str) -> Result<String, WrongRule> {
         let text = text.trim();
         match self.form() {
-            Form::Won => won(text).map(|won| won.get().to_string()).ok_or(WrongRule::Won),
+            Form::Won => won(text)
+                .map(|won| won.get().to_string())
+                .ok_or(WrongRule::Won),
             Form::Words => {
                 let fits = !text.is_empty()
                     && text.chars().count() <= LONGEST_NOTICE
                     && !text.chars().any(char::is_control);
                 fits.then(|| text.to_owned()).ok_or(WrongRule::Words)
             }
-            Form::SlackUrl => {
-                slack(text).map(String::from).ok_or(WrongRule::SlackUrl)
-            }
+            Form::SlackUrl => slack(text).map(String::from).ok_or(WrongRule::SlackUrl),
             Form::Time => time(text).map(|_| text.to_owned()).ok_or(WrongRule::Time),
         }
     }

@@ -257,13 +257,12 @@ pub fn rows_of(rows: &Value) -> Result<Vec<Row>, StoreError> {
 }
 
 /// Whether an approval asks for just this.
-pub fn asks_for(
-    row: Option<&Value>,
-    adjustment: &Adjustment,
-) -> Result<bool, StoreError> {
+pub fn asks_for(row: Option<&Value>, adjustment: &Adjustment) -> Result<bool, StoreError> {
     let rows = row.map(rows_of).transpose()?.unwrap_or_default();
-    Ok(matches!(&rows[..], [(_, one)] if one.partner == adjustment.partner
-        && one.amount == adjustment.amount && one.reason.trim() == adjustment.reason.trim()))
+    Ok(
+        matches!(&rows[..], [(_, one)] if one.partner == adjustment.partner
+        && one.amount == adjustment.amount && one.reason.trim() == adjustment.reason.trim()),
+    )
 }
 
 fn check(tx: &Tx<'_>, adjustment: &Adjustment) -> Result<String, AdjustError> {

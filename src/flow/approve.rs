@@ -40,7 +40,9 @@ pub enum ApproveError {
     Decided { id: i64, state: State },
     #[error("who asked for approval {0} cannot decide it: a second person has to, or withdraw it")]
     Own(i64),
-    #[error("only a person with an account decides what waits for a second person: sign in on the pages")]
+    #[error(
+        "only a person with an account decides what waits for a second person: sign in on the pages"
+    )]
     NotAPerson,
     #[error("approval {id} can be withdrawn by {maker} alone, who asked for it: refuse it instead")]
     NotTheMaker { id: i64, maker: String },
@@ -135,14 +137,20 @@ pub fn seal(conn: &Connection, row: &ApprovalRow) -> Result<String, StoreError> 
         Some(batch) => payouts::seal(conn, batch),
         None => {
             let rows = approvals::rows(conn, row.id)?.unwrap_or_default();
-            Ok(admin::hash(&json!([row.subject, row.amount, rows]).to_string()))
+            Ok(admin::hash(
+                &json!([row.subject, row.amount, rows]).to_string(),
+            ))
         }
     }
 }
 
 /// Who may not approve besides the maker: whoever set an account that is new here, or changed one while
 /// it was approved already.
-fn own_account(conn: &Connection, row: &ApprovalRow, by: &str) -> Result<Option<String>, StoreError> {
+fn own_account(
+    conn: &Connection,
+    row: &ApprovalRow,
+    by: &str,
+) -> Result<Option<String>, StoreError> {
     let Some(batch) = row.batch() else {
         return Ok(None);
     };
@@ -234,11 +242,7 @@ pub async fn refuse(
 }
 
 /// The maker thinks better of it. `None`: it was withdrawn before.
-pub async fn withdraw(
-    ctx: &Ctx,
-    id: i64,
-    by: &'static str,
-) -> Result<Option<Kind>, ApproveError> {
+pub async fn withdraw(ctx: &Ctx, id: i64, by: &'static str) -> Result<Option<Kind>, ApproveError> {
     ctx.store
         .write(move |tx| {
             let row = find(tx, id)?;
@@ -311,7 +315,9 @@ fn decided(
 /// The approval that a batch waits for, as far as it is written down.
 pub fn waits_for(conn: &Connection, batch: i64) -> Result<Option<i64>, StoreError> {
     let newest = approvals::of_batch(conn, batch)?;
-    Ok(newest.filter(|row| row.state != State::Approved).map(|row| row.id))
+    Ok(newest
+        .filter(|row| row.state != State::Approved)
+        .map(|row| row.id))
 }
 
 /// Whether a batch may go to the bank, and the bank's word on it be taken. If what was approved is not what

@@ -52,7 +52,9 @@ pub enum PayoutError {
     NoBatch(i64),
     #[error("batch {id} is {}: nothing waits in it", state.as_str())]
     NotOpen { id: i64, state: BatchState },
-    #[error("batch {batch} waits for a second person: nothing of it may go to the bank before approval {approval} is given")]
+    #[error(
+        "batch {batch} waits for a second person: nothing of it may go to the bank before approval {approval} is given"
+    )]
     Waits { batch: i64, approval: i64 },
     #[error("no payout {0} is in this batch")]
     NoPayout(i64),
@@ -530,7 +532,8 @@ pub(crate) fn call_off_in(
     if !not_at_the_bank && handed_out(tx.conn(), batch)? {
         return Err(PayoutError::HandedOut(batch));
     }
-    if let Some(row) = approvals::of_batch(tx.conn(), batch)?.filter(approvals::ApprovalRow::waits) {
+    if let Some(row) = approvals::of_batch(tx.conn(), batch)?.filter(approvals::ApprovalRow::waits)
+    {
         approve::dismiss(tx, &row, reason, by)?;
     }
     let mut off = 0;

@@ -67,12 +67,7 @@ pub fn add(tx: &Tx<'_>, new: &New<'_>) -> Result<(i64, KstDay), StoreError> {
 }
 
 /// What somebody booked for a partner on a day without a second person, without its signs.
-pub fn alone(
-    conn: &Connection,
-    by: &str,
-    partner: &str,
-    day: KstDay,
-) -> Result<Won, StoreError> {
+pub fn alone(conn: &Connection, by: &str, partner: &str, day: KstDay) -> Result<Won, StoreError> {
     let mut query = conn.prepare_cached(
         "select coalesce(sum(abs(amount)), 0) from adjustment
           where created_by = ?1 and partner_id = ?2 and created_at >= ?3 and created_at < ?4 and approval_id is null",

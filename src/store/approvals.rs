@@ -103,8 +103,7 @@ pub fn subject_of(batch: i64) -> String {
     format!("payout:{batch}")
 }
 
-const COLUMNS: &str =
-    "id, kind, subject, amount, asked, made_by, made_at, state, decided_by, decided_at, note, seen, source";
+const COLUMNS: &str = "id, kind, subject, amount, asked, made_by, made_at, state, decided_by, decided_at, note, seen, source";
 
 fn unreadable(text: &str) -> StoreError {
     StoreError::Unreadable {
@@ -212,17 +211,18 @@ pub fn list(
 
 fn list_sql(waiting: bool) -> String {
     if waiting {
-        format!("select {COLUMNS} from approval where state = 'WAITING' and id < ?1 order by id desc limit ?2")
+        format!(
+            "select {COLUMNS} from approval where state = 'WAITING' and id < ?1 order by id desc limit ?2"
+        )
     } else {
-        format!("select {COLUMNS} from approval where state <> 'WAITING' and id < ?1 order by id desc limit ?2")
+        format!(
+            "select {COLUMNS} from approval where state <> 'WAITING' and id < ?1 order by id desc limit ?2"
+        )
     }
 }
 
 /// The adjustments among those that wait, newest first.
-pub fn waiting_adjustments(
-    conn: &Connection,
-    most: usize,
-) -> Result<Vec<ApprovalRow>, StoreError> {
+pub fn waiting_adjustments(conn: &Connection, most: usize) -> Result<Vec<ApprovalRow>, StoreError> {
     let sql = format!(
         "select {COLUMNS} from approval where state = 'WAITING' and kind = 'adjustment' order by id desc limit ?1"
     );
@@ -267,10 +267,21 @@ mod tests {
         assert!(count.contains("COVERING INDEX approval_waiting"), "{count}");
         for waiting in [true, false] {
             let list = plan(&list_sql(waiting));
-            let index = if waiting { "approval_waiting" } else { "approval_decided" };
-            assert!(list.contains(index) && !list.contains("TEMP B-TREE"), "{list}");
+            let index = if waiting {
+                "approval_waiting"
+            } else {
+                "approval_decided"
+            };
+            assert!(
+                list.contains(index) && !list.contains("TEMP B-TREE"),
+                "{list}"
+            );
         }
-        let of = plan("select id from approval where subject = 'payout:1' order by id desc limit 1");
-        assert!(of.contains("approval_by_subject") && !of.contains("TEMP B-TREE"), "{of}");
+        let of =
+            plan("select id from approval where subject = 'payout:1' order by id desc limit 1");
+        assert!(
+            of.contains("approval_by_subject") && !of.contains("TEMP B-TREE"),
+            "{of}"
+        );
     }
 }

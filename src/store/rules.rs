@@ -59,12 +59,18 @@ pub fn slack(conn: &Connection) -> Result<Option<SecretString>, StoreError> {
 /// How often alerts of one subject are told.
 pub fn pace(conn: &Connection, start: Pace) -> Result<Pace, StoreError> {
     let mut chosen: Vec<(Rule, Duration)> = Vec::new();
-    for rule in Rule::ALL.into_iter().filter(|rule| rule.form() == rules::Form::Time) {
+    for rule in Rule::ALL
+        .into_iter()
+        .filter(|rule| rule.form() == rules::Form::Time)
+    {
         if let Some(time) = text(conn, rule)?.as_deref().and_then(rules::time) {
             chosen.push((rule, time));
         }
     }
     Ok(rules::pace(start, |rule| {
-        chosen.iter().find(|(of, _)| *of == rule).map(|(_, time)| *time)
+        chosen
+            .iter()
+            .find(|(of, _)| *of == rule)
+            .map(|(_, time)| *time)
     }))
 }

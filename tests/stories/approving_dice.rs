@@ -78,7 +78,10 @@ impl World {
         let by = batch
             .approved_by
             .unwrap_or_else(|| panic!("{act}: batch {id} of {} won left unseen", batch.total));
-        assert!(by.starts_with('@') && by != batch.maker, "{act}: batch {id}, {by}");
+        assert!(
+            by.starts_with('@') && by != batch.maker,
+            "{act}: batch {id}, {by}"
+        );
     }
 
     async fn step(&mut self) {
@@ -113,11 +116,20 @@ impl World {
                 let Some(id) = self.batch() else { return };
                 let find = |conn: &rusqlite::Connection| {
                     let row = approvals::of_batch(conn, id)?;
-                    let seal = row.as_ref().map(|row| approve::seal(conn, row)).transpose()?;
+                    let seal = row
+                        .as_ref()
+                        .map(|row| approve::seal(conn, row))
+                        .transpose()?;
                     Ok::<_, StoreError>(row.zip(seal))
                 };
-                let Some((row, seal)) = self.ctx.store.read(find).unwrap() else { return };
-                let seen = if self.dice.random_bool(0.9) { seal } else { "guess".into() };
+                let Some((row, seal)) = self.ctx.store.read(find).unwrap() else {
+                    return;
+                };
+                let seen = if self.dice.random_bool(0.9) {
+                    seal
+                } else {
+                    "guess".into()
+                };
                 let unseen = seen == "guess";
                 if let Ok(Some(_)) = approve::approve(&self.ctx, row.id, seen, by).await {
                     assert!(!unseen && row.state == State::Waiting);
@@ -128,7 +140,9 @@ impl World {
             6 => {
                 let Some(id) = self.batch() else { return };
                 let find = |conn: &rusqlite::Connection| approvals::of_batch(conn, id);
-                let Some(row) = self.ctx.store.read(find).unwrap() else { return };
+                let Some(row) = self.ctx.store.read(find).unwrap() else {
+                    return;
+                };
                 let done = match self.dice.random_bool(0.5) {
                     true => approve::refuse(&self.ctx, row.id, "아니요".into(), by).await,
                     false => approve::withdraw(&self.ctx, row.id, by).await,
@@ -149,9 +163,15 @@ impl World {
                 let Some(id) = self.batch() else { return };
                 let find = |conn: &rusqlite::Connection| payouts::of_batch(conn, id);
                 let rows = self.ctx.store.read(find).unwrap();
-                let Some(row) = rows.choose(&mut self.dice) else { return };
+                let Some(row) = rows.choose(&mut self.dice) else {
+                    return;
+                };
                 let paid = self.dice.random_bool(0.7);
-                let word = if paid { Word::Paid } else { Word::Failed("예금주".into()) };
+                let word = if paid {
+                    Word::Paid
+                } else {
+                    Word::Failed("예금주".into())
+                };
                 let told = pay_out::decide(&self.ctx, id, vec![(row.id, word)], by).await;
                 if told.is_ok_and(|told| told.paid + told.failed > 0) {
                     self.may_leave(id, "word");
@@ -177,7 +197,9 @@ impl World {
                     "id": id, "name": id, "type": "INDIVIDUAL", "status": "APPROVED",
                     "account": { "bank": "004", "number": number, "holder": "홍길동" },
                 }));
-                save_partner(&self.ctx, changed.unwrap(), Save::Put, by).await.unwrap();
+                save_partner(&self.ctx, changed.unwrap(), Save::Put, by)
+                    .await
+                    .unwrap();
                 for (batch, known) in &mut self.batches {
                     let find = |conn: &rusqlite::Connection| payouts::of_batch(conn, *batch);
                     let rows = self.ctx.store.read(find).unwrap();
@@ -201,7 +223,9 @@ impl World {
                 adjust(&self.ctx, asked, by).await.unwrap();
                 if self.dice.random_bool(0.3)
                     && let Some(batch) = self.batch()
-                    && pay_out::call_off(&self.ctx, batch, "취소".into(), true, by).await.is_ok()
+                    && pay_out::call_off(&self.ctx, batch, "취소".into(), true, by)
+                        .await
+                        .is_ok()
                 {
                     self.count("off");
                 }
@@ -272,7 +296,9 @@ async fn no_payout_above_the_amount_leaves_without_two_people() {
     if let Some(seed) = text("JEONGSAN_SEED").and_then(|seed| seed.parse().ok()) {
         return run(seed).await;
     }
-    let seeds = text("JEONGSAN_SEEDS").and_then(|seeds| seeds.parse().ok()).unwrap_or(3);
+    let seeds = text("JEONGSAN_SEEDS")
+        .and_then(|seeds| seeds.parse().ok())
+        .unwrap_or(3);
     for seed in 0..seeds {
         println!("seed {seed}");
         run(seed).await;

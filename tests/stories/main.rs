@@ -7,6 +7,7 @@ mod cancelling;
 mod chaos;
 mod command_line;
 mod guarding;
+mod house_rules;
 mod intake;
 mod killing;
 mod listing;

@@ -86,7 +86,9 @@ async fn list(
     let more = rows.len() > limit;
     rows.truncate(limit);
     let next = rows.last().filter(|_| more).map(|row| row.id.to_string());
-    Ok(Json(json!({ "items": rows, "next": next, "waiting": count })))
+    Ok(Json(
+        json!({ "items": rows, "next": next, "waiting": count }),
+    ))
 }
 
 /// One with all that it asks for.

@@ -92,7 +92,10 @@ pub fn expected(rule: Rule) -> (String, String) {
         Form::Time => WrongRule::Time,
     };
     let ko = match why {
-        WrongRule::Won => format!("0원부터 {}원까지의 금액을 적어 주세요. 예: 1,000,000", Won::LARGEST),
+        WrongRule::Won => format!(
+            "0원부터 {}원까지의 금액을 적어 주세요. 예: 1,000,000",
+            Won::LARGEST
+        ),
         WrongRule::Words => format!("줄바꿈 없이 {LONGEST_NOTICE}자까지 적어 주세요."),
         WrongRule::SlackUrl => format!(
             "https://{SLACK_HOST}/services/ 로 시작하는 주소를 적어 주세요. 다른 주소는 설정 파일에서만 정할 수 있습니다."
@@ -149,7 +152,10 @@ mod tests {
         for problem in all.into_iter().chain(wrong) {
             assert!(problem.status.is_client_error());
             let (ko, en) = (problem.sentence(Lang::Ko), problem.sentence(Lang::En));
-            assert!(!ko.is_ascii() && en.is_ascii() && en.ends_with('.'), "{ko} {en}");
+            assert!(
+                !ko.is_ascii() && en.is_ascii() && en.ends_with('.'),
+                "{ko} {en}"
+            );
         }
     }
 }

@@ -70,7 +70,12 @@ pub fn badge(state: Stand, lang: Lang) -> Markup {
 
 /// What it is, in a few words.
 pub fn title(row: &ApprovalRow, lang: Lang) -> String {
-    let text = |name: &str| row.asked.get(name).and_then(Value::as_str).unwrap_or_default();
+    let text = |name: &str| {
+        row.asked
+            .get(name)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    };
     let count = row.asked.get("rows").and_then(Value::as_i64).unwrap_or(1);
     match (row.kind, row.batch()) {
         (Kind::Payout, Some(batch)) => lang.t(
@@ -590,7 +595,12 @@ mod tests {
     #[test]
     fn only_a_second_person_sees_the_buttons_that_decide() {
         let about = About::Adjustments {
-            rows: vec![("farm".into(), "농장 <b>".into(), Won::new(-5_000_000), "<i>x".into())],
+            rows: vec![(
+                "farm".into(),
+                "농장 <b>".into(),
+                Won::new(-5_000_000),
+                "<i>x".into(),
+            )],
             more: 2,
             net: Won::new(-5_000_000),
         };
@@ -617,7 +627,8 @@ mod tests {
                     wrong: Some("<y>"),
                 };
                 let text = page(&look, &view).into_string();
-                let has = ["id=\"approve\"", "id=\"refuse\"", "id=\"withdraw\""].map(|id| text.contains(id));
+                let has = ["id=\"approve\"", "id=\"refuse\"", "id=\"withdraw\""]
+                    .map(|id| text.contains(id));
                 assert_eq!(has, ids, "{state:?} {may} {own}");
                 assert!(text.contains("₩5,000,000") && text.contains(lang.t("2건이 더", "2 more")));
                 for raw in ["<i>x", "농장 <b>", "<u>", "<x>", "<y>", "farm-<b>"] {

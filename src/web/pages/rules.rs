@@ -163,8 +163,14 @@ fn unset(rule: Rule, lang: Lang) -> &'static str {
             "정하지 않음: 혼자 운영하는 가게처럼 두 번째 사람 없이 진행됩니다.",
             "Not set: no second person is needed, as in a shop of one.",
         ),
-        Rule::RefundAgainOver => lang.t("정하지 않음: 다시 묻지 않습니다.", "Not set: nobody is asked again."),
-        Rule::Slack => lang.t("정하지 않음: 로그와 알림 화면에만 남습니다.", "Not set: they go to the log and the alerts page."),
+        Rule::RefundAgainOver => lang.t(
+            "정하지 않음: 다시 묻지 않습니다.",
+            "Not set: nobody is asked again.",
+        ),
+        Rule::Slack => lang.t(
+            "정하지 않음: 로그와 알림 화면에만 남습니다.",
+            "Not set: they go to the log and the alerts page.",
+        ),
         Rule::Notice => lang.t("정하지 않음", "Not set"),
         Rule::FirstSummary | Rule::SecondSummary | Rule::LaterSummary | Rule::Quiet => "–",
     }
@@ -251,12 +257,7 @@ async fn show(State(web): State<Web>, _: Actor, look: Look, Q(query): Q<Fields>)
 }
 
 /// `POST /admin/settings`: one `rule` gets a `value`, or with `reset` what the start has.
-async fn change(
-    State(web): State<Web>,
-    _: Actor,
-    look: Look,
-    F(form): F<Fields>,
-) -> Response {
+async fn change(State(web): State<Web>, _: Actor, look: Look, F(form): F<Fields>) -> Response {
     let rule = field(&form, "rule").and_then(Rule::parse);
     let sent = field(&form, "value").unwrap_or_default();
     let result = async {
@@ -276,7 +277,11 @@ async fn change(
         }
         Err(problem) if problem.status.is_client_error() => {
             // What is secret does not come back on a page.
-            let sent = if rule.is_some_and(Rule::is_secret) { "" } else { sent };
+            let sent = if rule.is_some_and(Rule::is_secret) {
+                ""
+            } else {
+                sent
+            };
             answer(&web, &look, Some((rule, sent, &problem)), None)
         }
         Err(problem) => Err(problem),

@@ -215,12 +215,7 @@ fn show_list(
 }
 
 /// `GET /admin/adjustments`
-pub async fn list(
-    State(web): State<Web>,
-    _: Actor,
-    look: Look,
-    Q(fields): Q<Fields>,
-) -> Response {
+pub async fn list(State(web): State<Web>, _: Actor, look: Look, Q(fields): Q<Fields>) -> Response {
     look.answer(show_list(&web, &look, &fields, None))
 }
 
@@ -251,12 +246,7 @@ fn read(form: &Fields) -> Result<Adjustment, Problem> {
 }
 
 /// `POST /admin/adjustments`
-pub async fn add(
-    State(web): State<Web>,
-    actor: Actor,
-    look: Look,
-    F(form): F<Fields>,
-) -> Response {
+pub async fn add(State(web): State<Web>, actor: Actor, look: Look, F(form): F<Fields>) -> Response {
     let result = async {
         let asked = read(&form)?;
         let key = field(&form, "key").map_or_else(new_key, str::to_owned);
@@ -317,7 +307,12 @@ mod tests {
         };
         let text = page(&Look::default(), &view).into_string();
         assert!(text.contains("+₩5,000") && text.contains("-₩5,000"));
-        assert!(!text.contains("<i>") && !text.contains("<u>") && !text.contains("<b>") && text.contains("안 됩니다."));
+        assert!(
+            !text.contains("<i>")
+                && !text.contains("<u>")
+                && !text.contains("<b>")
+                && text.contains("안 됩니다.")
+        );
     }
 
     #[test]
