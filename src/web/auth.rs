@@ -46,6 +46,8 @@ pub enum Cookie {
     Form,
     /// That somebody signed in from this browser before.
     Place,
+    /// What was just done, to be said once.
+    Flash,
 }
 
 impl Cookie {
@@ -59,6 +61,8 @@ impl Cookie {
             (Cookie::Form, false) => "jeongsan_form",
             (Cookie::Place, true) => "__Host-jeongsan_place",
             (Cookie::Place, false) => "jeongsan_place",
+            (Cookie::Flash, true) => "__Host-jeongsan_flash",
+            (Cookie::Flash, false) => "jeongsan_flash",
         }
     }
 
@@ -320,8 +324,19 @@ impl<S: Send + Sync> FromRequestParts<S> for Actor {
     }
 }
 
-/// Where people go who say nothing else.
-pub const HOME: &str = "/payment/mypage";
+/// Where people go who say nothing else: it leads each to [`home_of`] them.
+pub const HOME: &str = "/";
+
+/// The page that somebody begins with.
+pub fn home_of(actor: Option<&Actor>) -> &'static str {
+    let may = |right| actor.is_some_and(|actor| actor.may(right));
+    match actor {
+        None => "/payment",
+        Some(_) if may(Right::PaymentsRead) => "/payment/mypage",
+        Some(_) if may(Right::OwnSettlements) => "/partner",
+        Some(_) => "/account",
+    }
+}
 
 /// A path of our own to go on to: nothing that leads elsewhere.
 pub fn own_path(next: Option<&str>) -> &str {

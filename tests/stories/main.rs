@@ -1,8 +1,11 @@
 //! Stories of payments, told through HTTP to the real server on a real file.
 
+mod accounts;
 mod alerting;
 mod approving;
 mod approving_dice;
+mod auditing;
+mod breaking_in;
 mod cancelling;
 mod chaos;
 mod command_line;
@@ -18,9 +21,11 @@ mod partnering;
 mod paying_out;
 #[path = "../support/people.rs"]
 mod people;
+mod portal;
 mod queue;
 mod rabbit_life;
 mod rare;
+mod roles;
 mod settling;
 mod settling_dice;
 mod settling_hard;

@@ -7,6 +7,7 @@ use axum::{
 };
 use maud::{Markup, html};
 
+use super::super::{icons::Icon, parts};
 use super::{
     super::{
         approvals,
@@ -72,7 +73,7 @@ pub fn page(look: &Look, view: &View<'_>) -> Markup {
             div.stack {
                 @if !view.waiting.is_empty() { (waiting(view.waiting, lang)) }
                 @if view.rows.is_empty() {
-                    section.sheet.centre.empty { p { (lang.t("아직 조정이 없습니다.", "There are no adjustments yet.")) } }
+                    (parts::none_yet(Icon::Coins, lang.t("아직 조정이 없습니다.", "There are no adjustments yet.")))
                 } @else {
                     (table(view.rows, lang))
                     (older(lang, "/admin/adjustments", view.next))
