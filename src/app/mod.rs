@@ -108,10 +108,14 @@ pub fn context(config: &Config, store: Store) -> Result<Ctx, StartError> {
         None => None,
     };
     // What is chosen on the page is one of Slack's own addresses: the page takes no other.
-    let make: notifier::Make = Box::new(|url| match Slack::new(url) {
-        Ok(slack) => Ok(Arc::new(slack)),
-        Err(why) => Err(why.to_string()),
-    });
+    let make: notifier::Make = Box::new(
+        |url: SecretString| -> Result<Arc<dyn Notifier>, String> {
+            match Slack::new(url) {
+                Ok(slack) => Ok(Arc::new(slack)),
+                Err(why) => Err(why.to_string()),
+            }
+        },
+    );
     let notifier = notifier::Chosen::new(store.clone(), start, make);
     let boot = store.boot();
     Ok(Ctx {

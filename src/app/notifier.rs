@@ -99,7 +99,7 @@ mod tests {
             Arc::new(Told { to, all })
         };
         let start = told("start");
-        let make: Make = Box::new(move |url| Ok(told(url.expose_secret())));
+        let make: Make = Box::new(move |url: SecretString| Ok(told(url.expose_secret())));
         let chosen = Chosen::new(store.clone(), Some(start), make);
         let note = Note {
             id: 1,

@@ -194,7 +194,7 @@ fn card(rule: Rule, chosen: Option<&str>, view: &View<'_>, lang: Lang) -> Markup
     let id = rule.key().replace('.', "-");
     html! {
         section.sheet aria-labelledby=(id) {
-            h2 #(id) { (name) }
+            h2 id=(id) { (name) }
             p { (text) }
             dl.facts {
                 dt { (lang.t("지금 값", "Now")) }
