@@ -21,7 +21,9 @@ use crate::{
         outbound::{self, Reach, Refused},
         portone::PortoneConfig,
     },
-    domain::{addresses::Addresses, episode::Pace, payment::UnknownOrders, retry::Backoff},
+    domain::{
+        addresses::Addresses, episode::Pace, payment::UnknownOrders, retry::Backoff, rules::Started,
+    },
     flow::Policy,
 };
 
@@ -79,6 +81,9 @@ const fn secret(
         doc,
     }
 }
+
+/// Where a setting comes from that nobody set.
+const DEFAULT: &str = "the default";
 
 const DURATION: &str = "a time such as 250ms, 10s, 5m, 1h or 14d";
 const COUNT: &str = "a whole number";
@@ -468,6 +473,8 @@ pub struct Config {
     pub idle: Duration,
     pub log_json: bool,
     pub log_level: String,
+    /// Every setting as it was read, secrets masked.
+    pub shown: Vec<Started>,
 }
 
 /// Who hands jobs to the workers.
@@ -659,7 +666,7 @@ impl Config {
         let mut problems = Vec::new();
         let mut values: BTreeMap<&'static str, (String, String)> = SETTINGS
             .iter()
-            .filter_map(|s| Some((s.key, (s.default?.to_owned(), "the default".to_owned()))))
+            .filter_map(|s| Some((s.key, (s.default?.to_owned(), DEFAULT.to_owned()))))
             .collect();
         if let Some(path) = file {
             read_file(path, &mut values, &mut problems);
@@ -789,7 +796,29 @@ fn unknown(name: &str, place: &str) -> String {
     }
 }
 
+/// What was read, for people: of a secret only that it is there.
+fn shown(r: &Reader) -> Vec<Started> {
+    SETTINGS
+        .iter()
+        .map(|setting| {
+            let found = r.text(setting.key);
+            let secret = setting.secret && found.is_some_and(|(_, source)| source != DEFAULT);
+            Started {
+                key: setting.key,
+                value: found.map(|(text, _)| match secret {
+                    true => "***".to_owned(),
+                    false => text.trim().to_owned(),
+                }),
+                source: found
+                    .map(|(_, source)| source.clone())
+                    .filter(|source| source != DEFAULT),
+            }
+        })
+        .collect()
+}
+
 fn build(mut r: Reader) -> Result<Config, ConfigErrors> {
+    let shown = shown(&r);
     let listen: Option<SocketAddr> = r.get("server.listen", |text| text.parse().ok());
     let public_url = match r.text("server.public_url") {
         Some(_) => r.url("server.public_url"),
@@ -975,6 +1004,7 @@ fn build(mut r: Reader) -> Result<Config, ConfigErrors> {
             idle: idle?,
             log_json: log_json?,
             log_level: log_level?,
+            shown,
         })
     })();
     match built {

@@ -3,6 +3,7 @@
 pub mod account;
 pub mod addresses;
 pub mod alert;
+pub mod approval;
 pub mod bank;
 pub mod calendar;
 pub mod cancellation;
@@ -23,6 +24,7 @@ pub mod partner;
 pub mod partner_draft;
 pub mod payment;
 pub mod retry;
+pub mod rules;
 pub mod seen;
 pub mod settlement;
 pub mod terms_draft;

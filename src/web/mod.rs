@@ -31,6 +31,7 @@ use url::Url;
 
 use crate::{
     config::PayPage,
+    domain::rules::Started,
     flow::{Broker, Ctx},
     store::sessions::Lasts,
 };
@@ -48,6 +49,8 @@ pub struct Site {
     pub pay: PayPage,
     /// Words on top of every page, and where they lead.
     pub notice: Option<(String, Option<Url>)>,
+    /// What the program was started with, secrets masked, for the settings' page.
+    pub settings: Vec<Started>,
     /// How long a browser stays signed in.
     pub lasts: Lasts,
     pub max_body: usize,
@@ -90,6 +93,7 @@ pub fn routes(web: Web) -> Router {
         .merge(api::partners::routes())
         .merge(api::settlements::routes())
         .merge(api::payouts::routes())
+        .merge(api::approvals::routes())
         .merge(pages::signed_in())
         .fallback(pages::not_found)
         .method_not_allowed_fallback(pages::not_allowed)

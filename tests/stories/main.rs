@@ -2,6 +2,8 @@
 
 mod accounts;
 mod alerting;
+mod approving;
+mod approving_dice;
 mod auditing;
 mod breaking_in;
 mod cancelling;
@@ -12,6 +14,7 @@ mod exports;
 mod guarding;
 mod hostile;
 mod house;
+mod house_rules;
 mod intake;
 mod killing;
 mod listing;

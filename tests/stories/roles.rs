@@ -35,6 +35,11 @@ const MATRIX: &str = "
     O-A---  GET /admin/adjustments/import
     O-A---  POST /admin/adjustments/import
     OPAV--  GET /admin/alerts
+    OPAV--  GET /admin/approvals
+    OPAV--  GET /admin/approvals/{id}
+    O-A---* POST /admin/approvals/{id}/approve
+    O-A---* POST /admin/approvals/{id}/refuse
+    O-A---* POST /admin/approvals/{id}/withdraw
     OPAV--  GET /admin/attention
     O-A---  GET /admin/audit
     O-A---  GET /admin/audit/export.csv
@@ -97,6 +102,8 @@ const MATRIX: &str = "
     O-A---  GET /admin/payouts/{id}/withholding
     OPAV--  GET /admin/search
     OPAV--  GET /admin/search/suggest
+    O-----* GET /admin/settings
+    O-----* POST /admin/settings
     OPAV--  GET /admin/settlements
     OPAV--  GET /admin/settlements/days/{day}
     O-A---  POST /admin/settlements/days/{day}/dry-run
@@ -122,6 +129,8 @@ const MATRIX: &str = "
     OPAV--  GET /api/adjustments
     O-A---  POST /api/adjustments
     O-A---  POST /api/adjustments/import
+    OPAV--  GET /api/approvals
+    OPAV--  GET /api/approvals/{id}
     O-A---  GET /api/bank-templates
     O-A---  GET /api/bank-templates/{name}
     O-A---  PUT /api/bank-templates/{name}

@@ -1,5 +1,6 @@
 //! The JSON API, on the paths of the original design.
 
+pub mod approvals;
 pub mod partners;
 pub mod payouts;
 pub mod settlements;
@@ -27,6 +28,7 @@ use super::{
     error::{InLang, Problem},
     extract::{DEEPEST, too_deep},
     lang::Lang,
+    pages::asks_again,
 };
 use crate::{
     domain::{
@@ -430,8 +432,35 @@ pub async fn cancel(
         idempotency_key: key,
         by: actor.by,
     };
+    prove_first(&web, &actor, &imp_uid, asked.amount).lang(lang)?;
     let answer = cancel_payment(&web.ctx, imp_uid, asked).await.lang(lang)?;
     Ok(cancelled(answer, lang))
+}
+
+/// A browser's session is no key: above the amount of the settings its person is asked again, on a page.
+fn prove_first(
+    web: &Web,
+    actor: &Actor,
+    imp_uid: &ImpUid,
+    amount: Option<Won>,
+) -> Result<(), Problem> {
+    let amount = match amount {
+        Some(amount) => amount,
+        None => {
+            let find = |conn: &rusqlite::Connection| payments::show(conn, imp_uid.as_str());
+            let known = web.ctx.store.read(find)?;
+            known.map_or(Won::ZERO, |known| known.balance)
+        }
+    };
+    if !asks_again(web, actor, amount)? {
+        return Ok(());
+    }
+    Err(Problem::new(
+        StatusCode::FORBIDDEN,
+        "prove-again",
+        "이 금액을 취소하려면 본인 확인이 다시 필요합니다. `/sign-in/again`에서 확인한 뒤 다시 보내 주세요.",
+        "To give back this much, prove again who you are at `/sign-in/again`, and send it once more.",
+    ))
 }
 
 /// How a cancellation stands, as an answer.
@@ -492,6 +521,7 @@ pub async fn cancel_all(
         idempotency_key: None,
         by: actor.by,
     };
+    prove_first(&web, &actor, &imp_uid, None).lang(lang)?;
     match cancel_payment(&web.ctx, imp_uid.clone(), asked).await {
         Ok(answer) => Ok(cancelled(answer, lang)),
         Err(CancelError::NotCancellable(

@@ -94,6 +94,9 @@ fn card(row: &AlertRow, lang: Lang) -> Markup {
                 @if let Some(id) = dead_letter {
                     a href=(format!("/admin/dead-letters/{id}")) { (lang.t("데드레터", "Dead letter")) " #" (id) } " · "
                 }
+                @if let Alert::ApprovalWaits { approval, .. } = &row.alert {
+                    a href=(format!("/admin/approvals/{approval}")) { (lang.t("승인 화면", "Look at it")) } " · "
+                }
                 @match (&row.delivered_to, row.delivered_at) {
                     (Some(to), Some(at)) => {
                         "✓ " (words::told_to(to, lang)) " " (words::short_time(at))

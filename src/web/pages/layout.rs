@@ -11,7 +11,7 @@ use url::{Url, form_urlencoded};
 use super::{flash::Flash, nav, parts, search, theme::Theme};
 use crate::{
     domain::account::Right,
-    store::glance,
+    store::{approvals, glance, rules},
     web::{
         Web, assets,
         auth::{self, Actor},
@@ -32,6 +32,8 @@ pub struct Look {
     pub actor: Option<Actor>,
     /// Dead letters that wait, for the navigation.
     pub dead: i64,
+    /// What waits for a second person, for the same.
+    pub approvals: i64,
     pub notice: Option<(String, Option<Url>)>,
     pub theme: Theme,
     /// What was just done, said once.
@@ -58,6 +60,11 @@ impl Look {
         } else {
             0
         };
+        let approvals = if signed_in && may(Right::SettlementsRead) {
+            store.read(approvals::waiting).unwrap_or(0)
+        } else {
+            0
+        };
         let here = match parts.uri.path_and_query() {
             Some(here) if parts.method.is_safe() => here.to_string(),
             _ => page_of_form(parts.uri.path()).to_owned(),
@@ -68,7 +75,8 @@ impl Look {
             signed_in,
             actor,
             dead,
-            notice: web.site.notice.clone(),
+            approvals,
+            notice: notice_now(web),
             theme: Theme::of(&parts.headers),
             flash: Flash::of(&parts.headers, &web.site),
         }
@@ -104,6 +112,15 @@ impl Look {
     }
 }
 
+/// What was chosen on the settings' page, else what the program was started with.
+fn notice_now(web: &Web) -> Option<(String, Option<Url>)> {
+    match web.ctx.store.read(rules::notice) {
+        Ok(Some(words)) => Some((words, None)),
+        // A page about a broken store must not need the store.
+        Ok(None) | Err(_) => web.site.notice.clone(),
+    }
+}
+
 /// The page on which a form stands, from the path that the form posts to.
 pub fn page_of_form(path: &str) -> &str {
     match path.rsplit_once('/') {
@@ -111,7 +128,8 @@ pub fn page_of_form(path: &str) -> &str {
             page,
             "confirm" | "replay" | "discard" | "release" | "orders" | "hold" | "retry" | "settle"
             | "dry-run" | "reopen" | "run-now" | "role" | "disable" | "enable" | "reset"
-            | "sessions" | "look" | "codes" | "remove" | "verify" | "reveal",
+            | "sessions" | "look" | "codes" | "remove" | "verify" | "reveal" | "approve" | "refuse"
+            | "withdraw",
         )) => page,
         Some(("/account/sessions", _)) => "/account",
         Some((_, "sign-out")) => "/sign-in",

@@ -5,6 +5,7 @@
 
 mod account;
 mod alerts;
+mod approvals;
 mod audit;
 mod back;
 mod bars;
@@ -27,6 +28,7 @@ mod payouts;
 mod portal;
 mod result;
 mod reveal;
+mod rules;
 mod samples;
 mod saved;
 mod search;
@@ -48,6 +50,7 @@ use axum::{
 };
 
 use super::{Web, auth::home_of, error::Problem, gate::Asked};
+pub use cancel::asks_again;
 pub use layout::{page_of_form, segment};
 
 pub(super) use flash::forget as forget_flash;
@@ -109,11 +112,13 @@ pub fn signed_in() -> Router<Web> {
         )
         .route("/admin/alerts", get(alerts::list))
         .route("/admin/inbox", get(inbox::list))
+        .merge(approvals::routes())
         .merge(account::routes())
         .merge(users::routes())
         .merge(audit::routes())
         .merge(portal::routes())
         .merge(jobs::routes())
+        .merge(rules::routes())
         .merge(settlements::routes())
         .merge(payouts::routes())
         .merge(partners::routes())
