@@ -3,6 +3,7 @@
 pub mod users;
 pub mod broker;
 pub mod jobs;
+pub mod keys;
 pub mod partners;
 pub mod payouts;
 pub mod settlements;

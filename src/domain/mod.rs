@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod alert;
+pub mod api_key;
 pub mod bank;
 pub mod calendar;
 pub mod cancellation;

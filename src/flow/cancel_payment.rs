@@ -23,7 +23,7 @@ use crate::{
         confirm_payment::new_cancellation_id,
     },
     store::{
-        StoreError, Tx, admin,
+        StoreError, Tx, acting, admin,
         cancellations::{self, CancellationRow},
         events, jobs, movements, orders,
         payments::{self, PaymentRow},
@@ -118,8 +118,13 @@ pub async fn cancel_payment(
     let (tell, taken) = oneshot::channel();
     let run = tokio::spawn({
         let ctx = ctx.clone();
+        // Whoever asked is who did it; what follows the program does by itself.
+        let take_on = acting::carry({
+            let ctx = ctx.clone();
+            async move { take_on(&ctx, imp_uid, asked).await }
+        });
         async move {
-            match take_on(&ctx, imp_uid, asked).await {
+            match take_on.await {
                 Ok(Taken::New(cancellation, held)) => {
                     let _ = tell.send(Ok(cancellation.clone()));
                     direct(ctx, cancellation, held).await;

@@ -10,6 +10,7 @@ pub mod gate;
 pub mod health;
 pub mod lang;
 pub mod limits;
+pub mod once;
 pub mod pages;
 pub mod uploads;
 pub mod webhook;
@@ -51,6 +52,10 @@ pub struct Site {
     pub lasts: Lasts,
     pub max_body: usize,
     pub limits: limits::Limits,
+    /// Requests under an idempotency key that are being carried out.
+    pub under_way: Arc<once::UnderWay>,
+    /// When the use of each key was noted last.
+    pub key_uses: auth::KeyUses,
     pub broker: Arc<dyn Broker>,
     pub health: health::Health,
     pub metrics: PrometheusHandle,

@@ -6,10 +6,12 @@ mod chaos;
 mod command_line;
 mod guarding;
 mod intake;
+mod keys;
 mod killing;
 mod listing;
 #[path = "../support/rabbitmq.rs"]
 mod node;
+mod once;
 mod operating;
 mod partnering;
 mod paying_out;

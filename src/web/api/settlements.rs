@@ -26,7 +26,7 @@ use crate::{
         settle_day::{self, Report, settle_day},
     },
     store::{
-        StoreError, adjustments, contracts, history, line_sums, movements, payouts, progress,
+        StoreError, acting, adjustments, contracts, history, line_sums, movements, payouts, progress,
         settlements::{self, Cursor, Filter, LineCursor, LineRow, SettlementRow},
     },
     web::{
@@ -502,6 +502,7 @@ where
     E: From<StoreError> + std::fmt::Display + Send + 'static,
 {
     let (told, mut result) = tokio::sync::oneshot::channel();
+    let work = acting::carry(work);
     tokio::spawn(async move {
         if let Err(Err(error)) = told.send(work.await) {
             // Nobody waited any more. The day's progress says it, too.

@@ -107,6 +107,7 @@ pub fn page_of_form(path: &str) -> &str {
             | "dry-run" | "reopen" | "run-now",
         )) => page,
         Some((_, "sign-out")) => "/sign-in",
+        Some((_, "revoke")) if path.starts_with("/admin/keys/") => "/admin/keys",
         _ => path,
     }
 }
@@ -165,6 +166,7 @@ pub enum Part {
     DeadLetters,
     Alerts,
     Inbox,
+    Keys,
     Pay,
 }
 
@@ -250,6 +252,7 @@ fn header(look: &Look, part: Part) -> Markup {
                     @if look.may(Right::JobsRead) { (entry("/admin/dead-letters", Part::DeadLetters, lang.t("데드레터", "Dead letters"), look.dead)) }
                     @if look.may(Right::JobsRead) { (entry("/admin/alerts", Part::Alerts, lang.t("알림", "Alerts"), 0)) }
                     @if look.may(Right::JobsRead) { (entry("/admin/inbox", Part::Inbox, lang.t("수신함", "Inbox"), 0)) }
+                    @if look.may(Right::Manage) { (entry("/admin/keys", Part::Keys, lang.t("API 키", "API keys"), 0)) }
                     (entry("/payment", Part::Pay, lang.t("결제창", "Pay page"), 0))
                 }
             }
@@ -369,6 +372,7 @@ mod tests {
             ("/admin/jobs/7/run-now", "/admin/jobs/7"),
             ("/payment/orders", "/payment"),
             ("/sign-in", "/sign-in"),
+            ("/admin/keys/3/revoke", "/admin/keys"),
         ] {
             assert_eq!(page_of_form(path), page);
         }

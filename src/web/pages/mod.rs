@@ -9,6 +9,7 @@ mod cancel;
 mod dead_letters;
 mod inbox;
 mod jobs;
+mod keys;
 mod layout;
 mod mypage;
 mod partners;
@@ -82,6 +83,7 @@ pub fn signed_in() -> Router<Web> {
         .route("/admin/alerts", get(alerts::list))
         .route("/admin/inbox", get(inbox::list))
         .merge(jobs::routes())
+        .merge(keys::routes())
         .merge(settlements::routes())
         .merge(payouts::routes())
         .merge(partners::routes())
