@@ -74,7 +74,7 @@ pub fn add(
 const CONSEQUENCES: [&str; 3] = ["requested", "processing", "covered"];
 
 /// One thing that happened, as it is shown.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct Happened {
     pub id: i64,
     #[serde(serialize_with = "super::payments::seoul_time")]

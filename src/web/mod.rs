@@ -91,6 +91,7 @@ pub fn routes(web: Web) -> Router {
         .route("/api/payment/{imp_uid}/cancel", post(api::cancel))
         .route("/api/orders", post(api::register))
         .route("/api/orders/{merchant_uid}", get(api::order))
+        .merge(api::openapi::routes())
         .merge(api::partners::routes())
         .merge(api::settlements::routes())
         .merge(api::payouts::routes())

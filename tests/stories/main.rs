@@ -20,6 +20,7 @@ mod people;
 mod queue;
 mod rabbit_life;
 mod rare;
+mod reference;
 mod settling;
 mod settling_dice;
 mod settling_hard;

@@ -16,6 +16,7 @@ mod partners;
 mod pay;
 mod payment;
 mod payouts;
+pub(super) mod reference;
 mod result;
 mod samples;
 mod set_up;
