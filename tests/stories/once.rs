@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jeongsan::{
     domain::account::Role,
-    sandbox::{Fault, Kind, Sandbox, SandboxConfig, Target},
+    sandbox::{Fault, Kind, NewPayment, Sandbox, SandboxConfig, Target},
     store::{books, database_in},
 };
 use rand::{RngExt, SeedableRng, rngs::StdRng};
@@ -386,35 +386,72 @@ async fn killed_between_effect_and_answer_nothing_is_done_twice_and_nothing_is_c
     assert_eq!(books::check(&conn).unwrap(), vec![]);
 }
 
-/// Killed while PortOne is asked: the order is in the books, its answer was given to nobody.
+/// Killed while PortOne is asked, once before anything was written and once after.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_wish_that_died_after_its_effect_is_marked_as_touched() {
+async fn a_wish_that_died_is_marked_by_its_effect_and_by_nothing_else() {
     let dir = tempfile::tempdir().unwrap();
     let sandbox = Sandbox::start(SandboxConfig::default()).await.unwrap();
     let port = free_port();
-    let server = Server::start(&sandbox, dir.path(), port).await;
-    sandbox.fault(Fault::new(Target::Prepare, Kind::Hang { ms: 3_000 }).times(1));
-    let url = format!("{}/api/orders", server.url);
+    let url = format!("http://127.0.0.1:{port}");
     let http = reqwest::Client::new();
-    let send = || {
-        let request = http.post(&url).bearer_auth(TOKEN).header("idempotency-key", "k");
-        request.json(&order("ord-1")).send()
+    let send = |method: Method, path: String, body: Value| {
+        let request = http.request(method, format!("{url}{path}")).bearer_auth(TOKEN);
+        request.header("idempotency-key", path).json(&body).send()
     };
-    let (broken, ()) = tokio::join!(send(), async {
-        tokio::time::sleep(Duration::from_millis(400)).await;
+    let count = |sql: &str| -> i64 {
+        let conn = Connection::open(database_in(dir.path())).unwrap();
+        conn.busy_timeout(Duration::from_secs(5)).unwrap();
+        conn.query_row(sql, [], |row| row.get(0)).unwrap()
+    };
+    let until = async |sql: &str| {
+        for _ in 0..800 {
+            if count(sql) == 1 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("never: {sql}");
+    };
+
+    // An order asks PortOne first, and writes then.
+    let server = Server::start(&sandbox, dir.path(), port).await;
+    sandbox.fault(Fault::new(Target::Prepare, Kind::Hang { ms: 60_000 }).times(1));
+    let ask = || send(Method::POST, "/api/orders".into(), order("ord-1"));
+    let (broken, ()) = tokio::join!(ask(), async {
+        until("select count(*) from asked_once").await;
         server.kill();
     });
     assert!(broken.is_err());
-    let count = |sql: &str| -> i64 {
-        let conn = Connection::open(database_in(dir.path())).unwrap();
-        conn.query_row(sql, [], |row| row.get(0)).unwrap()
-    };
-    assert_eq!(count("select count(*) from merchant_order"), 1);
-    assert_eq!(count("select count(*) from asked_once where touched = 1 and status is null"), 1);
+    assert_eq!(count("select count(*) from merchant_order"), 0);
+    assert_eq!(count("select count(*) from asked_once where touched = 0 and status is null"), 1);
     let server = Server::start(&sandbox, dir.path(), port).await;
-    let answer = send().await.unwrap();
-    assert!(answer.status() == 200 && !is_replayed(&answer));
-    assert!(is_replayed(&send().await.unwrap()));
-    assert_eq!(count("select count(*) from merchant_order"), 1);
-    drop(server);
+    let answer = ask().await.unwrap();
+    assert!(answer.status() == 201 && !is_replayed(&answer));
+    let answer = ask().await.unwrap();
+    assert!(answer.status() == 201 && is_replayed(&answer));
+
+    // A cancel writes first, and asks PortOne then.
+    let new = NewPayment {
+        merchant_uid: "ord-1".into(),
+        amount: 9_000,
+        ..NewPayment::default()
+    };
+    let imp_uid = sandbox.pay(new).unwrap();
+    let told = json!({ "imp_uid": imp_uid, "merchant_uid": "ord-1" });
+    let told = http.post(format!("{url}/api/payment/portone")).json(&told);
+    assert_eq!(told.send().await.unwrap().status(), 200);
+    sandbox.fault(Fault::new(Target::Cancel, Kind::Hang { ms: 60_000 }).times(1));
+    let ask = || send(Method::DELETE, format!("/api/payment/cancel/{imp_uid}"), Value::Null);
+    let (broken, ()) = tokio::join!(ask(), async {
+        until("select count(*) from cancellation").await;
+        server.kill();
+    });
+    assert!(broken.is_err());
+    assert_eq!(count("select count(*) from asked_once where touched = 1 and status is null"), 1);
+    let _server = Server::start(&sandbox, dir.path(), port).await;
+    let answer = ask().await.unwrap();
+    assert!(matches!(answer.status().as_u16(), 200 | 202) && !is_replayed(&answer));
+    assert!(is_replayed(&ask().await.unwrap()));
+    until("select count(*) from payment where status = 'CANCELED'").await;
+    assert_eq!(sandbox.cancels_of(&imp_uid).len(), 1);
 }

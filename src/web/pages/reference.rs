@@ -184,8 +184,9 @@ fn shape(name: &str, schema: &Value, lang: Lang) -> Markup {
             summary { code { (name) } }
             @for part in parts {
                 @if let Some(fields) = part["properties"].as_object() {
-                    ul.small { @for (field, of) in fields {
-                        li { code { (field) } " " (type_of(of)) }
+                    p.small { @for (n, (field, of)) in fields.iter().enumerate() {
+                        @if n > 0 { " · " }
+                        b { (field) } " " (type_of(of))
                     } }
                 } @else if let Some(values) = part["enum"].as_array() {
                     p.small { @for value in values { code { (value.as_str().unwrap_or_default()) } " " } }

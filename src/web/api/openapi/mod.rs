@@ -14,6 +14,7 @@ use axum::{
     routing::get,
 };
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 use utoipa::openapi::{
     Components, ComponentsBuilder, Content, Deprecated, HttpMethod, InfoBuilder, License, OpenApi,
     OpenApiBuilder, Paths, Ref, RefOr, Required, ResponseBuilder, Schema, Server,
@@ -122,57 +123,70 @@ fn components(lang: Lang) -> Components {
             scopes.join(", ")
         )))
         .build();
+    let mut schemas = Schemas::default();
+    schemas.add::<answers::Problem>();
+    schemas.add::<answers::PaymentPage>();
+    schemas.add::<answers::PaymentStory>();
+    schemas.add::<answers::PaymentStatus>();
+    schemas.add::<answers::Cancelled>();
+    schemas.add::<answers::OrderMade>();
+    schemas.add::<answers::OrderStory>();
+    schemas.add::<answers::PartnerPage>();
+    schemas.add::<answers::PartnerBody>();
+    schemas.add::<answers::PartnerAccount>();
+    schemas.add::<answers::ContractMade>();
+    schemas.add::<answers::ContractPage>();
+    schemas.add::<answers::PartnersImported>();
+    schemas.add::<answers::SettlementPage>();
+    schemas.add::<answers::SettlementStory>();
+    schemas.add::<answers::SettlementActed>();
+    schemas.add::<answers::LinePage>();
+    schemas.add::<answers::DayRunning>();
+    schemas.add::<answers::DayReopened>();
+    schemas.add::<answers::StatementShown>();
+    schemas.add::<answers::AdjustmentPage>();
+    schemas.add::<answers::AdjustmentBody>();
+    schemas.add::<answers::AdjustmentMade>();
+    schemas.add::<answers::AdjustmentsImported>();
+    schemas.add::<answers::Due>();
+    schemas.add::<answers::BatchPage>();
+    schemas.add::<answers::BatchStory>();
+    schemas.add::<answers::BatchCalledOff>();
+    schemas.add::<answers::PayoutDecided>();
+    schemas.add::<answers::BankResultRead>();
+    schemas.add::<answers::CalendarYear>();
+    schemas.add::<answers::CalendarChanged>();
+    schemas.add::<answers::TemplatePage>();
+    schemas.add::<answers::TemplateRemoved>();
+    schemas.add::<answers::Message>();
+    schemas.add::<answers::MessageTaken>();
+    schemas.add::<Listed>();
+    schemas.add::<BankTemplate>();
+    schemas.add::<settlements::DayView>();
+    schemas.add::<api::CancelBody>();
+    schemas.add::<api::OrderBody>();
+    schemas.add::<partners::ContractBody>();
+    schemas.add::<settlements::ReasonBody>();
+    schemas.add::<settlements::ReopenBody>();
+    schemas.add::<payouts::CreateBody>();
+    schemas.add::<payouts::DecideBody>();
+    schemas.add::<payouts::CallOffBody>();
+    schemas.add::<payouts::calendar::PutBody>();
     ComponentsBuilder::new()
         .security_scheme(BEARER, SecurityScheme::Http(bearer))
-        .schema_from::<answers::Problem>()
-        .schema_from::<answers::PaymentPage>()
-        .schema_from::<answers::PaymentStory>()
-        .schema_from::<answers::PaymentStatus>()
-        .schema_from::<answers::Cancelled>()
-        .schema_from::<answers::OrderMade>()
-        .schema_from::<answers::OrderStory>()
-        .schema_from::<answers::PartnerPage>()
-        .schema_from::<answers::PartnerBody>()
-        .schema_from::<answers::PartnerAccount>()
-        .schema_from::<answers::ContractMade>()
-        .schema_from::<answers::ContractPage>()
-        .schema_from::<answers::PartnersImported>()
-        .schema_from::<answers::SettlementPage>()
-        .schema_from::<answers::SettlementStory>()
-        .schema_from::<answers::SettlementActed>()
-        .schema_from::<answers::LinePage>()
-        .schema_from::<answers::DayRunning>()
-        .schema_from::<answers::DayReopened>()
-        .schema_from::<answers::StatementShown>()
-        .schema_from::<answers::AdjustmentPage>()
-        .schema_from::<answers::AdjustmentBody>()
-        .schema_from::<answers::AdjustmentMade>()
-        .schema_from::<answers::AdjustmentsImported>()
-        .schema_from::<answers::Due>()
-        .schema_from::<answers::BatchPage>()
-        .schema_from::<answers::BatchStory>()
-        .schema_from::<answers::BatchCalledOff>()
-        .schema_from::<answers::PayoutDecided>()
-        .schema_from::<answers::BankResultRead>()
-        .schema_from::<answers::CalendarYear>()
-        .schema_from::<answers::CalendarChanged>()
-        .schema_from::<answers::TemplatePage>()
-        .schema_from::<answers::TemplateRemoved>()
-        .schema_from::<answers::Message>()
-        .schema_from::<answers::MessageTaken>()
-        .schema_from::<Listed>()
-        .schema_from::<BankTemplate>()
-        .schema_from::<settlements::DayView>()
-        .schema_from::<api::CancelBody>()
-        .schema_from::<api::OrderBody>()
-        .schema_from::<partners::ContractBody>()
-        .schema_from::<settlements::ReasonBody>()
-        .schema_from::<settlements::ReopenBody>()
-        .schema_from::<payouts::CreateBody>()
-        .schema_from::<payouts::DecideBody>()
-        .schema_from::<payouts::CallOffBody>()
-        .schema_from::<payouts::calendar::PutBody>()
+        .schemas_from_iter(schemas.0)
         .build()
+}
+
+/// Schemas with all that they are made of.
+#[derive(Default)]
+struct Schemas(Vec<(String, RefOr<Schema>)>);
+
+impl Schemas {
+    fn add<T: ToSchema>(&mut self) {
+        self.0.push((T::name().into_owned(), T::schema()));
+        T::schemas(&mut self.0);
+    }
 }
 
 fn schema(name: &str) -> RefOr<Schema> {
