@@ -478,12 +478,19 @@ fn verify(config: &Config, as_json: bool, audit_head: Option<&str>) -> ExitCode 
     let rules = books::rules().count();
     if as_json {
         let audit = json!({ "lines": lines, "head": head });
-        say!("{}", json!({ "rules": rules, "broken": broken, "audit": audit }));
+        say!(
+            "{}",
+            json!({ "rules": rules, "broken": broken, "audit": audit })
+        );
     } else if broken.is_empty() {
         say!("The books are sound: {rules} rules hold.");
         if lines > 0 {
-            say!("The audit log has {lines} lines and ends with {head}: kept elsewhere, it shows later");
-            say!("with `jeongsan verify --audit-head {head}` that none of them was changed or cut off.");
+            say!(
+                "The audit log has {lines} lines and ends with {head}: kept elsewhere, it shows later"
+            );
+            say!(
+                "with `jeongsan verify --audit-head {head}` that none of them was changed or cut off."
+            );
         }
     } else {
         say!("{} of {rules} rules are broken:", broken.len());

@@ -116,15 +116,10 @@ pub async fn cancel_payment(
     // In a task of its own from the first write on: a caller that hangs up, even while it waits for
     // that write, does not stop it half way.
     let (tell, taken) = oneshot::channel();
-    let run = tokio::spawn({
+    let run = tokio::spawn(acting::carry({
         let ctx = ctx.clone();
-        // Whoever asked is who did it; what follows the program does by itself.
-        let take_on = acting::carry({
-            let ctx = ctx.clone();
-            async move { take_on(&ctx, imp_uid, asked).await }
-        });
         async move {
-            match take_on.await {
+            match take_on(&ctx, imp_uid, asked).await {
                 Ok(Taken::New(cancellation, held)) => {
                     let _ = tell.send(Ok(cancellation.clone()));
                     direct(ctx, cancellation, held).await;
@@ -133,7 +128,7 @@ pub async fn cancel_payment(
                 Err(error) => _ = tell.send(Err(error)),
             }
         }
-    });
+    }));
     let cancellation = taken
         .await
         .map_err(|died| StoreError::Panicked(died.to_string()))??;

@@ -52,7 +52,10 @@ pub fn add(tx: &Tx<'_>, event: &Happened<'_>) -> Result<(), StoreError> {
         &audit::Act {
             act: &format!("payment.{}", event.kind),
             subject: &format!("payment:{imp_uid}"),
-            before: event.from.map(|from| json!({ "status": from.as_str() })).as_ref(),
+            before: event
+                .from
+                .map(|from| json!({ "status": from.as_str() }))
+                .as_ref(),
             after: Some(&after),
         },
     )

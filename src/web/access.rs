@@ -58,13 +58,27 @@ const fn row(method: &'static str, path: &'static str, need: Need) -> Row {
 
 /// Every route, by its path.
 #[rustfmt::skip]
-pub const TABLE: &[Row] = &[
+pub static TABLE: &[Row] = &[
     row("GET", "/", Open),
+    row("GET", "/account", SignedIn),
+    row("POST", "/account/look", SignedIn),
+    row("GET", "/account/password", SignedIn).fresh(),
+    row("POST", "/account/password", SignedIn).fresh(),
+    row("POST", "/account/sessions", SignedIn).fresh(),
+    row("POST", "/account/sessions/{id}", SignedIn),
+    row("GET", "/account/totp", SignedIn).fresh(),
+    row("POST", "/account/totp", SignedIn).fresh(),
+    row("POST", "/account/totp/codes", SignedIn).fresh(),
+    row("POST", "/account/totp/remove", SignedIn),
     row("GET", "/admin/adjustments", Has(SettlementsRead)),
     row("POST", "/admin/adjustments", Has(SettlementsWrite)),
     row("GET", "/admin/adjustments/import", Has(SettlementsWrite)),
     row("POST", "/admin/adjustments/import", Has(SettlementsWrite)),
     row("GET", "/admin/alerts", Has(JobsRead)),
+    row("GET", "/admin/audit", Has(AuditRead)),
+    row("GET", "/admin/audit/export.csv", Has(Export)),
+    row("GET", "/admin/audit/export.xlsx", Has(Export)),
+    row("POST", "/admin/audit/verify", Has(AuditRead)),
     row("GET", "/admin/calendar", Has(SettlementsRead)),
     row("POST", "/admin/calendar", Has(PayoutsWrite)),
     row("POST", "/admin/contracts/{id}/withdraw", Has(PartnersWrite)),
@@ -134,6 +148,14 @@ pub const TABLE: &[Row] = &[
     row("GET", "/admin/statements/{partner}", Has(SettlementsRead)),
     row("GET", "/admin/statements/{partner}/statement.csv", Has(Export)),
     row("GET", "/admin/statements/{partner}/statement.xlsx", Has(Export)),
+    row("GET", "/admin/users", Has(Manage)).fresh(),
+    row("POST", "/admin/users", Has(Manage)).fresh(),
+    row("GET", "/admin/users/{name}", Has(Manage)).fresh(),
+    row("POST", "/admin/users/{name}/disable", Has(Manage)).fresh(),
+    row("POST", "/admin/users/{name}/enable", Has(Manage)).fresh(),
+    row("POST", "/admin/users/{name}/reset", Has(Manage)).fresh(),
+    row("POST", "/admin/users/{name}/role", Has(Manage)).fresh(),
+    row("POST", "/admin/users/{name}/sessions", Has(Manage)).fresh(),
     row("GET", "/api/adjustments", Has(SettlementsRead)),
     row("POST", "/api/adjustments", Has(SettlementsWrite)),
     row("POST", "/api/adjustments/import", Has(SettlementsWrite)),
@@ -191,6 +213,12 @@ pub const TABLE: &[Row] = &[
     row("GET", "/lang", Open),
     row("POST", "/lang", Form),
     row("GET", "/metrics", Has(JobsRead)),
+    row("GET", "/partner", Has(OwnSettlements)),
+    row("GET", "/partner/settlements/{id}", Has(OwnSettlements)),
+    row("GET", "/partner/settlements/{id}/lines/{seq}", Has(OwnSettlements)),
+    row("GET", "/partner/statements", Has(OwnSettlements)),
+    row("GET", "/partner/statements/statement.csv", Has(OwnSettlements)),
+    row("GET", "/partner/statements/statement.xlsx", Has(OwnSettlements)),
     row("GET", "/payment", Open),
     row("GET", "/payment/mypage", Has(PaymentsRead)),
     row("GET", "/payment/mypage/attention", Has(PaymentsRead)),
@@ -216,6 +244,8 @@ pub const TABLE: &[Row] = &[
     row("GET", "/sign-in/code", Open),
     row("POST", "/sign-in/code", Form),
     row("POST", "/sign-out", Form),
+    row("GET", "/theme", Open),
+    row("POST", "/theme", Form),
 ];
 
 /// The row of a route. HEAD is a GET whose body nobody reads.
@@ -241,11 +271,21 @@ mod tests {
     #[test]
     fn the_table_is_sorted_and_names_each_route_once() {
         for pair in TABLE.windows(2) {
-            assert!(pair[0].path <= pair[1].path, "{} before {}", pair[0].path, pair[1].path);
+            assert!(
+                pair[0].path <= pair[1].path,
+                "{} before {}",
+                pair[0].path,
+                pair[1].path
+            );
         }
         for row in TABLE {
             let found = find(row.method, row.path).unwrap();
-            assert!(std::ptr::eq(found, row), "{} {} twice", row.method, row.path);
+            assert!(
+                std::ptr::eq(found, row),
+                "{} {} twice",
+                row.method,
+                row.path
+            );
         }
         assert!(find("HEAD", "/payment/mypage").is_some());
         assert!(find("PATCH", "/payment/mypage").is_none() && known("/payment/mypage"));

@@ -53,6 +53,8 @@ pub enum Cookie {
     Form,
     /// That somebody signed in from this browser before.
     Place,
+    /// What was just done, to be said once.
+    Flash,
 }
 
 impl Cookie {
@@ -66,6 +68,8 @@ impl Cookie {
             (Cookie::Form, false) => "jeongsan_form",
             (Cookie::Place, true) => "__Host-jeongsan_place",
             (Cookie::Place, false) => "jeongsan_place",
+            (Cookie::Flash, true) => "__Host-jeongsan_flash",
+            (Cookie::Flash, false) => "jeongsan_flash",
         }
     }
 
@@ -78,7 +82,11 @@ impl Cookie {
 
     /// The line that sets it.
     pub fn set(self, site: &Site, value: &str, lasts: Duration) -> String {
-        let secure = if site.secure_cookies() { "; Secure" } else { "" };
+        let secure = if site.secure_cookies() {
+            "; Secure"
+        } else {
+            ""
+        };
         format!(
             "{}={value}; Path=/; HttpOnly; SameSite=Lax; Max-Age={}{secure}",
             self.name(site),
@@ -334,9 +342,8 @@ pub fn form_secret(headers: &HeaderMap, site: &Site) -> Option<String> {
 
 /// Whether the form's token is this browser's.
 pub fn is_form_token(headers: &HeaderMap, site: &Site, given: &str) -> bool {
-    form_secret(headers, site).is_some_and(|secret| {
-        bool::from(form_token(&secret).as_bytes().ct_eq(given.as_bytes()))
-    })
+    form_secret(headers, site)
+        .is_some_and(|secret| bool::from(form_token(&secret).as_bytes().ct_eq(given.as_bytes())))
 }
 
 /// Whether a request comes from our own pages, as far as the browser says.
@@ -374,8 +381,19 @@ impl<S: Send + Sync> FromRequestParts<S> for Actor {
     }
 }
 
-/// Where people go who say nothing else.
-pub const HOME: &str = "/payment/mypage";
+/// Where people go who say nothing else: it leads each to [`home_of`] them.
+pub const HOME: &str = "/";
+
+/// The page that somebody begins with.
+pub fn home_of(actor: Option<&Actor>) -> &'static str {
+    let may = |right| actor.is_some_and(|actor| actor.may(right));
+    match actor {
+        None => "/payment",
+        Some(_) if may(Right::PaymentsRead) => "/payment/mypage",
+        Some(_) if may(Right::OwnSettlements) => "/partner",
+        Some(_) => "/account",
+    }
+}
 
 /// A path of our own to go on to: nothing that leads elsewhere.
 pub fn own_path(next: Option<&str>) -> &str {

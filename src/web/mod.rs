@@ -10,8 +10,10 @@ pub mod gate;
 pub mod health;
 pub mod lang;
 pub mod limits;
+pub mod offered;
 pub mod once;
 pub mod pages;
+pub mod preferences;
 pub mod uploads;
 pub mod webhook;
 
@@ -100,7 +102,14 @@ pub fn routes(web: Web) -> Router {
         .method_not_allowed_fallback(pages::not_allowed)
         .layer(axum::extract::DefaultBodyLimit::max(extract::LARGEST_BODY))
         .layer(middleware::from_fn_with_state(web.clone(), gate::gate))
-        .layer(middleware::from_fn_with_state(web.clone(), gate::form_tokens))
+        .layer(middleware::from_fn_with_state(
+            web.clone(),
+            gate::form_tokens,
+        ))
+        .layer(middleware::from_fn_with_state(
+            web.clone(),
+            pages::forget_flash,
+        ))
         .layer(middleware::from_fn(safe_headers))
         // A bug in one handler is one 500, told in the log, and no broken connection.
         .layer(tower_http::catch_panic::CatchPanicLayer::new())

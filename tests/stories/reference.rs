@@ -431,7 +431,7 @@ async fn every_answer_of_a_get_is_what_the_document_says() {
         ("/api/payouts/{id}/file", format!("/api/payouts/{batch}/file")),
         ("/api/calendar", format!("/api/calendar?year={year}")),
         ("/api/bank-templates", "/api/bank-templates".to_owned()),
-        ("/api/bank-templates/{name}", "/api/bank-templates/common".to_owned()),
+        ("/api/bank-templates/{name}", "/api/bank-templates/공통".to_owned()),
         ("/api/openapi.json", "/api/openapi.json".to_owned()),
         ("/api/reference", "/api/reference".to_owned()),
     ] {

@@ -194,12 +194,7 @@ pub async fn blank(_: Actor, look: Look) -> Response {
 }
 
 /// `POST /admin/partners/new`
-pub async fn add(
-    State(web): State<Web>,
-    actor: Actor,
-    look: Look,
-    F(form): F<Fields>,
-) -> Response {
+pub async fn add(State(web): State<Web>, actor: Actor, look: Look, F(form): F<Fields>) -> Response {
     save(&web, &look, None, &draft(&form), actor.by).await
 }
 
