@@ -12,7 +12,9 @@ pub const LONGEST: Duration = Duration::from_secs(3_650 * 86_400);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WrongKey {
-    #[error("a key's name is 2 to 40 small letters, digits, `-`, `_` or `.`, and begins with a letter")]
+    #[error(
+        "a key's name is 2 to 40 small letters, digits, `-`, `_` or `.`, and begins with a letter"
+    )]
     Name,
     #[error("a key needs one scope at least: {}", all_scopes())]
     NoScope,
@@ -136,7 +138,16 @@ mod tests {
     #[test]
     fn a_name_is_plain() {
         assert_eq!(KeyName::new(" shop-2 ").unwrap().as_str(), "shop-2");
-        for wrong in ["", "a", "2nd", "Shop", "가게", "a b", "a:b", &"x".repeat(41)] {
+        for wrong in [
+            "",
+            "a",
+            "2nd",
+            "Shop",
+            "가게",
+            "a b",
+            "a:b",
+            &"x".repeat(41),
+        ] {
             assert_eq!(KeyName::new(wrong), Err(WrongKey::Name), "{wrong}");
         }
     }

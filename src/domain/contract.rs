@@ -18,7 +18,18 @@ use super::{
 
 /// A part of a whole, in units of 10⁻⁵: 10,000 is 10 %, 3,300 is 3.3 %. Between 0 and 100 %.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    utoipa::ToSchema,
 )]
 #[serde(try_from = "i64", into = "i64")]
 pub struct Rate(u32);
@@ -97,7 +108,9 @@ impl fmt::Display for Rate {
 }
 
 /// How a step is rounded to whole won. Amounts here are never negative, so down is toward zero.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema,
+)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Round {
     /// 버림: the odd won is the partner's.
@@ -177,7 +190,9 @@ impl fmt::Display for Fee {
 }
 
 /// Who bears the VAT of a fee.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema,
+)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum VatBearer {
     /// It comes on top of the fee and is deducted.
@@ -292,7 +307,9 @@ impl TryFrom<TermsParts> for Terms {
 }
 
 /// What of an order line is sold, at some moment: nothing yet, all of it, or what was not given back.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema,
+)]
 pub struct Position {
     /// Order amount: unit price × quantity.
     pub order: Won,

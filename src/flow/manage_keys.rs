@@ -100,7 +100,8 @@ fn known(tx: &Tx<'_>, id: i64) -> Result<ApiKey, KeyError> {
 }
 
 fn note(tx: &Tx<'_>, key: &ApiKey, act: &str) -> Result<(), StoreError> {
-    let about = json!({ "prefix": key.prefix, "scopes": scopes_of(key), "expires_at": key.expires_at });
+    let about =
+        json!({ "prefix": key.prefix, "scopes": scopes_of(key), "expires_at": key.expires_at });
     let (before, after) = match act {
         "key.made" => (None, Some(&about)),
         _ => (Some(&about), None),
@@ -133,11 +134,7 @@ pub async fn revoke(store: &Store, id: i64, by: &'static str) -> Result<ApiKey, 
 }
 
 /// The same by the name that the key goes by.
-pub async fn revoke_named(
-    store: &Store,
-    name: &str,
-    by: &'static str,
-) -> Result<ApiKey, KeyError> {
+pub async fn revoke_named(store: &Store, name: &str, by: &'static str) -> Result<ApiKey, KeyError> {
     let found = store.read(|conn| api_keys::unrevoked(conn, name))?;
     match found {
         Some(key) => revoke(store, key.id, by).await,

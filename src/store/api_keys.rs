@@ -146,7 +146,8 @@ pub fn list(
 
 /// Ends a key for good; false if it was ended before.
 pub fn revoke(tx: &Tx<'_>, id: i64, by: &str) -> Result<bool, StoreError> {
-    let sql = "update api_key set revoked_at = ?2, revoked_by = ?3 where id = ?1 and revoked_at is null";
+    let sql =
+        "update api_key set revoked_at = ?2, revoked_by = ?3 where id = ?1 and revoked_at is null";
     Ok(tx
         .conn()
         .prepare_cached(sql)?

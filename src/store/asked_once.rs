@@ -91,7 +91,9 @@ pub fn is_taken(conn: &Connection, wish: &Wish) -> Result<bool, StoreError> {
 /// Cancellations and adjustments keep their keys with themselves.
 fn taken_elsewhere(conn: &Connection, wish: &Wish) -> Result<bool, StoreError> {
     let by_cancel = conn
-        .prepare_cached("select 1 from cancellation where idempotency_key = ?1 and requested_by = ?2")?
+        .prepare_cached(
+            "select 1 from cancellation where idempotency_key = ?1 and requested_by = ?2",
+        )?
         .exists((&wish.key, &wish.who))?;
     let by_adjustment = || -> Result<bool, StoreError> {
         let source = ["key:", &wish.key, ":1"].concat();

@@ -56,7 +56,12 @@ pub async fn gate(State(web): State<Web>, request: Request, next: Next) -> Respo
         );
         return refuse(&web, &parts, &Problem::forbidden("?"));
     };
-    if let Err(seconds) = within_limits(&web, &parts, row, identified.as_ref().ok().and_then(Option::as_ref)) {
+    if let Err(seconds) = within_limits(
+        &web,
+        &parts,
+        row,
+        identified.as_ref().ok().and_then(Option::as_ref),
+    ) {
         return refuse(&web, &parts, &Problem::too_many(seconds));
     }
     let actor = match identified {
@@ -145,7 +150,12 @@ fn origin(web: &Web, parts: &Parts) -> String {
     parts
         .extensions
         .get::<ConnectInfo<SocketAddr>>()
-        .map(|ConnectInfo(peer)| web.site.limits.client(peer.ip(), &parts.headers).to_string())
+        .map(|ConnectInfo(peer)| {
+            web.site
+                .limits
+                .client(peer.ip(), &parts.headers)
+                .to_string()
+        })
         .unwrap_or_default()
 }
 

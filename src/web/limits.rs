@@ -202,7 +202,9 @@ mod tests {
     #[test]
     fn each_key_and_each_address_has_its_own_rate() {
         let limits = Limits::new(1, 1, 1, 3, 5, vec![], vec![]);
-        let passed = |n: usize, admit: &dyn Fn() -> Result<(), u64>| (0..n).filter(|_| admit().is_ok()).count();
+        let passed = |n: usize, admit: &dyn Fn() -> Result<(), u64>| {
+            (0..n).filter(|_| admit().is_ok()).count()
+        };
         assert_eq!(passed(9, &|| limits.admit_key("key:a")), 3);
         assert_eq!(passed(9, &|| limits.admit_key("key:b")), 3);
         assert_eq!(passed(9, &|| limits.admit_to_api(ip("6.6.6.6"))), 5);

@@ -128,11 +128,7 @@ pub fn writes(method: &Method, route: &str) -> bool {
 
 /// Routes that keep a key in tables of their own.
 fn keeps_its_own(method: &Method, route: &str) -> bool {
-    *method == Method::POST
-        && matches!(
-            route,
-            "/api/payment/{imp_uid}/cancel" | "/api/adjustments"
-        )
+    *method == Method::POST && matches!(route, "/api/payment/{imp_uid}/cancel" | "/api/adjustments")
 }
 
 /// Routes that come to the same however often they run, whatever happened in between: an order once
@@ -246,7 +242,12 @@ fn fingerprint(parts: &Parts, body: &Bytes) -> String {
     // The mark between a form's parts is another one each time that it is sent.
     match kind.split_once("boundary=") {
         Some((_, mark)) if kind.starts_with("multipart/") => {
-            let mark = mark.split(';').next().unwrap_or(mark).trim().trim_matches('"');
+            let mark = mark
+                .split(';')
+                .next()
+                .unwrap_or(mark)
+                .trim()
+                .trim_matches('"');
             field(&without(body, mark.as_bytes()));
         }
         _ => field(body),
@@ -304,7 +305,9 @@ async fn keep(store: &Store, row: i64, response: Response) -> Result<Response, P
         match kept {
             Ok(()) => break,
             // The caller gets the answer all the same; who asks again is told that it is not known.
-            Err(error) => tracing::warn!(%error, row, "an answer was not kept under its idempotency key"),
+            Err(error) => {
+                tracing::warn!(%error, row, "an answer was not kept under its idempotency key")
+            }
         }
     }
     Ok(Response::from_parts(parts, Body::from(body)))
@@ -366,12 +369,21 @@ mod tests {
         };
         let one = of(json, "/a", "{}");
         assert_eq!(one, of(json, "/a", "{}"));
-        for (path, body) in [("/a", "{ }"), ("/a?dry_run=true", "{}"), ("/b", "{}"), ("/a{", "}")] {
+        for (path, body) in [
+            ("/a", "{ }"),
+            ("/a?dry_run=true", "{}"),
+            ("/b", "{}"),
+            ("/a{", "}"),
+        ] {
             assert_ne!(one, of(json, path, body), "{path} {body}");
         }
         let form = |mark: &str, value: &str| {
             let body = format!("--{mark}\r\nname=\"file\"\r\n\r\n{value}\r\n--{mark}--");
-            of(&format!("multipart/form-data; boundary={mark}"), "/a", &body)
+            of(
+                &format!("multipart/form-data; boundary={mark}"),
+                "/a",
+                &body,
+            )
         };
         assert_eq!(form("xYz1", "a,b"), form("qq22", "a,b"));
         assert_ne!(form("xYz1", "a,b"), form("xYz1", "a,c"));
@@ -401,8 +413,14 @@ mod tests {
         };
         let first = all.enter(&wish("a"), "f");
         assert!(first.is_ok());
-        assert_eq!(all.enter(&wish("a"), "f").err().unwrap().kind, "idempotency-in-flight");
-        assert_eq!(all.enter(&wish("a"), "g").err().unwrap().kind, "idempotency-key-reused");
+        assert_eq!(
+            all.enter(&wish("a"), "f").err().unwrap().kind,
+            "idempotency-in-flight"
+        );
+        assert_eq!(
+            all.enter(&wish("a"), "g").err().unwrap().kind,
+            "idempotency-key-reused"
+        );
         assert!(all.enter(&wish("b"), "g").is_ok());
         drop(first);
         assert!(all.enter(&wish("a"), "g").is_ok());

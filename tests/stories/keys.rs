@@ -46,10 +46,19 @@ async fn a_key_opens_what_its_scopes_say_and_nothing_else() {
     let imp_uid = app.paid("ord-1", 9_000).await;
     let reader = key(&app, "reader", "payments:read", None).await;
     let canceller = key(&app, "shop", "payments:read,payments:cancel", None).await;
-    assert!(reader.starts_with("jsk_") && reader.len() == 4 + 8 + 1 + 64, "{}", reader.len());
+    assert!(
+        reader.starts_with("jsk_") && reader.len() == 4 + 8 + 1 + 64,
+        "{}",
+        reader.len()
+    );
     assert_eq!(get(&app, &reader, "/api/payment/list").await.status(), 200);
     assert_eq!(get(&app, &reader, "/payment/mypage").await.status(), 200);
-    for path in ["/api/settlements", "/metrics", "/admin/keys", "/api/partners/x/account"] {
+    for path in [
+        "/api/settlements",
+        "/metrics",
+        "/admin/keys",
+        "/api/partners/x/account",
+    ] {
         assert_eq!(get(&app, &reader, path).await.status(), 403, "{path}");
     }
     let cancel = |key: &str| {
@@ -73,7 +82,13 @@ async fn a_key_opens_what_its_scopes_say_and_nothing_else() {
 #[tokio::test]
 async fn a_key_that_is_over_revoked_or_invented_opens_nothing() {
     let app = TestApp::start().await;
-    let short = key(&app, "short", "payments:read", Some(Duration::from_secs(3_600))).await;
+    let short = key(
+        &app,
+        "short",
+        "payments:read",
+        Some(Duration::from_secs(3_600)),
+    )
+    .await;
     let long = key(&app, "long", "payments:read", None).await;
     let refused = |key: String| {
         let app = &app;
@@ -95,21 +110,34 @@ async fn a_key_that_is_over_revoked_or_invented_opens_nothing() {
     app.clock.advance(Duration::from_secs(3_600));
     assert!(refused(short).await.contains("`short` is past its time"));
     let store = &app.app().web.ctx.store;
-    manage_keys::revoke_named(store, "long", "test").await.unwrap();
+    manage_keys::revoke_named(store, "long", "test")
+        .await
+        .unwrap();
     assert!(refused(long.clone()).await.contains("`long` was revoked"));
     // One digit more, one less, another one: each is nobody's.
     let mut other = long.clone();
     other.pop();
-    for wrong in [format!("{long}0"), other, "jsk_".into(), "jsk_00112233_".into()] {
+    for wrong in [
+        format!("{long}0"),
+        other,
+        "jsk_".into(),
+        "jsk_00112233_".into(),
+    ] {
         assert!(refused(wrong).await.contains("API key is needed"));
     }
     // The name is free again, and the old secret stays worthless.
     let next = key(&app, "long", "payments:read", None).await;
     assert_eq!(get(&app, &next, "/api/payment/list").await.status(), 200);
     refused(long).await;
-    let twice = "update api_key set revoked_at = null, revoked_by = null where revoked_at is not null";
+    let twice =
+        "update api_key set revoked_at = null, revoked_by = null where revoked_at is not null";
     let conn = rusqlite::Connection::open(app.database()).unwrap();
-    assert!(conn.execute(twice, []).unwrap_err().to_string().contains("api_key_stays_revoked"));
+    assert!(
+        conn.execute(twice, [])
+            .unwrap_err()
+            .to_string()
+            .contains("api_key_stays_revoked")
+    );
 }
 
 #[tokio::test]
@@ -145,9 +173,16 @@ async fn a_secret_is_kept_nowhere_and_its_use_is_noted_once_a_minute() {
     assert!(used(&app) > first, "a minute later it is noted again");
     app.shut_down().await;
     let bytes = std::fs::read(database_in(app.dir())).unwrap();
-    let holds = |text: &str| bytes.windows(text.len()).any(|part| part == text.as_bytes());
+    let holds = |text: &str| {
+        bytes
+            .windows(text.len())
+            .any(|part| part == text.as_bytes())
+    };
     assert!(holds(&secret[..12]), "what is shown is kept");
-    assert!(!holds(&secret) && !holds(&secret[13..]), "and the secret is not");
+    assert!(
+        !holds(&secret) && !holds(&secret[13..]),
+        "and the secret is not"
+    );
     app.boot().await;
     assert_eq!(get(&app, &secret, "/api/payment/list").await.status(), 200);
 }
@@ -159,19 +194,40 @@ async fn an_owner_makes_and_revokes_keys_on_the_page_and_sees_a_secret_once() {
     let owner = Visitor::signed_in(&store, &app.url(""), "minji", Role::Owner).await;
     let viewer = Visitor::signed_in(&store, &app.url(""), "seho", Role::Viewer).await;
     assert_eq!(viewer.get("/admin/keys").await.status(), 403);
-    let form = [("name", "shop"), ("days", "90"), ("scope", "payments:read"), ("scope", "orders:write")];
+    let form = [
+        ("name", "shop"),
+        ("days", "90"),
+        ("scope", "payments:read"),
+        ("scope", "orders:write"),
+    ];
     assert_eq!(viewer.post("/admin/keys", &form).await.status(), 403);
 
     for (wrong, said) in [
-        ([("name", "S!"), ("days", ""), ("scope", "payments:read")], "2~40"),
-        ([("name", "shop"), ("days", "9999"), ("scope", "payments:read")], "3,650"),
-        ([("name", "shop"), ("days", ""), ("scope", "own:read")], "own:read"),
+        (
+            [("name", "S!"), ("days", ""), ("scope", "payments:read")],
+            "2~40",
+        ),
+        (
+            [
+                ("name", "shop"),
+                ("days", "9999"),
+                ("scope", "payments:read"),
+            ],
+            "3,650",
+        ),
+        (
+            [("name", "shop"), ("days", ""), ("scope", "own:read")],
+            "own:read",
+        ),
         ([("name", "shop"), ("days", ""), ("scope", "")], "하나 이상"),
     ] {
         let answer = owner.post("/admin/keys", &wrong).await;
         assert_eq!(answer.status(), 422, "{wrong:?}");
         let text = answer.text().await.unwrap();
-        assert!(text.contains(said) && text.contains("role=\"alert\""), "{said}");
+        assert!(
+            text.contains(said) && text.contains("role=\"alert\""),
+            "{said}"
+        );
     }
     assert_eq!(app.sql::<i64>("select count(*) from api_key"), 0);
 
@@ -191,17 +247,35 @@ async fn an_owner_makes_and_revokes_keys_on_the_page_and_sees_a_secret_once() {
     let revoke = format!("/admin/keys/{id}/revoke");
     assert_eq!(viewer.post(&revoke, &[]).await.status(), 403);
     assert_eq!(owner.post(&revoke, &[]).await.status(), 303);
-    assert_eq!(owner.post(&revoke, &[]).await.status(), 303, "twice is once");
+    assert_eq!(
+        owner.post(&revoke, &[]).await.status(),
+        303,
+        "twice is once"
+    );
     assert_eq!(get(&app, &secret, "/api/payment/list").await.status(), 401);
     let acts = "select group_concat(actor || ' ' || act, ', ') from (select actor, act from audit where act like 'key.%' order by id)";
-    assert_eq!(app.sql::<String>(acts), "@minji key.made, @minji key.revoked");
-    assert_eq!(app.sql::<i64>(&format!("select count(*) from audit where after like '%{}%'", &secret[13..])), 0);
+    assert_eq!(
+        app.sql::<String>(acts),
+        "@minji key.made, @minji key.revoked"
+    );
+    assert_eq!(
+        app.sql::<i64>(&format!(
+            "select count(*) from audit where after like '%{}%'",
+            &secret[13..]
+        )),
+        0
+    );
 
     // Whoever finds the browser open later is asked who they are.
     app.clock.advance(Duration::from_secs(6 * 60));
     let asked = owner.get("/admin/keys").await;
     assert_eq!(asked.status(), 303);
-    assert!(asked.headers()[header::LOCATION].to_str().unwrap().starts_with("/sign-in/again"));
+    assert!(
+        asked.headers()[header::LOCATION]
+            .to_str()
+            .unwrap()
+            .starts_with("/sign-in/again")
+    );
     assert_eq!(owner.post("/admin/keys", &form).await.status(), 303);
     assert_eq!(app.sql::<i64>("select count(*) from api_key"), 1);
 }
@@ -209,32 +283,64 @@ async fn an_owner_makes_and_revokes_keys_on_the_page_and_sees_a_secret_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_script_takes_a_key_from_the_command_line() {
     let dir = tempfile::tempdir().unwrap();
-    let sandbox = jeongsan::sandbox::Sandbox::start(Default::default()).await.unwrap();
+    let sandbox = jeongsan::sandbox::Sandbox::start(Default::default())
+        .await
+        .unwrap();
     let port = free_port();
     let server = Server::start(&sandbox, dir.path(), port).await;
     let cli = |args: &[&str]| {
-        let output = Server::command(&sandbox, dir.path(), port, &[]).args(args).output().unwrap();
+        let output = Server::command(&sandbox, dir.path(), port, &[])
+            .args(args)
+            .output()
+            .unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+        (
+            output.status.code().unwrap(),
+            text(output.stdout),
+            text(output.stderr),
+        )
     };
-    let add = ["key", "add", "shop", "--scope", "payments:read", "--scope", "orders:write", "--expires", "90d"];
+    let add = [
+        "key",
+        "add",
+        "shop",
+        "--scope",
+        "payments:read",
+        "--scope",
+        "orders:write",
+        "--expires",
+        "90d",
+    ];
     let (code, out, err) = cli(&add);
     assert_eq!(code, 0, "{err}");
     let secret = out.trim();
     assert_eq!(out, format!("{secret}\n"), "the key, and nothing beside it");
     let http = reqwest::Client::new();
-    let look = || http.get(format!("{}/api/payment/list", server.url)).bearer_auth(secret).send();
+    let look = || {
+        http.get(format!("{}/api/payment/list", server.url))
+            .bearer_auth(secret)
+            .send()
+    };
     assert_eq!(look().await.unwrap().status(), 200);
     let (code, _, err) = cli(&add);
-    assert!(code == 2 && err.contains("there is a key `shop` already"), "{err}");
+    assert!(
+        code == 2 && err.contains("there is a key `shop` already"),
+        "{err}"
+    );
     let (code, _, err) = cli(&["key", "add", "x2", "--scope", "everything"]);
     assert!(code == 2 && err.contains("payments:read"), "{err}");
     let (_, out, _) = cli(&["key", "list"]);
-    assert!(out.contains("shop") && out.contains(&secret[..12]) && out.contains("live"), "{out}");
+    assert!(
+        out.contains("shop") && out.contains(&secret[..12]) && out.contains("live"),
+        "{out}"
+    );
     assert!(!out.contains(secret));
     let (_, out, _) = cli(&["key", "list", "--json"]);
     let listed: Value = serde_json::from_str(&out).unwrap();
-    assert_eq!(listed[0]["scopes"], json!(["payments:read", "orders:write"]));
+    assert_eq!(
+        listed[0]["scopes"],
+        json!(["payments:read", "orders:write"])
+    );
     assert_eq!(cli(&["key", "revoke", "shop"]).0, 0);
     assert_eq!(look().await.unwrap().status(), 401);
     let (code, _, err) = cli(&["key", "revoke", "shop"]);
@@ -273,18 +379,32 @@ async fn a_key_and_an_address_may_ask_so_often_and_are_told_when_again() {
         let (_, problem) = read(answer).await;
         assert_eq!(problem["type"], "urn:jeongsan:problem:too-many-requests");
     }
-    assert_eq!(ask(&two).await.unwrap().status(), 200, "another key has its own");
+    assert_eq!(
+        ask(&two).await.unwrap().status(),
+        200,
+        "another key has its own"
+    );
     // Guessing keys is slowed down by the address that guesses.
     let mut codes = Vec::new();
     for n in 0..60 {
-        codes.push(ask(&format!("jsk_0000000{n}_no")).await.unwrap().status().as_u16());
+        codes.push(
+            ask(&format!("jsk_0000000{n}_no"))
+                .await
+                .unwrap()
+                .status()
+                .as_u16(),
+        );
     }
     assert!(codes.contains(&401) && codes.contains(&429), "{codes:?}");
     // A webhook has limits of its own, and pages have none of these.
     assert_eq!(app.webhook("imp_none", "ord-x", "paid").await.status(), 200);
     assert_eq!(get(&app, "", "/payment").await.status(), 200);
     tokio::time::sleep(Duration::from_millis(1_200)).await;
-    assert_eq!(ask(&one).await.unwrap().status(), 200, "a second later it may again");
+    assert_eq!(
+        ask(&one).await.unwrap().status(),
+        200,
+        "a second later it may again"
+    );
 }
 
 #[tokio::test]
@@ -299,9 +419,15 @@ async fn many_at_once_make_one_key_of_a_name() {
     let made = (0..10).map(|_| {
         let name = KeyName::new("shop").unwrap();
         let rights = scopes(["export"]).unwrap();
-        acting::scope(acting(), manage_keys::make(&store, name, rights, None, "@minji"))
+        acting::scope(
+            acting(),
+            manage_keys::make(&store, name, rights, None, "@minji"),
+        )
     });
     let made = futures::future::join_all(made).await;
     assert_eq!(made.iter().filter(|made| made.is_ok()).count(), 1);
-    assert_eq!(app.sql::<i64>("select count(*) from audit where act = 'key.made'"), 1);
+    assert_eq!(
+        app.sql::<i64>("select count(*) from audit where act = 'key.made'"),
+        1
+    );
 }

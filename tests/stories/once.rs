@@ -91,7 +91,12 @@ async fn the_same_request_again_is_answered_as_before_and_changes_nothing() {
 #[tokio::test]
 async fn a_key_is_for_one_request_of_one_caller() {
     let app = TestApp::start().await;
-    assert_eq!(post(&app, "/api/partners", "k", &partner("farm-1")).await.status(), 201);
+    assert_eq!(
+        post(&app, "/api/partners", "k", &partner("farm-1"))
+            .await
+            .status(),
+        201
+    );
     for (method, path, body) in [
         (Method::POST, "/api/partners", partner("farm-2")),
         (Method::POST, "/api/orders", partner("farm-1")),
@@ -100,9 +105,17 @@ async fn a_key_is_for_one_request_of_one_caller() {
         (Method::POST, "/api/partners/farm-1/archive", Value::Null),
         (Method::POST, "/api/partners?x=1", partner("farm-1")),
     ] {
-        let answer = ask(&app, method, path, "k").json(&body).send().await.unwrap();
+        let answer = ask(&app, method, path, "k")
+            .json(&body)
+            .send()
+            .await
+            .unwrap();
         let (code, problem) = read(answer).await;
-        assert_eq!((code, kind(&problem)), (422, "idempotency-key-reused"), "{path}");
+        assert_eq!(
+            (code, kind(&problem)),
+            (422, "idempotency-key-reused"),
+            "{path}"
+        );
     }
     let farms = "select count(*) from partner where id like 'farm-%' and archived_at is null";
     assert_eq!(app.sql::<i64>(farms), 1);
@@ -131,7 +144,8 @@ async fn a_key_is_for_one_request_of_one_caller() {
         .bearer_auth(&shop)
         .header("idempotency-key", "k-9");
     assert_eq!(refused.send().await.unwrap().status(), 403);
-    let (code, problem) = read(post(&app, "/api/partners", &"x".repeat(256), &partner("farm-4")).await).await;
+    let (code, problem) =
+        read(post(&app, "/api/partners", &"x".repeat(256), &partner("farm-4")).await).await;
     assert_eq!((code, kind(&problem)), (400, "idempotency-key"));
     assert_eq!(app.sql::<i64>("select count(*) from asked_once"), 3);
 }
@@ -140,15 +154,26 @@ async fn a_key_is_for_one_request_of_one_caller() {
 async fn a_cancel_and_an_adjustment_keep_their_own_keys_and_no_other_wish_may_take_them() {
     let app = TestApp::start().await;
     let imp_uid = app.paid("ord-1", 9_000).await;
-    assert_eq!(post(&app, "/api/partners", "p", &partner("farm")).await.status(), 201);
+    assert_eq!(
+        post(&app, "/api/partners", "p", &partner("farm"))
+            .await
+            .status(),
+        201
+    );
     let cancel = format!("/api/payment/{imp_uid}/cancel");
     let part = json!({ "amount": 1_000, "reason": "반품" });
     let add = json!({ "partner": "farm", "amount": -500, "reason": "배송비" });
     assert_eq!(post(&app, &cancel, "c", &part).await.status(), 200);
-    assert_eq!(post(&app, "/api/adjustments", "a", &add).await.status(), 201);
+    assert_eq!(
+        post(&app, "/api/adjustments", "a", &add).await.status(),
+        201
+    );
     for _ in 0..2 {
         assert_eq!(post(&app, &cancel, "c", &part).await.status(), 200);
-        assert_eq!(post(&app, "/api/adjustments", "a", &add).await.status(), 200);
+        assert_eq!(
+            post(&app, "/api/adjustments", "a", &add).await.status(),
+            200
+        );
     }
     assert_eq!(app.portone.cancels_of(&imp_uid).len(), 1);
     assert_eq!(app.sql::<i64>("select count(*) from adjustment"), 1);
@@ -159,14 +184,19 @@ async fn a_cancel_and_an_adjustment_keep_their_own_keys_and_no_other_wish_may_ta
         ("/api/adjustments", "p", &add),
     ] {
         let (code, problem) = read(post(&app, path, key, body).await).await;
-        assert_eq!((code, kind(&problem)), (422, "idempotency-key-reused"), "{path} {key}");
+        assert_eq!(
+            (code, kind(&problem)),
+            (422, "idempotency-key-reused"),
+            "{path} {key}"
+        );
     }
 }
 
 #[tokio::test]
 async fn of_many_at_once_one_is_carried_out_and_the_others_are_told_to_ask_again() {
     let app = TestApp::start().await;
-    app.portone.fault(Fault::new(Target::Prepare, Kind::Slow { ms: 400 }).times(1));
+    app.portone
+        .fault(Fault::new(Target::Prepare, Kind::Slow { ms: 400 }).times(1));
     let body = order("ord-1");
     let all = (0..10).map(|_| post(&app, "/api/orders", "k", &body));
     let answers = futures::future::join_all(all).await;
@@ -194,7 +224,8 @@ async fn of_many_at_once_one_is_carried_out_and_the_others_are_told_to_ask_again
 #[tokio::test]
 async fn a_caller_that_hangs_up_finds_the_outcome_under_its_key() {
     let app = TestApp::start().await;
-    app.portone.fault(Fault::new(Target::Prepare, Kind::Slow { ms: 500 }).times(1));
+    app.portone
+        .fault(Fault::new(Target::Prepare, Kind::Slow { ms: 500 }).times(1));
     let body = order("ord-1");
     let request = ask(&app, Method::POST, "/api/orders", "k").json(&body);
     let gone = request.timeout(Duration::from_millis(150)).send().await;
@@ -208,7 +239,10 @@ async fn a_caller_that_hangs_up_finds_the_outcome_under_its_key() {
         if answer.status() != 409 {
             assert!(is_replayed(&answer));
             let (code, body) = read(answer).await;
-            assert_eq!((code, &body["order"]["merchant_uid"]), (201, &json!("ord-1")));
+            assert_eq!(
+                (code, &body["order"]["merchant_uid"]),
+                (201, &json!("ord-1"))
+            );
             app.drain().await;
             return;
         }
@@ -221,17 +255,30 @@ async fn a_caller_that_hangs_up_finds_the_outcome_under_its_key() {
 async fn what_says_not_now_is_not_kept_and_what_says_no_is() {
     let app = TestApp::start().await;
     let imp_uid = app.paid("ord-1", 9_000).await;
-    app.portone.fault(Fault::new(Target::Cancel, Kind::Slow { ms: 500 }).times(1));
+    app.portone
+        .fault(Fault::new(Target::Cancel, Kind::Slow { ms: 500 }).times(1));
     let path = format!("/api/payment/cancel/{imp_uid}");
     let (part, told) = tokio::join!(app.cancel(&imp_uid, Some(1_000)), async {
         tokio::time::sleep(Duration::from_millis(150)).await;
-        read(ask(&app, Method::DELETE, &path, "all").send().await.unwrap()).await
+        read(
+            ask(&app, Method::DELETE, &path, "all")
+                .send()
+                .await
+                .unwrap(),
+        )
+        .await
     });
     assert_eq!(part.status(), 200);
     assert_eq!((told.0, kind(&told.1)), (409, "cancel-in-progress"));
-    let answer = ask(&app, Method::DELETE, &path, "all").send().await.unwrap();
+    let answer = ask(&app, Method::DELETE, &path, "all")
+        .send()
+        .await
+        .unwrap();
     assert!(answer.status() == 200 && !is_replayed(&answer));
-    let answer = ask(&app, Method::DELETE, &path, "all").send().await.unwrap();
+    let answer = ask(&app, Method::DELETE, &path, "all")
+        .send()
+        .await
+        .unwrap();
     assert!(answer.status() == 200 && is_replayed(&answer));
     let get = ask(&app, Method::GET, &path, "all").send().await.unwrap();
     assert_eq!(get.status(), 422, "by the other verb it is another request");
@@ -241,7 +288,10 @@ async fn what_says_not_now_is_not_kept_and_what_says_no_is() {
     assert_eq!(code, 422);
     let again = post(&app, "/api/partners", "no", &wrong).await;
     assert!(is_replayed(&again));
-    assert_eq!(again.headers()[header::CONTENT_TYPE], "application/problem+json; charset=utf-8");
+    assert_eq!(
+        again.headers()[header::CONTENT_TYPE],
+        "application/problem+json; charset=utf-8"
+    );
     assert_eq!(read(again).await, (422, first));
 }
 
@@ -249,7 +299,8 @@ async fn what_says_not_now_is_not_kept_and_what_says_no_is() {
 fn forget_answer(app: &TestApp, key: &str, touched: bool) {
     let conn = Connection::open(app.database()).unwrap();
     conn.busy_timeout(Duration::from_secs(5)).unwrap();
-    conn.execute_batch("drop trigger asked_once_is_answered_once").unwrap();
+    conn.execute_batch("drop trigger asked_once_is_answered_once")
+        .unwrap();
     let changed = conn
         .execute(
             "update asked_once set status = null, headers = null, body = null, answered_at = null, touched = ?2
@@ -268,12 +319,29 @@ fn forget_answer(app: &TestApp, key: &str, touched: bool) {
 #[tokio::test]
 async fn a_wish_that_died_is_run_again_only_if_nothing_of_it_was_carried_out() {
     let mut app = TestApp::start().await;
-    assert_eq!(post(&app, "/api/partners", "p", &partner("farm")).await.status(), 201);
-    assert_eq!(post(&app, "/api/partners/farm/archive", "z", &Value::Null).await.status(), 200);
-    assert_eq!(post(&app, "/api/orders", "o", &order("ord-1")).await.status(), 201);
+    assert_eq!(
+        post(&app, "/api/partners", "p", &partner("farm"))
+            .await
+            .status(),
+        201
+    );
+    assert_eq!(
+        post(&app, "/api/partners/farm/archive", "z", &Value::Null)
+            .await
+            .status(),
+        200
+    );
+    assert_eq!(
+        post(&app, "/api/orders", "o", &order("ord-1"))
+            .await
+            .status(),
+        201
+    );
     app.drain().await;
     assert_eq!(
-        app.sql::<String>("select group_concat(touched, '') from (select touched from asked_once order by id)"),
+        app.sql::<String>(
+            "select group_concat(touched, '') from (select touched from asked_once order by id)"
+        ),
         "111",
         "each was marked by what it wrote"
     );
@@ -286,7 +354,12 @@ async fn a_wish_that_died_is_run_again_only_if_nothing_of_it_was_carried_out() {
         let (code, problem) = read(post(&app, "/api/partners", "p", &partner("farm")).await).await;
         assert_eq!((code, kind(&problem)), (409, "idempotency-outcome-unknown"));
         assert_eq!(problem["see"], "/api/partners");
-        assert!(problem["detail"].as_str().unwrap().contains("`/api/partners`"));
+        assert!(
+            problem["detail"]
+                .as_str()
+                .unwrap()
+                .contains("`/api/partners`")
+        );
         let answer = post(&app, "/api/partners/farm/archive", "z", &Value::Null).await;
         let (code, problem) = read(answer).await;
         assert_eq!((code, &problem["see"]), (409, &json!("/api/partners/farm")));
@@ -294,20 +367,34 @@ async fn a_wish_that_died_is_run_again_only_if_nothing_of_it_was_carried_out() {
     // An order once registered stays as it is: to ask again does no harm.
     let again = post(&app, "/api/orders", "o", &order("ord-1")).await;
     assert!(again.status() == 200 && !is_replayed(&again));
-    assert!(is_replayed(&post(&app, "/api/orders", "o", &order("ord-1")).await));
+    assert!(is_replayed(
+        &post(&app, "/api/orders", "o", &order("ord-1")).await
+    ));
 
     // Nothing was carried out of this one: it runs.
     let conn = Connection::open(app.database()).unwrap();
     conn.busy_timeout(Duration::from_secs(5)).unwrap();
-    assert_eq!(post(&app, "/api/partners", "u", &json!({ "id": "?" })).await.status(), 422);
-    assert_eq!(app.sql::<i64>("select touched from asked_once where key = 'u'"), 0, "a refusal touches nothing");
+    assert_eq!(
+        post(&app, "/api/partners", "u", &json!({ "id": "?" }))
+            .await
+            .status(),
+        422
+    );
+    assert_eq!(
+        app.sql::<i64>("select touched from asked_once where key = 'u'"),
+        0,
+        "a refusal touches nothing"
+    );
     forget_answer(&app, "u", false);
     let again = post(&app, "/api/partners", "u", &json!({ "id": "?" })).await;
     assert!(again.status() == 422 && !is_replayed(&again));
 
     for (sql, rule) in [
         ("delete from asked_once", "asked_once_is_never_removed"),
-        ("update asked_once set status = 200 where key = 'o'", "asked_once_is_answered_once"),
+        (
+            "update asked_once set status = 200 where key = 'o'",
+            "asked_once_is_answered_once",
+        ),
     ] {
         let error = conn.execute(sql, []).unwrap_err().to_string();
         assert!(error.contains(rule), "{error}");
@@ -327,7 +414,10 @@ async fn killed_between_effect_and_answer_nothing_is_done_twice_and_nothing_is_c
     let sandbox = Sandbox::start(SandboxConfig::default()).await.unwrap();
     let port = free_port();
     let url = format!("http://127.0.0.1:{port}");
-    let http = reqwest::Client::builder().timeout(Duration::from_secs(8)).build().unwrap();
+    let http = reqwest::Client::builder()
+        .timeout(Duration::from_secs(8))
+        .build()
+        .unwrap();
     let send = |n: u64| {
         let request = http.post(format!("{url}/api/partners")).bearer_auth(TOKEN);
         request
@@ -367,20 +457,32 @@ async fn killed_between_effect_and_answer_nothing_is_done_twice_and_nothing_is_c
                 409 => {
                     assert_eq!(kind(&body), "idempotency-outcome-unknown", "{n}: {body}");
                     unknown += 1;
-                    let known = http.get(format!("{url}/api/partners/farm-{n}")).bearer_auth(TOKEN);
-                    assert_eq!(known.send().await.unwrap().status(), 200, "{n} is there, as it says");
+                    let known = http
+                        .get(format!("{url}/api/partners/farm-{n}"))
+                        .bearer_auth(TOKEN);
+                    assert_eq!(
+                        known.send().await.unwrap().status(),
+                        200,
+                        "{n} is there, as it says"
+                    );
                 }
                 _ => panic!("{n}: {code} {body}"),
             }
         }
         next = reached;
     }
-    eprintln!("{next} wishes, {kills} kills: {replayed} replayed, {ran} ran after it, {unknown} unknown");
+    eprintln!(
+        "{next} wishes, {kills} kills: {replayed} replayed, {ran} ran after it, {unknown} unknown"
+    );
     assert!(replayed > 0 && ran > 0, "{replayed} {ran} {unknown}");
     server.kill();
     let conn = Connection::open(database_in(dir.path())).unwrap();
     let farms: i64 = conn
-        .query_row("select count(*) from partner where id like 'farm-%'", [], |row| row.get(0))
+        .query_row(
+            "select count(*) from partner where id like 'farm-%'",
+            [],
+            |row| row.get(0),
+        )
         .unwrap();
     assert_eq!(farms as u64, next, "each is there once");
     assert_eq!(books::check(&conn).unwrap(), vec![]);
@@ -395,7 +497,9 @@ async fn a_wish_that_died_is_marked_by_its_effect_and_by_nothing_else() {
     let url = format!("http://127.0.0.1:{port}");
     let http = reqwest::Client::new();
     let send = |method: Method, path: String, body: Value| {
-        let request = http.request(method, format!("{url}{path}")).bearer_auth(TOKEN);
+        let request = http
+            .request(method, format!("{url}{path}"))
+            .bearer_auth(TOKEN);
         request.header("idempotency-key", path).json(&body).send()
     };
     let count = |sql: &str| -> i64 {
@@ -423,7 +527,10 @@ async fn a_wish_that_died_is_marked_by_its_effect_and_by_nothing_else() {
     });
     assert!(broken.is_err());
     assert_eq!(count("select count(*) from merchant_order"), 0);
-    assert_eq!(count("select count(*) from asked_once where touched = 0 and status is null"), 1);
+    assert_eq!(
+        count("select count(*) from asked_once where touched = 0 and status is null"),
+        1
+    );
     let server = Server::start(&sandbox, dir.path(), port).await;
     let answer = ask().await.unwrap();
     assert!(answer.status() == 201 && !is_replayed(&answer));
@@ -441,13 +548,22 @@ async fn a_wish_that_died_is_marked_by_its_effect_and_by_nothing_else() {
     let told = http.post(format!("{url}/api/payment/portone")).json(&told);
     assert_eq!(told.send().await.unwrap().status(), 200);
     sandbox.fault(Fault::new(Target::Cancel, Kind::Hang { ms: 60_000 }).times(1));
-    let ask = || send(Method::DELETE, format!("/api/payment/cancel/{imp_uid}"), Value::Null);
+    let ask = || {
+        send(
+            Method::DELETE,
+            format!("/api/payment/cancel/{imp_uid}"),
+            Value::Null,
+        )
+    };
     let (broken, ()) = tokio::join!(ask(), async {
         until("select count(*) from cancellation").await;
         server.kill();
     });
     assert!(broken.is_err());
-    assert_eq!(count("select count(*) from asked_once where touched = 1 and status is null"), 1);
+    assert_eq!(
+        count("select count(*) from asked_once where touched = 1 and status is null"),
+        1
+    );
     let _server = Server::start(&sandbox, dir.path(), port).await;
     let answer = ask().await.unwrap();
     assert!(matches!(answer.status().as_u16(), 200 | 202) && !is_replayed(&answer));

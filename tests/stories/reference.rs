@@ -53,15 +53,19 @@ fn the_document_and_the_table_of_access_name_the_same_routes_and_scopes() {
         let at = format!("{method} {path}");
         let security = operation["security"].as_array().unwrap();
         let write = method != "GET" || path == "/api/payment/cancel/{imp_uid}";
-        let has_key = operation["parameters"]
-            .as_array()
-            .is_some_and(|all| all.iter().any(|one| one["name"] == "Idempotency-Key" && one["in"] == "header"));
+        let has_key = operation["parameters"].as_array().is_some_and(|all| {
+            all.iter()
+                .any(|one| one["name"] == "Idempotency-Key" && one["in"] == "header")
+        });
         match table[&(method, path)] {
             Need::Has(right) => {
                 assert_eq!(security, &[json!({ "bearer": [right.as_str()] })], "{at}");
                 assert_eq!(has_key, write, "{at}");
                 for status in ["401", "403", "429", "500", "503"] {
-                    assert!(!operation["responses"][status].is_null(), "{at}: no {status}");
+                    assert!(
+                        !operation["responses"][status].is_null(),
+                        "{at}: no {status}"
+                    );
                 }
             }
             need => {
@@ -91,22 +95,35 @@ fn the_document_is_valid_openapi() {
         let mut ids = BTreeSet::new();
         for (method, path, operation) in operations(&document) {
             let at = format!("{method} {path}");
-            assert!(ids.insert(operation["operationId"].as_str().unwrap()), "{at}: its id is not its own");
+            assert!(
+                ids.insert(operation["operationId"].as_str().unwrap()),
+                "{at}: its id is not its own"
+            );
             assert!(!operation["summary"].as_str().unwrap().is_empty(), "{at}");
             for tag in operation["tags"].as_array().unwrap() {
                 assert!(tags.contains(tag.as_str().unwrap()), "{at}: {tag}");
             }
             let responses = operation["responses"].as_object().unwrap();
-            assert!(responses.keys().any(|status| status.starts_with('2')), "{at}: no success");
+            assert!(
+                responses.keys().any(|status| status.starts_with('2')),
+                "{at}: no success"
+            );
             assert!(responses.contains_key("500"), "{at}");
             for (status, response) in responses {
-                assert!(status.len() == 3 && response["description"].is_string(), "{at}: {status}");
+                assert!(
+                    status.len() == 3 && response["description"].is_string(),
+                    "{at}: {status}"
+                );
                 if !status.starts_with('2') {
                     let of = &response["content"]["application/problem+json"]["schema"]["$ref"];
                     assert_eq!(of, "#/components/schemas/Problem", "{at}: {status}");
                 }
             }
-            let named: BTreeSet<&str> = path.split('{').skip(1).filter_map(|rest| rest.split('}').next()).collect();
+            let named: BTreeSet<&str> = path
+                .split('{')
+                .skip(1)
+                .filter_map(|rest| rest.split('}').next())
+                .collect();
             let mut declared = BTreeSet::new();
             let mut seen = BTreeSet::new();
             for one in operation["parameters"].as_array().into_iter().flatten() {
@@ -126,13 +143,19 @@ fn the_document_is_valid_openapi() {
         let mut used = BTreeSet::new();
         references(&document, &mut used);
         for at in &used {
-            assert!(document.pointer(at.trim_start_matches('#')).is_some(), "{at} leads nowhere");
+            assert!(
+                document.pointer(at.trim_start_matches('#')).is_some(),
+                "{at} leads nowhere"
+            );
         }
         assert!(used.len() > 40, "{}", used.len());
         for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
             well_formed(schema, name);
         }
-        assert_eq!(document["components"]["securitySchemes"]["bearer"]["scheme"], "bearer");
+        assert_eq!(
+            document["components"]["securitySchemes"]["bearer"]["scheme"],
+            "bearer"
+        );
     }
 }
 
@@ -156,11 +179,31 @@ fn well_formed(schema: &Value, at: &str) {
         return;
     };
     const WORDS: [&str; 21] = [
-        "$ref", "type", "format", "properties", "required", "items", "enum", "oneOf", "allOf", "anyOf",
-        "description", "example", "examples", "default", "minimum", "maximum", "additionalProperties", "title",
-        "propertyNames", "const", "discriminator",
+        "$ref",
+        "type",
+        "format",
+        "properties",
+        "required",
+        "items",
+        "enum",
+        "oneOf",
+        "allOf",
+        "anyOf",
+        "description",
+        "example",
+        "examples",
+        "default",
+        "minimum",
+        "maximum",
+        "additionalProperties",
+        "title",
+        "propertyNames",
+        "const",
+        "discriminator",
     ];
-    const TYPES: [&str; 7] = ["null", "boolean", "object", "array", "number", "string", "integer"];
+    const TYPES: [&str; 7] = [
+        "null", "boolean", "object", "array", "number", "string", "integer",
+    ];
     for (word, value) in fields {
         assert!(WORDS.contains(&word.as_str()), "{at}: `{word}`");
         match word.as_str() {
@@ -169,7 +212,12 @@ fn well_formed(schema: &Value, at: &str) {
                     Value::Array(types) => types.iter().collect(),
                     one => vec![one],
                 };
-                assert!(types.iter().all(|one| TYPES.contains(&one.as_str().unwrap())), "{at}: {value}");
+                assert!(
+                    types
+                        .iter()
+                        .all(|one| TYPES.contains(&one.as_str().unwrap())),
+                    "{at}: {value}"
+                );
             }
             "properties" => {
                 for (name, of) in value.as_object().unwrap() {
@@ -190,7 +238,8 @@ fn well_formed(schema: &Value, at: &str) {
 /// Kinds of problems that it names are those that the manual explains.
 #[test]
 fn the_problems_that_it_names_are_explained() {
-    let manual = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let manual =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
     let document = document(Lang::En);
     for (method, path, operation) in operations(&document) {
         for (status, response) in operation["responses"].as_object().unwrap() {
@@ -199,7 +248,10 @@ fn the_problems_that_it_names_are_explained() {
             }
             for kind in response["description"].as_str().unwrap().split(", ") {
                 let row = format!("| `{kind}` | {status} |");
-                assert!(manual.contains(&row), "{method} {path}: {kind} is not a {status}");
+                assert!(
+                    manual.contains(&row),
+                    "{method} {path}: {kind} is not a {status}"
+                );
             }
         }
     }
@@ -221,7 +273,12 @@ impl Checked<'_> {
     }
 
     /// Properties and required ones, `allOf` put together.
-    fn shape(&self, schema: &Value, properties: &mut Map<String, Value>, required: &mut Vec<String>) {
+    fn shape(
+        &self,
+        schema: &Value,
+        properties: &mut Map<String, Value>,
+        required: &mut Vec<String>,
+    ) {
         let schema = self.resolved(schema);
         for part in schema["allOf"].as_array().into_iter().flatten() {
             self.shape(part, properties, required);
@@ -246,9 +303,11 @@ impl Checked<'_> {
         let schema = &self.resolved(schema).clone();
         for several in ["oneOf", "anyOf"] {
             if let Some(all) = schema[several].as_array() {
-                let tries: Vec<Vec<String>> = all.iter().map(|one| self.fits(value, one, at)).collect();
+                let tries: Vec<Vec<String>> =
+                    all.iter().map(|one| self.fits(value, one, at)).collect();
                 if !tries.iter().any(Vec::is_empty) {
-                    self.wrong.push(format!("{at}: fits none of {several}: {tries:?}"));
+                    self.wrong
+                        .push(format!("{at}: fits none of {several}: {tries:?}"));
                 }
                 return;
             }
@@ -275,7 +334,8 @@ impl Checked<'_> {
         if let Some(values) = schema["enum"].as_array()
             && !values.contains(value)
         {
-            self.wrong.push(format!("{at}: {value} is none of {values:?}"));
+            self.wrong
+                .push(format!("{at}: {value} is none of {values:?}"));
         }
         match value {
             Value::Array(items) if schema["items"].is_object() => {
@@ -295,7 +355,9 @@ impl Checked<'_> {
                 for (name, inner) in fields {
                     match properties.get(name) {
                         Some(of) => self.check(inner, of, &format!("{at}.{name}")),
-                        None => self.wrong.push(format!("{at}: `{name}` is not in the document")),
+                        None => self
+                            .wrong
+                            .push(format!("{at}: `{name}` is not in the document")),
                     }
                 }
             }
@@ -315,33 +377,57 @@ impl Called {
     /// Calls an endpoint and holds its answer against the document.
     async fn call(&mut self, app: &TestApp, document: &Value, template: &str, path: &str) {
         let request = app.http.get(app.url(path)).bearer_auth(TOKEN);
-        self.sent(document, "GET", template, request.send().await.unwrap()).await;
+        self.sent(document, "GET", template, request.send().await.unwrap())
+            .await;
     }
 
-    async fn sent(&mut self, document: &Value, method: &str, template: &str, answer: reqwest::Response) {
+    async fn sent(
+        &mut self,
+        document: &Value,
+        method: &str,
+        template: &str,
+        answer: reqwest::Response,
+    ) {
         let at = format!("{method} {template}");
         let operation = &document["paths"][template][method.to_lowercase()];
         let status = answer.status().as_u16().to_string();
-        let kind = answer.headers().get("content-type").map(|kind| kind.to_str().unwrap().to_owned());
-        let kind = kind.unwrap_or_default().split(';').next().unwrap().to_owned();
+        let kind = answer
+            .headers()
+            .get("content-type")
+            .map(|kind| kind.to_str().unwrap().to_owned());
+        let kind = kind
+            .unwrap_or_default()
+            .split(';')
+            .next()
+            .unwrap()
+            .to_owned();
         let content = &operation["responses"][&status]["content"];
         if operation["responses"][&status].is_null() {
             let body = answer.text().await.unwrap();
-            self.wrong.push(format!("{at}: {status} is not in the document: {body}"));
+            self.wrong
+                .push(format!("{at}: {status} is not in the document: {body}"));
             return;
         }
         if kind == "text/event-stream" {
             assert!(content[&kind].is_object(), "{at}");
         } else if kind == "application/json" || kind == "application/problem+json" {
             let schema = &content[&kind]["schema"];
-            assert!(schema.is_object(), "{at}: {status} {kind} is not in the document");
+            assert!(
+                schema.is_object(),
+                "{at}: {status} {kind} is not in the document"
+            );
             let body: Value = answer.json().await.unwrap();
             let mut checked = Checked {
                 document,
                 wrong: Vec::new(),
             };
             checked.check(&body, schema, "");
-            self.wrong.extend(checked.wrong.into_iter().map(|wrong| format!("{at} {status}: {wrong}")));
+            self.wrong.extend(
+                checked
+                    .wrong
+                    .into_iter()
+                    .map(|wrong| format!("{at} {status}: {wrong}")),
+            );
         } else if status != "204" {
             let known = content.as_object().unwrap();
             let file = known.contains_key("application/octet-stream");
@@ -358,10 +444,13 @@ async fn every_answer_of_a_get_is_what_the_document_says() {
     let app = &shop.app;
     shop.plain_partner("farm").await;
     shop.plain_partner("pear").await;
-    let imp_uid = shop.buy("ord-1", &[("farm", 12_000, 1_000), ("pear", 9_000, 0)]).await;
+    let imp_uid = shop
+        .buy("ord-1", &[("farm", 12_000, 1_000), ("pear", 9_000, 0)])
+        .await;
     shop.give_back(&imp_uid, 3_000).await;
     let dead = shop.buy("ord-2", &[("farm", 5_000, 0)]).await;
-    app.portone.fault(Fault::new(Target::Cancel, Kind::refuse()).times(1));
+    app.portone
+        .fault(Fault::new(Target::Cancel, Kind::refuse()).times(1));
     app.cancel(&dead, None).await;
     let held = app.charge("ord-1", 100);
     app.webhook(&held, "ord-1", "paid").await;
@@ -369,37 +458,109 @@ async fn every_answer_of_a_get_is_what_the_document_says() {
     let post = |path: String, body: Value| async move { shop_post(app, &path, &body).await };
     let mut called = Called::default();
     for (method, template, path, body) in [
-        ("POST", "/api/adjustments", "/api/adjustments", json!({ "partner": "farm", "amount": -500, "reason": "배송비" })),
-        ("POST", "/api/partners", "/api/partners", json!({ "id": "plum", "name": "자두", "type": "INDIVIDUAL", "account": { "bank": "004", "number": "00400012345", "holder": "자두" } })),
-        ("POST", "/api/partners/{id}/archive", "/api/partners/plum/archive", json!(null)),
-        ("POST", "/api/partners/{id}/recover", "/api/partners/plum/recover", json!(null)),
-        ("POST", "/api/orders", "/api/orders", json!({ "merchant_uid": "ord-9", "lines": [{ "partner": "farm", "name": "배", "quantity": 1, "unit_price": 100 }] })),
-        ("POST", "/api/payment/{imp_uid}/cancel", &format!("/api/payment/{imp_uid}/cancel"), json!({ "amount": 1_000, "reason": "반품" })),
+        (
+            "POST",
+            "/api/adjustments",
+            "/api/adjustments",
+            json!({ "partner": "farm", "amount": -500, "reason": "배송비" }),
+        ),
+        (
+            "POST",
+            "/api/partners",
+            "/api/partners",
+            json!({ "id": "plum", "name": "자두", "type": "INDIVIDUAL", "account": { "bank": "004", "number": "00400012345", "holder": "자두" } }),
+        ),
+        (
+            "POST",
+            "/api/partners/{id}/archive",
+            "/api/partners/plum/archive",
+            json!(null),
+        ),
+        (
+            "POST",
+            "/api/partners/{id}/recover",
+            "/api/partners/plum/recover",
+            json!(null),
+        ),
+        (
+            "POST",
+            "/api/orders",
+            "/api/orders",
+            json!({ "merchant_uid": "ord-9", "lines": [{ "partner": "farm", "name": "배", "quantity": 1, "unit_price": 100 }] }),
+        ),
+        (
+            "POST",
+            "/api/payment/{imp_uid}/cancel",
+            &format!("/api/payment/{imp_uid}/cancel"),
+            json!({ "amount": 1_000, "reason": "반품" }),
+        ),
     ] {
-        called.sent(&document, method, template, post(path.to_owned(), body).await).await;
+        called
+            .sent(
+                &document,
+                method,
+                template,
+                post(path.to_owned(), body).await,
+            )
+            .await;
     }
     let today = shop.today();
     shop.days(1);
     let settled = post(format!("/api/settlements/days/{today}"), json!(null)).await;
-    called.sent(&document, "POST", "/api/settlements/days/{day}", settled).await;
+    called
+        .sent(&document, "POST", "/api/settlements/days/{day}", settled)
+        .await;
     let settlement = shop.get("farm", today).id;
     for act in ["hold", "release"] {
-        let answer = post(format!("/api/settlements/{settlement}/{act}"), json!({ "reason": "확인" })).await;
-        called.sent(&document, "POST", &format!("/api/settlements/{{id}}/{act}"), answer).await;
+        let answer = post(
+            format!("/api/settlements/{settlement}/{act}"),
+            json!({ "reason": "확인" }),
+        )
+        .await;
+        called
+            .sent(
+                &document,
+                "POST",
+                &format!("/api/settlements/{{id}}/{act}"),
+                answer,
+            )
+            .await;
     }
     shop.days(2);
-    called.call(app, &document, "/api/payouts/due", "/api/payouts/due").await;
-    let made = post("/api/payouts".into(), json!({ "until": shop.today(), "note": "정기" })).await;
+    called
+        .call(app, &document, "/api/payouts/due", "/api/payouts/due")
+        .await;
+    let made = post(
+        "/api/payouts".into(),
+        json!({ "until": shop.today(), "note": "정기" }),
+    )
+    .await;
     called.sent(&document, "POST", "/api/payouts", made).await;
     let batch: i64 = app.sql("select max(id) from payout_batch");
     let payout: i64 = app.sql("select min(id) from payout");
-    let decided = post(format!("/api/payouts/{batch}/payouts/{payout}"), json!({ "failed": "예금주 불일치" })).await;
-    called.sent(&document, "POST", "/api/payouts/{id}/payouts/{payout}", decided).await;
+    let decided = post(
+        format!("/api/payouts/{batch}/payouts/{payout}"),
+        json!({ "failed": "예금주 불일치" }),
+    )
+    .await;
+    called
+        .sent(
+            &document,
+            "POST",
+            "/api/payouts/{id}/payouts/{payout}",
+            decided,
+        )
+        .await;
     shop.bank(batch, Word::Paid).await;
     let day_off = shop.today().plus_days(30);
-    let put = app.http.put(app.url(&format!("/api/calendar/{day_off}"))).bearer_auth(TOKEN);
+    let put = app
+        .http
+        .put(app.url(&format!("/api/calendar/{day_off}")))
+        .bearer_auth(TOKEN);
     let put = put.json(&json!({ "name": "창립일" })).send().await.unwrap();
-    called.sent(&document, "PUT", "/api/calendar/{day}", put).await;
+    called
+        .sent(&document, "PUT", "/api/calendar/{day}", put)
+        .await;
 
     let year = &today.to_string()[..4];
     for (template, path) in [
@@ -409,29 +570,65 @@ async fn every_answer_of_a_get_is_what_the_document_says() {
         ("/api/payment/{imp_uid}", format!("/api/payment/{dead}")),
         ("/api/payment/{imp_uid}", format!("/api/payment/{held}")),
         ("/api/payment/{imp_uid}", "/api/payment/imp_none".to_owned()),
-        ("/api/payment/{imp_uid}/status", format!("/api/payment/{held}/status")),
-        ("/api/payment/{imp_uid}/events", format!("/api/payment/{imp_uid}/events")),
-        ("/api/payment/cancel/{imp_uid}", format!("/api/payment/cancel/{imp_uid}")),
-        ("/api/payment/cancel/{imp_uid}", format!("/api/payment/cancel/{imp_uid}")),
+        (
+            "/api/payment/{imp_uid}/status",
+            format!("/api/payment/{held}/status"),
+        ),
+        (
+            "/api/payment/{imp_uid}/events",
+            format!("/api/payment/{imp_uid}/events"),
+        ),
+        (
+            "/api/payment/cancel/{imp_uid}",
+            format!("/api/payment/cancel/{imp_uid}"),
+        ),
+        (
+            "/api/payment/cancel/{imp_uid}",
+            format!("/api/payment/cancel/{imp_uid}"),
+        ),
         ("/api/orders/{merchant_uid}", "/api/orders/ord-1".to_owned()),
         ("/api/partners", "/api/partners".to_owned()),
         ("/api/partners/{id}", "/api/partners/plum".to_owned()),
-        ("/api/partners/{id}/account", "/api/partners/farm/account".to_owned()),
-        ("/api/partners/{id}/contracts", "/api/partners/farm/contracts".to_owned()),
+        (
+            "/api/partners/{id}/account",
+            "/api/partners/farm/account".to_owned(),
+        ),
+        (
+            "/api/partners/{id}/contracts",
+            "/api/partners/farm/contracts".to_owned(),
+        ),
         ("/api/settlements", "/api/settlements".to_owned()),
         ("/api/settlements", "/api/settlements?limit=0".to_owned()),
-        ("/api/settlements/{id}", format!("/api/settlements/{settlement}")),
-        ("/api/settlements/{id}/lines", format!("/api/settlements/{settlement}/lines")),
-        ("/api/settlements/days/{day}", format!("/api/settlements/days/{today}")),
-        ("/api/statements/{partner}", format!("/api/statements/farm?from={today}&to={today}")),
+        (
+            "/api/settlements/{id}",
+            format!("/api/settlements/{settlement}"),
+        ),
+        (
+            "/api/settlements/{id}/lines",
+            format!("/api/settlements/{settlement}/lines"),
+        ),
+        (
+            "/api/settlements/days/{day}",
+            format!("/api/settlements/days/{today}"),
+        ),
+        (
+            "/api/statements/{partner}",
+            format!("/api/statements/farm?from={today}&to={today}"),
+        ),
         ("/api/adjustments", "/api/adjustments".to_owned()),
         ("/api/payouts/due", "/api/payouts/due".to_owned()),
         ("/api/payouts", "/api/payouts".to_owned()),
         ("/api/payouts/{id}", format!("/api/payouts/{batch}")),
-        ("/api/payouts/{id}/file", format!("/api/payouts/{batch}/file")),
+        (
+            "/api/payouts/{id}/file",
+            format!("/api/payouts/{batch}/file"),
+        ),
         ("/api/calendar", format!("/api/calendar?year={year}")),
         ("/api/bank-templates", "/api/bank-templates".to_owned()),
-        ("/api/bank-templates/{name}", "/api/bank-templates/공통".to_owned()),
+        (
+            "/api/bank-templates/{name}",
+            "/api/bank-templates/공통".to_owned(),
+        ),
         ("/api/openapi.json", "/api/openapi.json".to_owned()),
         ("/api/reference", "/api/reference".to_owned()),
     ] {
@@ -456,27 +653,48 @@ async fn shop_post(app: &TestApp, path: &str, body: &Value) -> reqwest::Response
 async fn the_reference_is_a_page_that_needs_nothing_from_elsewhere() {
     let app = TestApp::start().await;
     for (lang, words) in [("ko", "API 안내서"), ("en", "API reference")] {
-        let request = app.http.get(app.url("/api/reference")).header("accept-language", lang);
+        let request = app
+            .http
+            .get(app.url("/api/reference"))
+            .header("accept-language", lang);
         let text = request.send().await.unwrap().text().await.unwrap();
         assert!(text.contains(words), "{lang}");
         // With the styles and the one script of all pages it is a hundred kilobytes at most.
         assert!(text.len() < 62_000, "{} bytes", text.len());
-        assert!(!text.contains(" style=") && !text.contains("http://"), "{lang}");
+        assert!(
+            !text.contains(" style=") && !text.contains("http://"),
+            "{lang}"
+        );
         for (method, path, operation) in operations(&document(Lang::En)) {
-            assert!(text.contains(&format!("<code>{method} {path}</code>")), "{method} {path}");
+            assert!(
+                text.contains(&format!("<code>{method} {path}</code>")),
+                "{method} {path}"
+            );
             let id = operation["operationId"].as_str().unwrap();
             assert!(text.contains(&format!("id=\"{id}\"")), "{id}");
         }
         // What is linked is there.
-        for target in text.split("href=\"#").skip(1).filter_map(|rest| rest.split('"').next()) {
-            assert!(text.contains(&format!("id=\"{target}\"")), "#{target} leads nowhere");
+        for target in text
+            .split("href=\"#")
+            .skip(1)
+            .filter_map(|rest| rest.split('"').next())
+        {
+            assert!(
+                text.contains(&format!("id=\"{target}\"")),
+                "#{target} leads nowhere"
+            );
         }
     }
     let (ko, en) = (document(Lang::Ko), document(Lang::En));
     for (method, path, operation) in operations(&ko) {
         let summary = |of: &Value| of["summary"].as_str().unwrap().to_owned();
         let other = summary(&en["paths"][&path][method.to_lowercase()]);
-        assert!(summary(operation).chars().any(|c| ('가'..='힣').contains(&c)), "{path}");
+        assert!(
+            summary(operation)
+                .chars()
+                .any(|c| ('가'..='힣').contains(&c)),
+            "{path}"
+        );
         assert!(other.is_ascii(), "{path}: {other}");
     }
 }

@@ -8,7 +8,10 @@ use crate::{
         account::AccountError,
         api_key::{WrongKey, all_scopes},
     },
-    flow::{manage_keys::KeyError, manage_users::UserError, passwords::PasswordError, sign_in::SignInError},
+    flow::{
+        manage_keys::KeyError, manage_users::UserError, passwords::PasswordError,
+        sign_in::SignInError,
+    },
 };
 
 impl From<PasswordError> for Problem {
@@ -124,7 +127,10 @@ impl From<WrongKey> for Problem {
             WrongKey::NoScope | WrongKey::Scope => Problem::new(
                 wrong,
                 "key-scope",
-                format!("권한을 하나 이상 골라 주세요. 가능한 권한: {}", all_scopes()),
+                format!(
+                    "권한을 하나 이상 골라 주세요. 가능한 권한: {}",
+                    all_scopes()
+                ),
                 en,
             ),
             WrongKey::Own => Problem::new(

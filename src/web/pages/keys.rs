@@ -231,7 +231,9 @@ impl Pairs {
     fn filled(&self) -> Filled {
         let all = |name: &str| {
             let found = self.0.iter().filter(|(field, _)| field == name);
-            found.map(|(_, value)| value.trim().to_owned()).collect::<Vec<_>>()
+            found
+                .map(|(_, value)| value.trim().to_owned())
+                .collect::<Vec<_>>()
         };
         Filled {
             name: all("name").pop().unwrap_or_default(),
@@ -247,7 +249,10 @@ fn days(text: &str) -> Result<Option<Duration>, Problem> {
     if text.is_empty() {
         return Ok(None);
     }
-    let days = text.parse::<u64>().ok().filter(|days| (1..=3_650).contains(days));
+    let days = text
+        .parse::<u64>()
+        .ok()
+        .filter(|days| (1..=3_650).contains(days));
     match days {
         Some(days) => Ok(Some(Duration::from_secs(days * 86_400))),
         None => Err(crate::domain::api_key::WrongKey::Expiry.into()),
@@ -262,12 +267,7 @@ async fn make_filled(web: &Web, filled: &Filled, by: &'static str) -> Result<Mad
 }
 
 /// `POST /admin/keys`
-async fn make(
-    State(web): State<Web>,
-    actor: Actor,
-    look: Look,
-    F(pairs): F<Pairs>,
-) -> Response {
+async fn make(State(web): State<Web>, actor: Actor, look: Look, F(pairs): F<Pairs>) -> Response {
     let mut filled = pairs.filled();
     let (status, made) = match make_filled(&web, &filled, actor.by).await {
         Ok(made) => (StatusCode::OK, Some(made)),

@@ -167,10 +167,14 @@ fn type_of(schema: &Value) -> Markup {
         return html! { "[" (type_of(&schema["items"])) "]" };
     }
     let plain = match &schema["type"] {
-        Value::Array(types) => types.iter().find_map(|one| one.as_str().filter(|one| *one != "null")),
+        Value::Array(types) => types
+            .iter()
+            .find_map(|one| one.as_str().filter(|one| *one != "null")),
         one => one.as_str(),
     };
-    let format = schema["format"].as_str().filter(|format| format.starts_with("date"));
+    let format = schema["format"]
+        .as_str()
+        .filter(|format| format.starts_with("date"));
     html! { (format.or(plain).unwrap_or("…")) }
 }
 

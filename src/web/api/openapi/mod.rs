@@ -196,7 +196,10 @@ fn schema(name: &str) -> RefOr<Schema> {
 fn text_of(kind: Type, format: Option<&str>) -> RefOr<Schema> {
     let format = format.map(|format| SchemaFormat::Custom(format.to_owned()));
     RefOr::T(Schema::Object(
-        ObjectBuilder::new().schema_type(kind).format(format).build(),
+        ObjectBuilder::new()
+            .schema_type(kind)
+            .format(format)
+            .build(),
     ))
 }
 
@@ -267,7 +270,12 @@ fn operation(op: &Op, lang: Lang) -> Operation {
     if op.id == "cancelWholePaymentByGet" {
         built = built.deprecated(Some(Deprecated::True));
     }
-    for name in op.path.split('{').skip(1).filter_map(|rest| rest.split('}').next()) {
+    for name in op
+        .path
+        .split('{')
+        .skip(1)
+        .filter_map(|rest| rest.split('}').next())
+    {
         let parameter = ParameterBuilder::new()
             .name(name)
             .parameter_in(ParameterIn::Path)
@@ -357,10 +365,7 @@ fn answer(status: u16, gives: Gives, lang: Lang) -> utoipa::openapi::Response {
     let response = ResponseBuilder::new().description(what);
     let response = match gives {
         Gives::Nothing => response,
-        Gives::Json(name) => response.content(
-            "application/json",
-            Content::new(Some(schema(name))),
-        ),
+        Gives::Json(name) => response.content("application/json", Content::new(Some(schema(name)))),
         Gives::Events => response.content(
             "text/event-stream",
             Content::new(Some(text_of(Type::String, None))),
@@ -373,10 +378,9 @@ fn answer(status: u16, gives: Gives, lang: Lang) -> utoipa::openapi::Response {
             "application/json",
             Content::new(Some(text_of(Type::Object, None))),
         ),
-        Gives::Page => response.content(
-            "text/html",
-            Content::new(Some(text_of(Type::String, None))),
-        ),
+        Gives::Page => {
+            response.content("text/html", Content::new(Some(text_of(Type::String, None))))
+        }
     };
     response.build()
 }
@@ -384,19 +388,29 @@ fn answer(status: u16, gives: Gives, lang: Lang) -> utoipa::openapi::Response {
 /// A body that would be taken.
 pub fn example(name: &str) -> Option<Value> {
     Some(match name {
-        "Message" => json!({ "imp_uid": "imp_262385355247", "merchant_uid": "ord-1001", "status": "paid" }),
+        "Message" => {
+            json!({ "imp_uid": "imp_262385355247", "merchant_uid": "ord-1001", "status": "paid" })
+        }
         "CancelBody" => json!({ "amount": 3000, "reason": "부분 반품" }),
-        "OrderBody" => json!({ "merchant_uid": "ord-1001", "lines": [{ "partner": "farm-1", "name": "사과 5kg", "quantity": 1, "unit_price": 12000 }] }),
+        "OrderBody" => {
+            json!({ "merchant_uid": "ord-1001", "lines": [{ "partner": "farm-1", "name": "사과 5kg", "quantity": 1, "unit_price": 12000 }] })
+        }
         "PartnerBody" => json!({ "id": "farm-1", "name": "햇살농장", "type": "INDIVIDUAL" }),
-        "ContractBody" => json!({ "from": "2026-08-01", "terms": { "fee": { "rate": 10000 }, "cycle": { "lag_days": 2, "method": { "kind": "MONTHLY", "days": [31] }, "holiday": "BEFORE" } } }),
+        "ContractBody" => {
+            json!({ "from": "2026-08-01", "terms": { "fee": { "rate": 10000 }, "cycle": { "lag_days": 2, "method": { "kind": "MONTHLY", "days": [31] }, "holiday": "BEFORE" } } })
+        }
         "ReasonBody" => json!({ "reason": "계좌 확인 중" }),
         "ReopenBody" => json!({ "reason": "계약 정정", "settle": true }),
-        "AdjustmentBody" => json!({ "partner": "farm-1", "amount": -5000, "reason": "배송비 정산" }),
+        "AdjustmentBody" => {
+            json!({ "partner": "farm-1", "amount": -5000, "reason": "배송비 정산" })
+        }
         "CreateBody" => json!({ "until": "2026-08-06", "total": 120000 }),
         "DecideBody" => json!({ "paid": true }),
         "CallOffBody" => json!({ "reason": "은행 점검" }),
         "PutBody" => json!({ "name": "임시공휴일", "off": true }),
-        "BankTemplate" => json!({ "format": "xlsx", "header": true, "columns": [{ "header": "계좌번호", "field": "account" }], "result": {} }),
+        "BankTemplate" => {
+            json!({ "format": "xlsx", "header": true, "columns": [{ "header": "계좌번호", "field": "account" }], "result": {} })
+        }
         _ => return None,
     })
 }

@@ -6,15 +6,40 @@ use super::words::{Asks, Gives, Op, P};
 
 /// A page of a list.
 const PAGED: [P; 2] = [
-    P("limit", "integer", "1~200, 없으면 20", "1 to 200; 20 if not given"),
-    P("after", "string", "앞 페이지의 `next`", "`next` of the page before"),
+    P(
+        "limit",
+        "integer",
+        "1~200, 없으면 20",
+        "1 to 200; 20 if not given",
+    ),
+    P(
+        "after",
+        "string",
+        "앞 페이지의 `next`",
+        "`next` of the page before",
+    ),
 ];
 const DAYS: [P; 2] = [
-    P("from", "date", "이날부터(한국 날짜)", "from this day on, in Korea"),
+    P(
+        "from",
+        "date",
+        "이날부터(한국 날짜)",
+        "from this day on, in Korea",
+    ),
     P("to", "date", "이날까지", "up to this day, included"),
 ];
-const DRY_RUN: P = P("dry_run", "boolean", "`true`면 아무것도 쓰지 않고 결과만 알려 줍니다", "`true` writes nothing and says what would be");
-const TEMPLATE: P = P("template", "string", "은행 양식 이름", "a bank template's name");
+const DRY_RUN: P = P(
+    "dry_run",
+    "boolean",
+    "`true`면 아무것도 쓰지 않고 결과만 알려 줍니다",
+    "`true` writes nothing and says what would be",
+);
+const TEMPLATE: P = P(
+    "template",
+    "string",
+    "은행 양식 이름",
+    "a bank template's name",
+);
 
 const FILE: Asks = Asks::File;
 
