@@ -226,6 +226,18 @@ pub const SETTINGS: &[Setting] = &[
         "Messages worked on at once; more are answered 503.",
     ),
     setting(
+        "api.rate",
+        "50",
+        COUNT,
+        "Requests of the API that one key may send per second.",
+    ),
+    setting(
+        "api.address_rate",
+        "100",
+        COUNT,
+        "Requests of the API that one address may send per second, whoever it is.",
+    ),
+    setting(
         "orders.unknown",
         "accept",
         "`accept` or `hold`",
@@ -456,6 +468,8 @@ pub struct Config {
     pub max_body: usize,
     pub rate: u32,
     pub unknown_ids: u32,
+    pub api_rate: u32,
+    pub api_address_rate: u32,
     pub in_flight: usize,
     pub policy: Policy,
     pub broker: BrokerChoice,
@@ -855,6 +869,8 @@ fn build(mut r: Reader) -> Result<Config, ConfigErrors> {
     let rate = r.within("intake.rate", 1, 1_000_000);
     let unknown_ids = r.within("intake.unknown_ids", 1, 1_000_000);
     let in_flight = r.within("intake.in_flight", 1, 100_000);
+    let api_rate = r.within("api.rate", 1, 1_000_000);
+    let api_address_rate = r.within("api.address_rate", 1, 1_000_000);
     let unknown_orders = r.get("orders.unknown", |text| match text {
         "accept" => Some(UnknownOrders::Accept),
         "hold" => Some(UnknownOrders::Hold),
@@ -953,6 +969,8 @@ fn build(mut r: Reader) -> Result<Config, ConfigErrors> {
             rate: rate?,
             unknown_ids: unknown_ids?,
             in_flight: in_flight? as usize,
+            api_rate: api_rate?,
+            api_address_rate: api_address_rate?,
             policy: Policy {
                 test: test?,
                 unknown_orders: unknown_orders?,

@@ -3,6 +3,7 @@
 pub mod account;
 pub mod addresses;
 pub mod alert;
+pub mod api_key;
 pub mod approval;
 pub mod bank;
 pub mod calendar;

@@ -20,6 +20,7 @@ pub mod import_adjustments;
 pub mod import_partners;
 pub mod keep_webhook;
 pub mod make_statement;
+pub mod manage_keys;
 pub mod manage_users;
 pub mod operate_jobs;
 pub mod passwords;

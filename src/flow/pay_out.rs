@@ -86,11 +86,12 @@ pub struct Choice {
 }
 
 /// One partner's payout, before anything is written.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct Proposed {
     pub partner: String,
     pub partner_name: String,
     #[serde(rename = "type")]
+    #[schema(value_type = String)]
     pub kind: PartnerType,
     pub account: BankAccount,
     #[serde(flatten)]

@@ -85,7 +85,7 @@ pub fn taken(conn: &Connection, source: &str) -> Result<Option<i64>, StoreError>
 }
 
 /// An adjustment as it is shown.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct AdjustmentRow {
     pub id: i64,
     pub partner: String,

@@ -122,7 +122,7 @@ const CONSEQUENCES: [&str; 9] = [
 ];
 
 /// One thing that happened, as it is shown.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct Happened {
     pub id: i64,
     #[serde(serialize_with = "super::payments::seoul_time")]

@@ -12,7 +12,7 @@ use super::{
 use crate::domain::{calendar::KstDay, money::Won, withholding::Withheld};
 
 /// How a batch stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum BatchState {
     /// Some payout waits for the bank's word.
@@ -41,7 +41,7 @@ impl BatchState {
 }
 
 /// How one payout stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum PayoutState {
     /// In a file for the bank, or about to be.
@@ -131,7 +131,7 @@ pub fn add(
 }
 
 /// A payout as it is shown.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct PayoutRow {
     pub id: i64,
     pub batch: i64,
@@ -368,7 +368,7 @@ pub fn end_batch(tx: &Tx<'_>, id: i64, state: BatchState) -> Result<(), StoreErr
 }
 
 /// A batch as it is shown.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct BatchRow {
     pub id: i64,
     pub state: BatchState,

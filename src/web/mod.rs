@@ -12,6 +12,7 @@ pub mod health;
 pub mod lang;
 pub mod limits;
 pub mod offered;
+pub mod once;
 pub mod pages;
 pub mod preferences;
 pub mod privacy;
@@ -55,6 +56,10 @@ pub struct Site {
     pub lasts: Lasts,
     pub max_body: usize,
     pub limits: limits::Limits,
+    /// Requests under an idempotency key that are being carried out.
+    pub under_way: Arc<once::UnderWay>,
+    /// When the use of each key was noted last.
+    pub key_uses: auth::KeyUses,
     pub broker: Arc<dyn Broker>,
     pub health: health::Health,
     pub metrics: PrometheusHandle,
@@ -90,6 +95,7 @@ pub fn routes(web: Web) -> Router {
         .route("/api/payment/{imp_uid}/cancel", post(api::cancel))
         .route("/api/orders", post(api::register))
         .route("/api/orders/{merchant_uid}", get(api::order))
+        .merge(api::openapi::routes())
         .merge(api::partners::routes())
         .merge(api::settlements::routes())
         .merge(api::payouts::routes())

@@ -67,6 +67,9 @@ const MATRIX: &str = "
     OP----  POST /admin/jobs/{id}/discard
     OPAV--  GET /admin/jobs/{id}/live
     OP----  POST /admin/jobs/{id}/run-now
+    O-----* GET /admin/keys
+    O-----* POST /admin/keys
+    O-----* POST /admin/keys/{id}/revoke
     OPAV--  GET /admin/partners
     O-A---  GET /admin/partners/export.csv
     O-A---  GET /admin/partners/export.xlsx
@@ -83,6 +86,7 @@ const MATRIX: &str = "
     O-A---* GET /admin/partners/{id}/edit
     O-A---* POST /admin/partners/{id}/edit
     O-A---  POST /admin/partners/{id}/recover
+    OPA---  POST /admin/partners/{id}/reveal
     OPAV--  GET /admin/payouts
     O-A---* POST /admin/payouts
     O-A---* GET /admin/payouts/new
@@ -139,6 +143,7 @@ const MATRIX: &str = "
     O-A---  PUT /api/calendar/{day}
     O-A---  DELETE /api/calendar/{day}
     O-A---  DELETE /api/contracts/{id}
+    OPAVRN  GET /api/openapi.json
     OP----  POST /api/orders
     OPAV--  GET /api/orders/{merchant_uid}
     OPAV--  GET /api/partners
@@ -168,6 +173,7 @@ const MATRIX: &str = "
     O-A---  GET /api/payouts/{id}/file
     O-A---  POST /api/payouts/{id}/payouts/{payout}
     O-A---  POST /api/payouts/{id}/result
+    OPAVRN  GET /api/reference
     OPAV--  GET /api/settlements
     OPAV--  GET /api/settlements/days/{day}
     O-A---  POST /api/settlements/days/{day}
@@ -204,6 +210,7 @@ const MATRIX: &str = "
     OP----  POST /payment/{imp_uid}/cancel/confirm
     OPAV--  GET /payment/{imp_uid}/live
     OP----  POST /payment/{imp_uid}/release
+    OPA---  POST /payment/{imp_uid}/reveal
     OPAVRN  GET /readyz
     OPAVRN  GET /set-up
     OPAVRN  POST /set-up

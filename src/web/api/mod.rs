@@ -1,6 +1,7 @@
 //! The JSON API, on the paths of the original design.
 
 pub mod approvals;
+pub mod openapi;
 pub mod partners;
 pub mod payouts;
 pub mod settlements;
@@ -340,9 +341,9 @@ pub async fn status(
     })))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)] // a name that is misspelt must not become "all of it"
-struct CancelBody {
+pub(super) struct CancelBody {
     #[serde(default)]
     amount: Option<Won>,
     #[serde(default)]
@@ -356,9 +357,9 @@ struct CancelBody {
     refund: Option<RefundAccount>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-struct CancelLine {
+pub(super) struct CancelLine {
     line: i64,
     amount: Won,
 }
@@ -577,8 +578,8 @@ pub(crate) fn foreign_or_prefetched(headers: &HeaderMap) -> bool {
     foreign || ahead || embedded
 }
 
-#[derive(Deserialize)]
-struct OrderBody {
+#[derive(Deserialize, utoipa::ToSchema)]
+pub(super) struct OrderBody {
     merchant_uid: MerchantUid,
     #[serde(default)]
     name: Option<String>,

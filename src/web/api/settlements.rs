@@ -298,8 +298,8 @@ pub fn lines_of(
     settlements::lines(conn, &row.partner, row.day, row.day, Some(after), most)
 }
 
-#[derive(Deserialize)]
-struct ReasonBody {
+#[derive(Deserialize, utoipa::ToSchema)]
+pub(super) struct ReasonBody {
     #[serde(default)]
     reason: String,
 }
@@ -386,7 +386,7 @@ async fn retry(
 // --- Days
 
 /// A partner without a settlement on a day that is settled.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct WithoutContract {
     pub partner: PartnerId,
     pub partner_name: String,
@@ -400,7 +400,7 @@ pub struct WithoutContract {
 }
 
 /// How a day stands.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct DayView {
     pub day: KstDay,
     /// `None`: its settlement has not begun.
@@ -554,8 +554,8 @@ async fn settle(
     Ok(reported(day, run.transpose().lang(lang)?))
 }
 
-#[derive(Deserialize)]
-struct ReopenBody {
+#[derive(Deserialize, utoipa::ToSchema)]
+pub(super) struct ReopenBody {
     #[serde(default)]
     reason: String,
     /// False leaves the day open, so that its terms can be put right first.

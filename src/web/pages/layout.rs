@@ -133,6 +133,7 @@ pub fn page_of_form(path: &str) -> &str {
         )) => page,
         Some(("/account/sessions", _)) => "/account",
         Some((_, "sign-out")) => "/sign-in",
+        Some((_, "revoke")) if path.starts_with("/admin/keys/") => "/admin/keys",
         _ => path,
     }
 }
@@ -366,6 +367,7 @@ mod tests {
             ("/admin/jobs/7/run-now", "/admin/jobs/7"),
             ("/payment/orders", "/payment"),
             ("/sign-in", "/sign-in"),
+            ("/admin/keys/3/revoke", "/admin/keys"),
         ] {
             assert_eq!(page_of_form(path), page);
         }

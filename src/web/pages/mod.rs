@@ -17,6 +17,7 @@ mod icons;
 mod home;
 mod inbox;
 mod jobs;
+mod keys;
 mod layout;
 mod mypage;
 mod nav;
@@ -26,6 +27,7 @@ mod pay;
 mod payment;
 mod payouts;
 mod portal;
+pub(super) mod reference;
 mod result;
 mod reveal;
 mod rules;
@@ -119,6 +121,7 @@ pub fn signed_in() -> Router<Web> {
         .merge(portal::routes())
         .merge(jobs::routes())
         .merge(rules::routes())
+        .merge(keys::routes())
         .merge(settlements::routes())
         .merge(payouts::routes())
         .merge(partners::routes())

@@ -74,6 +74,7 @@ const ENTRIES: &[Entry] = &[
     Entry { part: Part::Inbox, need: Some(Right::JobsRead), href: "/admin/inbox", ko: "수신함", en: "Inbox", icon: Icon::Inbox, key: 'i', group: Group::Operations, tab: false },
     Entry { part: Part::Account, need: None, href: "/account", ko: "내 계정", en: "My account", icon: Icon::Person, key: 'c', group: Group::People, tab: false },
     Entry { part: Part::People, need: Some(Right::Manage), href: "/admin/users", ko: "사용자", en: "Users", icon: Icon::People, key: 'u', group: Group::People, tab: false },
+    Entry { part: Part::Keys, need: Some(Right::Manage), href: "/admin/keys", ko: "API 키", en: "API keys", icon: Icon::Key, key: 'k', group: Group::People, tab: false },
     Entry { part: Part::Audit, need: Some(Right::AuditRead), href: "/admin/audit", ko: "감사 로그", en: "Audit log", icon: Icon::Log, key: 'l', group: Group::People, tab: false },
     Entry { part: Part::Settings, need: Some(Right::Manage), href: "/admin/settings", ko: "설정", en: "Settings", icon: Icon::Gear, key: 'e', group: Group::Operations, tab: false },
 ];

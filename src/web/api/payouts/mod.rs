@@ -323,9 +323,9 @@ async fn list(
     Ok(Json(json!({ "items": rows, "next": next })))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-struct CreateBody {
+pub(super) struct CreateBody {
     until: KstDay,
     #[serde(default)]
     leave_out: BTreeSet<i64>,
@@ -491,9 +491,9 @@ async fn result(
     Ok(Json(result_json(&read, Some(told))))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-struct DecideBody {
+pub(super) struct DecideBody {
     #[serde(default)]
     paid: bool,
     #[serde(default)]
@@ -533,9 +533,9 @@ async fn decide(
     Ok(Json(json!({ "told": told, "payout": described(&row) })))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-struct CallOffBody {
+pub(super) struct CallOffBody {
     #[serde(default)]
     reason: String,
     /// Needed once the bank's file was fetched: the bank will not carry it out.
