@@ -160,6 +160,14 @@ enum Command {
         #[command(subcommand)]
         action: cli::users::Users,
     },
+    /// Keys of programs: make one, list all, revoke one.
+    Key {
+        /// Print JSON.
+        #[arg(long, global = true)]
+        json: bool,
+        #[command(subcommand)]
+        action: cli::keys::Keys,
+    },
     /// Ask the server that listens here whether it lives; exits 1 if not. For containers.
     Healthcheck,
 }
@@ -350,6 +358,7 @@ async fn at_once(config: Config, command: Command) -> ExitCode {
             }
         },
         Command::User { json, action } => cli::users::users(&config, action, json).await,
+        Command::Key { json, action } => cli::keys::keys(&config, action, json).await,
     }
 }
 

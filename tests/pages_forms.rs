@@ -43,6 +43,8 @@ impl Shop {
             ("intake.budget", "300ms".into()),
             ("cancel.direct_backoff", "5ms".into()),
             ("jobs.shutdown", "1s".into()),
+            ("api.rate", "100000".into()),
+            ("api.address_rate", "100000".into()),
             ("admin.token", TOKEN.into()),
         ];
         settings.extend(more.iter().map(|(key, value)| (*key, (*value).to_owned())));

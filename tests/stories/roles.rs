@@ -29,17 +29,25 @@ const MATRIX: &str = "
     OPAVR-* POST /account/totp
     OPAVR-* POST /account/totp/codes
     OPAVR-  POST /account/totp/remove
+    OPAV--  GET /admin
     OPAV--  GET /admin/adjustments
     O-A---  POST /admin/adjustments
     O-A---  GET /admin/adjustments/import
     O-A---  POST /admin/adjustments/import
     OPAV--  GET /admin/alerts
+    OPAV--  GET /admin/approvals
+    OPAV--  GET /admin/approvals/{id}
+    O-A---* POST /admin/approvals/{id}/approve
+    O-A---* POST /admin/approvals/{id}/refuse
+    O-A---* POST /admin/approvals/{id}/withdraw
+    OPAV--  GET /admin/attention
     O-A---  GET /admin/audit
     O-A---  GET /admin/audit/export.csv
     O-A---  GET /admin/audit/export.xlsx
     O-A---  POST /admin/audit/verify
     OPAV--  GET /admin/calendar
     O-A---  POST /admin/calendar
+    OPAVR-  POST /admin/columns
     O-A---  POST /admin/contracts/{id}/withdraw
     OPAV--  GET /admin/dead-letters
     OP----* GET /admin/dead-letters/replay
@@ -47,6 +55,8 @@ const MATRIX: &str = "
     OPAV--  GET /admin/dead-letters/{id}
     OP----  POST /admin/dead-letters/{id}/discard
     OP----  POST /admin/dead-letters/{id}/replay
+    OPAVR-  POST /admin/filters
+    OPAVR-  POST /admin/filters/{id}/remove
     OPAV--  GET /admin/inbox
     OPAV--  GET /admin/jobs
     OP----  POST /admin/jobs/kinds/{kind}/pause
@@ -57,6 +67,9 @@ const MATRIX: &str = "
     OP----  POST /admin/jobs/{id}/discard
     OPAV--  GET /admin/jobs/{id}/live
     OP----  POST /admin/jobs/{id}/run-now
+    O-----* GET /admin/keys
+    O-----* POST /admin/keys
+    O-----* POST /admin/keys/{id}/revoke
     OPAV--  GET /admin/partners
     O-A---  GET /admin/partners/export.csv
     O-A---  GET /admin/partners/export.xlsx
@@ -73,6 +86,7 @@ const MATRIX: &str = "
     O-A---* GET /admin/partners/{id}/edit
     O-A---* POST /admin/partners/{id}/edit
     O-A---  POST /admin/partners/{id}/recover
+    OPA---  POST /admin/partners/{id}/reveal
     OPAV--  GET /admin/payouts
     O-A---* POST /admin/payouts
     O-A---* GET /admin/payouts/new
@@ -90,6 +104,10 @@ const MATRIX: &str = "
     O-A---  POST /admin/payouts/{id}/result
     O-A---  POST /admin/payouts/{id}/result/confirm
     O-A---  GET /admin/payouts/{id}/withholding
+    OPAV--  GET /admin/search
+    OPAV--  GET /admin/search/suggest
+    O-----* GET /admin/settings
+    O-----* POST /admin/settings
     OPAV--  GET /admin/settlements
     OPAV--  GET /admin/settlements/days/{day}
     O-A---  POST /admin/settlements/days/{day}/dry-run
@@ -115,6 +133,8 @@ const MATRIX: &str = "
     OPAV--  GET /api/adjustments
     O-A---  POST /api/adjustments
     O-A---  POST /api/adjustments/import
+    OPAV--  GET /api/approvals
+    OPAV--  GET /api/approvals/{id}
     O-A---  GET /api/bank-templates
     O-A---  GET /api/bank-templates/{name}
     O-A---  PUT /api/bank-templates/{name}
@@ -123,6 +143,7 @@ const MATRIX: &str = "
     O-A---  PUT /api/calendar/{day}
     O-A---  DELETE /api/calendar/{day}
     O-A---  DELETE /api/contracts/{id}
+    OPAVRN  GET /api/openapi.json
     OP----  POST /api/orders
     OPAV--  GET /api/orders/{merchant_uid}
     OPAV--  GET /api/partners
@@ -152,6 +173,7 @@ const MATRIX: &str = "
     O-A---  GET /api/payouts/{id}/file
     O-A---  POST /api/payouts/{id}/payouts/{payout}
     O-A---  POST /api/payouts/{id}/result
+    OPAVRN  GET /api/reference
     OPAV--  GET /api/settlements
     OPAV--  GET /api/settlements/days/{day}
     O-A---  POST /api/settlements/days/{day}
@@ -188,6 +210,7 @@ const MATRIX: &str = "
     OP----  POST /payment/{imp_uid}/cancel/confirm
     OPAV--  GET /payment/{imp_uid}/live
     OP----  POST /payment/{imp_uid}/release
+    OPA---  POST /payment/{imp_uid}/reveal
     OPAVRN  GET /readyz
     OPAVRN  GET /set-up
     OPAVRN  POST /set-up
