@@ -2,6 +2,7 @@
 
 pub mod broker;
 pub mod jobs;
+pub mod keys;
 pub mod partners;
 pub mod payouts;
 pub mod settlements;

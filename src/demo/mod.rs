@@ -243,6 +243,7 @@ fn settings(
         ("admin.session", "365d".into()),
         ("admin.idle", "365d".into()),
         ("slack.webhook_url", format!("{}/slack/demo", sandbox.url())),
+        ("slack.private_addresses", "true".into()),
     ]
 }
 

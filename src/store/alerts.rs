@@ -83,11 +83,12 @@ pub fn delivered(tx: &Tx<'_>, id: i64, to: &str) -> Result<(), StoreError> {
     Ok(())
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct AlertRow {
     pub id: i64,
     pub at: Timestamp,
     pub severity: String,
+    #[schema(value_type = Object)]
     pub alert: Alert,
     pub resolved_at: Option<Timestamp>,
     pub delivered_at: Option<Timestamp>,

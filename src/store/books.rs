@@ -208,6 +208,35 @@ const RULES: &[Rule] = &[
                where (b.state = 'OPEN') <> exists (select 1 from payout o where o.batch_id = b.id and o.state = 'WAITING')",
     },
     Rule {
+        name: "an_adjustment_that_was_approved_has_its_approval",
+        meaning: "what was booked by an approval is what was approved, by whom it says, and nothing of it is missing",
+        sql: "select 'approval ' || coalesce(p.id, a.approval_id) || ': ' || coalesce(p.state, 'missing') || ', ' || count(a.id)
+                     || ' adjustments'
+                from approval p full join adjustment a on a.approval_id = p.id
+               where p.kind is not 'payout' and (a.id is null or a.approval_id is not null)
+                 and (p.id is not null or a.approval_id is not null)
+               group by coalesce(p.id, a.approval_id)
+              having (p.state is 'APPROVED') <> (count(a.id) > 0)
+                  or (count(a.id) > 0 and (count(a.id) <> json_array_length(p.rows)
+                      or sum(abs(a.amount)) <> p.amount or sum(a.approved_by is not p.decided_by) > 0
+                      or sum(a.created_by is not p.made_by) > 0))",
+    },
+    Rule {
+        name: "what_was_paid_was_approved",
+        meaning: "no transfer of a batch that needs a second person is decided by the bank unless the last word on it is an approval",
+        sql: "select 'payout ' || o.id || ': ' || o.state || ', approval ' || a.id || ': ' || a.state
+                from approval a join payout o on 'payout:' || o.batch_id = a.subject
+               where a.kind = 'payout' and o.state in ('PAID', 'FAILED')
+                 and not exists (select 1 from approval y where y.subject = a.subject and y.state = 'APPROVED')",
+    },
+    Rule {
+        name: "what_waits_for_approval_is_open",
+        meaning: "a batch that waits for a second person is open: nothing is asked for that is over",
+        sql: "select 'approval ' || a.id || ': ' || coalesce(b.state, 'no batch') from approval a
+                left join payout_batch b on 'payout:' || b.id = a.subject
+               where a.kind = 'payout' and a.state = 'WAITING' and b.state is not 'OPEN'",
+    },
+    Rule {
         name: "every_won_of_a_partner_is_in_one_place",
         meaning: "what a partner earned is paid, open, or a negative sum that waits",
         sql: "select s.partner_id || ': earned ' || sum(s.net - s.carried_in) || ', paid '

@@ -96,7 +96,7 @@ pub fn carried_by(tx: &Tx<'_>, id: &CancellationId, job: i64) -> Result<(), Stor
 }
 
 /// A cancellation as flows, pages and programs look at it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct CancellationRow {
     pub id: String,
     pub state: Fate,
@@ -292,7 +292,7 @@ pub fn add_attempt(tx: &Tx<'_>, id: &CancellationId, attempt: &Attempt) -> Resul
 }
 
 /// An attempt as it is shown.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct AttemptRow {
     pub number: u32,
     pub step: String,

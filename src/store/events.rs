@@ -97,7 +97,7 @@ pub fn news_after(
 }
 
 /// An event as it is shown.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct EventRow {
     pub id: i64,
     #[serde(serialize_with = "super::payments::seoul_time")]

@@ -295,7 +295,7 @@ pub fn of_order(conn: &Connection, order: &MerchantUid) -> Result<Vec<Kept>, Sto
 }
 
 /// A payment as people and programs look at it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct PaymentRow {
     #[serde(skip)]
     pub row: i64,

@@ -1,5 +1,7 @@
 //! The JSON API, on the paths of the original design.
 
+pub mod approvals;
+pub mod openapi;
 pub mod partners;
 pub mod payouts;
 pub mod settlements;
@@ -25,7 +27,9 @@ use super::{
     Web,
     auth::Actor,
     error::{InLang, Problem},
+    extract::{DEEPEST, too_deep},
     lang::Lang,
+    pages::asks_again,
 };
 use crate::{
     domain::{
@@ -337,9 +341,9 @@ pub async fn status(
     })))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)] // a name that is misspelt must not become "all of it"
-struct CancelBody {
+pub(super) struct CancelBody {
     #[serde(default)]
     amount: Option<Won>,
     #[serde(default)]
@@ -353,9 +357,9 @@ struct CancelBody {
     refund: Option<RefundAccount>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-struct CancelLine {
+pub(super) struct CancelLine {
     line: i64,
     amount: Won,
 }
@@ -375,6 +379,12 @@ pub fn dry_run(text: Option<&str>) -> Result<bool, Problem> {
 }
 
 fn json_body<T: serde::de::DeserializeOwned>(bytes: &[u8], example: &str) -> Result<T, Problem> {
+    if too_deep(bytes) {
+        return Err(Problem::bad_request(
+            format!("본문이 너무 깊이 겹쳐 있습니다. {DEEPEST}단계까지 읽습니다. 예: {example}"),
+            format!("The body is nested too deep: {DEEPEST} levels are read. For example: {example}"),
+        ));
+    }
     serde_json::from_slice(bytes).map_err(|why| {
         Problem::bad_request(
             format!("본문이 올바른 JSON이 아닙니다: {why}. 예: {example}"),
@@ -423,8 +433,35 @@ pub async fn cancel(
         idempotency_key: key,
         by: actor.by,
     };
+    prove_first(&web, &actor, &imp_uid, asked.amount).lang(lang)?;
     let answer = cancel_payment(&web.ctx, imp_uid, asked).await.lang(lang)?;
     Ok(cancelled(answer, lang))
+}
+
+/// A browser's session is no key: above the amount of the settings its person is asked again, on a page.
+fn prove_first(
+    web: &Web,
+    actor: &Actor,
+    imp_uid: &ImpUid,
+    amount: Option<Won>,
+) -> Result<(), Problem> {
+    let amount = match amount {
+        Some(amount) => amount,
+        None => {
+            let find = |conn: &rusqlite::Connection| payments::show(conn, imp_uid.as_str());
+            let known = web.ctx.store.read(find)?;
+            known.map_or(Won::ZERO, |known| known.balance)
+        }
+    };
+    if !asks_again(web, actor, amount)? {
+        return Ok(());
+    }
+    Err(Problem::new(
+        StatusCode::FORBIDDEN,
+        "prove-again",
+        "이 금액을 취소하려면 본인 확인이 다시 필요합니다. `/sign-in/again`에서 확인한 뒤 다시 보내 주세요.",
+        "To give back this much, prove again who you are at `/sign-in/again`, and send it once more.",
+    ))
 }
 
 /// How a cancellation stands, as an answer.
@@ -485,6 +522,7 @@ pub async fn cancel_all(
         idempotency_key: None,
         by: actor.by,
     };
+    prove_first(&web, &actor, &imp_uid, None).lang(lang)?;
     match cancel_payment(&web.ctx, imp_uid.clone(), asked).await {
         Ok(answer) => Ok(cancelled(answer, lang)),
         Err(CancelError::NotCancellable(
@@ -540,8 +578,8 @@ pub(crate) fn foreign_or_prefetched(headers: &HeaderMap) -> bool {
     foreign || ahead || embedded
 }
 
-#[derive(Deserialize)]
-struct OrderBody {
+#[derive(Deserialize, utoipa::ToSchema)]
+pub(super) struct OrderBody {
     merchant_uid: MerchantUid,
     #[serde(default)]
     name: Option<String>,

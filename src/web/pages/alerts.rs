@@ -6,6 +6,7 @@ use axum::{
 };
 use maud::{Markup, html};
 
+use super::{icons::Icon, parts};
 use super::{
     layout::{Fields, Look, Page, Part, cut, field, layout, older, payment_path, segment},
     words,
@@ -39,13 +40,10 @@ pub fn page(look: &Look, rows: &[AlertRow], open: Option<&str>, next: Option<i64
             }
         }
         @if rows.is_empty() {
-            section.sheet.centre.empty {
-                @if open.is_some() {
-                    p { (lang.t("모두 해결되었습니다.", "All of it has been resolved.")) }
-                    p { a.button href="/admin/alerts" { (lang.t("전체 보기", "Show all")) } }
-                } @else {
-                    p { (lang.t("아직 알림이 없습니다.", "There are no alerts yet.")) }
-                }
+            @if open.is_some() {
+                (parts::nothing_fits(lang.t("모두 해결되었습니다.", "All of it has been resolved."), "/admin/alerts", lang))
+            } @else {
+                (parts::none_yet(Icon::Bell, lang.t("아직 알림이 없습니다.", "There are no alerts yet.")))
             }
         } @else {
             ul.cards { @for row in rows { (card(row, lang)) } }
@@ -95,6 +93,9 @@ fn card(row: &AlertRow, lang: Lang) -> Markup {
                 @if let Some(id) = row.alert.imp_uid() { a href=(payment_path(id.as_str())) { (id) } " · " }
                 @if let Some(id) = dead_letter {
                     a href=(format!("/admin/dead-letters/{id}")) { (lang.t("데드레터", "Dead letter")) " #" (id) } " · "
+                }
+                @if let Alert::ApprovalWaits { approval, .. } = &row.alert {
+                    a href=(format!("/admin/approvals/{approval}")) { (lang.t("승인 화면", "Look at it")) } " · "
                 }
                 @match (&row.delivered_to, row.delivered_at) {
                     (Some(to), Some(at)) => {

@@ -6,6 +6,7 @@ use axum::{
 };
 use maud::{Markup, html};
 
+use super::{icons::Icon, parts};
 use super::{
     layout::{Fields, Look, Page, Part, cut, field, layout, older, payment_path},
     words,
@@ -31,7 +32,7 @@ pub fn page(look: &Look, messages: &[Message], next: Option<i64>) -> Markup {
             )) }
         }
         @if messages.is_empty() {
-            section.sheet.centre.empty { p { (lang.t("아직 받은 메시지가 없습니다.", "Nothing has come in yet.")) } }
+            (parts::none_yet(Icon::Inbox, lang.t("아직 받은 메시지가 없습니다.", "Nothing has come in yet.")))
         } @else {
             ul.cards { @for message in messages { (card(message, lang)) } }
             (older(lang, "/admin/inbox", next))
@@ -55,7 +56,8 @@ fn detail(message: &Message) -> Option<&str> {
 }
 
 fn card(message: &Message, lang: Lang) -> Markup {
-    let shown: String = message.body.chars().take(SHOWN).collect();
+    let body = words::masked_body(&message.body);
+    let shown: String = body.chars().take(SHOWN).collect();
     html! {
         li.sheet {
             div.line {
@@ -71,8 +73,8 @@ fn card(message: &Message, lang: Lang) -> Markup {
             }
             @if let Some(detail) = detail(message) { p.small { (words::told(detail, lang)) } }
             details {
-                summary { (lang.t("받은 그대로", "As it came")) @if !message.content_type.is_empty() { " · " (message.content_type) } }
-                pre { (shown) @if shown.len() < message.body.len() { " …" } }
+                summary { (lang.t("받은 내용 (개인정보 가림)", "As it came, personal data masked")) @if !message.content_type.is_empty() { " · " (message.content_type) } }
+                pre { (shown) @if shown.len() < body.len() { " …" } }
             }
         }
     }

@@ -3,29 +3,44 @@
 //! Every page works without scripts: forms post and lead on. Scripts add what changes by itself
 //! (`assets/app.js`, htmx with server-sent events) and PortOne's window (`assets/pay.js`).
 
+mod account;
 mod alerts;
+mod approvals;
+mod audit;
 mod back;
 mod bars;
 mod cancel;
+mod charts;
 mod dead_letters;
+mod flash;
+mod icons;
 mod home;
 mod inbox;
 mod jobs;
+mod keys;
 mod layout;
 mod mypage;
+mod nav;
 mod partners;
+mod parts;
 mod pay;
 mod payment;
 mod payouts;
+mod portal;
+pub(super) mod reference;
 mod result;
+mod reveal;
+mod rules;
 mod samples;
 mod saved;
 mod search;
 mod set_up;
 mod settlements;
 mod sign_in;
+mod theme;
 mod timeline;
 mod told;
+mod users;
 mod words;
 
 use axum::{
@@ -36,9 +51,11 @@ use axum::{
     routing::{get, post},
 };
 
-use super::{Web, auth, error::Problem, gate::Asked};
+use super::{Web, auth::home_of, error::Problem, gate::Asked};
+pub use cancel::asks_again;
 pub use layout::{page_of_form, segment};
 
+pub(super) use flash::forget as forget_flash;
 pub(super) use layout::Look;
 
 /// Pages that anybody may see: the pay page, its result, the sign-in form.
@@ -60,6 +77,7 @@ pub fn open() -> Router<Web> {
         .route("/set-up", get(set_up::form).post(set_up::choose))
         .route("/sign-out", post(sign_in::sign_out))
         .route("/lang", get(sign_in::lang_link).post(sign_in::lang_form))
+        .route("/theme", get(theme::link).post(theme::form))
 }
 
 /// Pages for who is signed in.
@@ -78,6 +96,7 @@ pub fn signed_in() -> Router<Web> {
         .route("/payment/{imp_uid}", get(payment::show))
         .route("/payment/{imp_uid}/live", get(payment::changed))
         .route("/payment/{imp_uid}/release", post(payment::release))
+        .route("/payment/{imp_uid}/reveal", post(payment::reveal))
         .route(
             "/payment/{imp_uid}/cancel",
             get(cancel::form).post(cancel::carry_out),
@@ -95,7 +114,14 @@ pub fn signed_in() -> Router<Web> {
         )
         .route("/admin/alerts", get(alerts::list))
         .route("/admin/inbox", get(inbox::list))
+        .merge(approvals::routes())
+        .merge(account::routes())
+        .merge(users::routes())
+        .merge(audit::routes())
+        .merge(portal::routes())
         .merge(jobs::routes())
+        .merge(rules::routes())
+        .merge(keys::routes())
         .merge(settlements::routes())
         .merge(payouts::routes())
         .merge(partners::routes())
@@ -133,11 +159,8 @@ fn refuse(web: &Web, request: Request, problem: Problem) -> Response {
 
 /// `GET /`
 async fn start(look: Look) -> Redirect {
-    Redirect::to(if look.signed_in {
-        auth::HOME
-    } else {
-        "/payment"
-    })
+    let person = look.actor.as_ref().filter(|_| look.signed_in);
+    Redirect::to(home_of(person))
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use axum::{
 use jiff::Timestamp;
 use maud::{Markup, html};
 
+use super::super::parts;
 use super::{
     super::{
         layout::{Fields, Look, Page, field, layout, payment_path, see_other},
@@ -47,7 +48,7 @@ pub fn page(look: &Look, view: &View<'_>) -> Markup {
     let job = &view.story.letter.job;
     let title = title(job, lang);
     let body = html! {
-        p.crumb { a href=(list_path(Some(&job.kind), None)) { "← " (lang.t("작업", "Jobs")) } }
+        (parts::crumb(&list_path(Some(&job.kind), None), lang.t("작업", "Jobs")))
         @if let Some(wrong) = view.wrong { p.message.bad role="alert" { (wrong) } }
         (live(view, lang))
     };
@@ -81,7 +82,7 @@ pub fn live(view: &View<'_>, lang: Lang) -> Markup {
             }
             @if let Some(text) = did(view.did, lang) { p.message.good role="status" { (text) } }
             @if let Some(pause) = story.paused.as_ref().filter(|_| job.state == "ready") {
-                p.message.wait { "‖ " (lang.t("이 종류가 일시 중지되어 있어 실행되지 않습니다: ", "Its kind is paused, so it does not run: ")) (pause.note) }
+                p.message.wait { "‖ " (lang.t("이 종류가 일시 중지되어 있어 실행되지 않습니다: ", "Its kind is paused, so it does not run: ")) (words::masked_text(&pause.note)) }
             }
             div.two {
                 div.stack {
@@ -186,7 +187,7 @@ fn facts(view: &View<'_>, lang: Lang) -> Markup {
             @if let Some(alert) = &story.alert { dt { (lang.t("알림", "Alert")) } dd { (words::alert(alert, lang).0) } }
             @if let Some(cancel) = &story.letter.cancellation {
                 dt { (lang.t("취소", "Cancellation")) }
-                dd { (cancel.amount) " · " (cancel.reason) " " (words::fate(cancel.state, lang)) br; code.small { (cancel.id) } }
+                dd { (cancel.amount) " · " (words::masked_text(&cancel.reason)) " " (words::fate(cancel.state, lang)) br; code.small { (cancel.id) } }
             } @else if let Some(id) = &of.cancellation {
                 dt { (lang.t("취소", "Cancellation")) } dd { code { (id) } }
             }
@@ -408,7 +409,7 @@ fn sure_page(look: &Look, story: &JobStory, note: Option<&str>) -> Markup {
     let job = &story.letter.job;
     let (path, name) = (job_path(job.id), title(job, lang));
     let body = html! {
-        p.crumb { a href=(path) { "← " (lang.t("돌아가기", "Back")) } }
+        (parts::crumb(&path, lang.t("돌아가기", "Back")))
         section.sheet.narrow {
             @match note {
                 None => {

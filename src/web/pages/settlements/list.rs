@@ -7,6 +7,7 @@ use axum::{
 use maud::{Markup, html};
 use url::form_urlencoded;
 
+use super::super::{icons::Icon, parts};
 use super::{
     super::{
         layout::{Fields, Look, field, layout, nothing},
@@ -107,14 +108,9 @@ pub fn page(look: &Look, view: &View<'_>) -> Markup {
                 (table(view.rows, view.columns, lang))
                 (saved::columns(view.columns, view.kept, List::Settlements, view.fields, lang))
                 (sums_of_page(view.rows, lang))
-                nav.pager aria-label=(lang.t("페이지", "Pages")) {
-                    @if field(view.fields, "after").is_some() {
-                        a.button href=(address(view.fields, None)) { (lang.t("처음으로", "Newest")) }
-                    }
-                    @if let Some(next) = view.next {
-                        a.button rel="next" href=(address(view.fields, Some(next))) { (lang.t("다음", "Next")) " →" }
-                    }
-                }
+                @let newest = field(view.fields, "after").map(|_| address(view.fields, None));
+                @let next = view.next.map(|next| address(view.fields, Some(next)));
+                (parts::pager(lang, newest.as_deref(), next.as_deref()))
             }
         }
     };
@@ -265,19 +261,17 @@ fn filters(view: &View<'_>, lang: Lang) -> Markup {
 
 fn empty(view: &View<'_>, lang: Lang) -> Markup {
     html! {
-        section.sheet.centre.empty {
-            @if view.wrong.is_some() {
-                p { (lang.t("조건을 고쳐서 다시 조회해 주세요.", "Correct the filter and try again.")) }
-            } @else if view.filtered() || field(view.fields, "after").is_some() {
-                p { (lang.t("조건에 맞는 정산이 없습니다.", "No settlement fits.")) }
-                p { a.button href="/admin/settlements" { (lang.t("전체 보기", "Show all")) } }
-            } @else {
-                p.big-sign.plain aria-hidden="true" { "₩" }
-                p { (lang.t(
-                    "아직 정산이 없습니다. 결제가 있던 날은 다음 날 새벽 1시에 정산됩니다.",
-                    "There are no settlements yet. A day with payments is settled at 01:00 of the next.",
-                )) }
-            }
+        @if view.wrong.is_some() {
+            (parts::none_yet(Icon::Search, lang.t("조건을 고쳐서 다시 조회해 주세요.", "Correct the filter and try again.")))
+        } @else if view.filtered() || field(view.fields, "after").is_some() {
+            (parts::nothing_fits(lang.t("조건에 맞는 정산이 없습니다.", "No settlement fits."), "/admin/settlements", lang))
+        } @else {
+            (parts::empty(&parts::Empty {
+                icon: Icon::Coins,
+                title: lang.t("아직 정산이 없습니다.", "There are no settlements yet."),
+                text: lang.t("결제가 있던 날은 다음 날 새벽 1시에 정산됩니다.", "A day with payments is settled at 01:00 of the next."),
+                action: None,
+            }))
         }
     }
 }
