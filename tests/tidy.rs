@@ -135,7 +135,12 @@ const SQL_PARTS: &[(&str, &str, &str)] = &[
     (
         "src/store/payments.rs",
         "row",
-        "a column, one of two literals",
+        "a column, one of a few literals",
+    ),
+    (
+        "src/store/payments.rs",
+        "from",
+        "a search's source, one of three literals",
     ),
     (
         "src/store/payments.rs",

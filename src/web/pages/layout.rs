@@ -123,6 +123,10 @@ fn notice_now(web: &Web) -> Option<(String, Option<Url>)> {
 
 /// The page on which a form stands, from the path that the form posts to.
 pub fn page_of_form(path: &str) -> &str {
+    // What is kept for a list is kept from any list: none of them is in the path.
+    if path.starts_with("/admin/filters") || path == "/admin/columns" {
+        return auth::HOME;
+    }
     match path.rsplit_once('/') {
         Some((
             page,
@@ -366,6 +370,8 @@ mod tests {
             ("/admin/dead-letters/7/replay", "/admin/dead-letters/7"),
             ("/admin/jobs/7/run-now", "/admin/jobs/7"),
             ("/payment/orders", "/payment"),
+            ("/admin/filters/7/remove", "/admin"),
+            ("/admin/columns", "/admin"),
             ("/sign-in", "/sign-in"),
             ("/admin/keys/3/revoke", "/admin/keys"),
         ] {
