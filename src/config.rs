@@ -21,7 +21,9 @@ use crate::{
         outbound::{self, Reach, Refused},
         portone::PortoneConfig,
     },
-    domain::{addresses::Addresses, episode::Pace, payment::UnknownOrders, retry::Backoff},
+    domain::{
+        addresses::Addresses, episode::Pace, payment::UnknownOrders, retry::Backoff, rules::Started,
+    },
     flow::Policy,
 };
 
@@ -79,6 +81,9 @@ const fn secret(
         doc,
     }
 }
+
+/// Where a setting comes from that nobody set.
+const DEFAULT: &str = "the default";
 
 const DURATION: &str = "a time such as 250ms, 10s, 5m, 1h or 14d";
 const COUNT: &str = "a whole number";
@@ -219,6 +224,18 @@ pub const SETTINGS: &[Setting] = &[
         "512",
         COUNT,
         "Messages worked on at once; more are answered 503.",
+    ),
+    setting(
+        "api.rate",
+        "50",
+        COUNT,
+        "Requests of the API that one key may send per second.",
+    ),
+    setting(
+        "api.address_rate",
+        "100",
+        COUNT,
+        "Requests of the API that one address may send per second, whoever it is.",
     ),
     setting(
         "orders.unknown",
@@ -451,6 +468,8 @@ pub struct Config {
     pub max_body: usize,
     pub rate: u32,
     pub unknown_ids: u32,
+    pub api_rate: u32,
+    pub api_address_rate: u32,
     pub in_flight: usize,
     pub policy: Policy,
     pub broker: BrokerChoice,
@@ -468,6 +487,8 @@ pub struct Config {
     pub idle: Duration,
     pub log_json: bool,
     pub log_level: String,
+    /// Every setting as it was read, secrets masked.
+    pub shown: Vec<Started>,
 }
 
 /// Who hands jobs to the workers.
@@ -659,7 +680,7 @@ impl Config {
         let mut problems = Vec::new();
         let mut values: BTreeMap<&'static str, (String, String)> = SETTINGS
             .iter()
-            .filter_map(|s| Some((s.key, (s.default?.to_owned(), "the default".to_owned()))))
+            .filter_map(|s| Some((s.key, (s.default?.to_owned(), DEFAULT.to_owned()))))
             .collect();
         if let Some(path) = file {
             read_file(path, &mut values, &mut problems);
@@ -789,7 +810,29 @@ fn unknown(name: &str, place: &str) -> String {
     }
 }
 
+/// What was read, for people: of a secret only that it is there.
+fn shown(r: &Reader) -> Vec<Started> {
+    SETTINGS
+        .iter()
+        .map(|setting| {
+            let found = r.text(setting.key);
+            let secret = setting.secret && found.is_some_and(|(_, source)| source != DEFAULT);
+            Started {
+                key: setting.key,
+                value: found.map(|(text, _)| match secret {
+                    true => "***".to_owned(),
+                    false => text.trim().to_owned(),
+                }),
+                source: found
+                    .map(|(_, source)| source.clone())
+                    .filter(|source| source != DEFAULT),
+            }
+        })
+        .collect()
+}
+
 fn build(mut r: Reader) -> Result<Config, ConfigErrors> {
+    let shown = shown(&r);
     let listen: Option<SocketAddr> = r.get("server.listen", |text| text.parse().ok());
     let public_url = match r.text("server.public_url") {
         Some(_) => r.url("server.public_url"),
@@ -826,6 +869,8 @@ fn build(mut r: Reader) -> Result<Config, ConfigErrors> {
     let rate = r.within("intake.rate", 1, 1_000_000);
     let unknown_ids = r.within("intake.unknown_ids", 1, 1_000_000);
     let in_flight = r.within("intake.in_flight", 1, 100_000);
+    let api_rate = r.within("api.rate", 1, 1_000_000);
+    let api_address_rate = r.within("api.address_rate", 1, 1_000_000);
     let unknown_orders = r.get("orders.unknown", |text| match text {
         "accept" => Some(UnknownOrders::Accept),
         "hold" => Some(UnknownOrders::Hold),
@@ -924,6 +969,8 @@ fn build(mut r: Reader) -> Result<Config, ConfigErrors> {
             rate: rate?,
             unknown_ids: unknown_ids?,
             in_flight: in_flight? as usize,
+            api_rate: api_rate?,
+            api_address_rate: api_address_rate?,
             policy: Policy {
                 test: test?,
                 unknown_orders: unknown_orders?,
@@ -975,6 +1022,7 @@ fn build(mut r: Reader) -> Result<Config, ConfigErrors> {
             idle: idle?,
             log_json: log_json?,
             log_level: log_level?,
+            shown,
         })
     })();
     match built {

@@ -160,6 +160,14 @@ enum Command {
         #[command(subcommand)]
         action: cli::users::Users,
     },
+    /// Keys of programs: make one, list all, revoke one.
+    Key {
+        /// Print JSON.
+        #[arg(long, global = true)]
+        json: bool,
+        #[command(subcommand)]
+        action: cli::keys::Keys,
+    },
     /// Ask the server that listens here whether it lives; exits 1 if not. For containers.
     Healthcheck,
 }
@@ -350,6 +358,7 @@ async fn at_once(config: Config, command: Command) -> ExitCode {
             }
         },
         Command::User { json, action } => cli::users::users(&config, action, json).await,
+        Command::Key { json, action } => cli::keys::keys(&config, action, json).await,
     }
 }
 
@@ -446,12 +455,19 @@ fn verify(config: &Config, as_json: bool, audit_head: Option<&str>) -> ExitCode 
     let rules = books::rules().count();
     if as_json {
         let audit = json!({ "lines": lines, "head": head });
-        say!("{}", json!({ "rules": rules, "broken": broken, "audit": audit }));
+        say!(
+            "{}",
+            json!({ "rules": rules, "broken": broken, "audit": audit })
+        );
     } else if broken.is_empty() {
         say!("The books are sound: {rules} rules hold.");
         if lines > 0 {
-            say!("The audit log has {lines} lines and ends with {head}: kept elsewhere, it shows later");
-            say!("with `jeongsan verify --audit-head {head}` that none of them was changed or cut off.");
+            say!(
+                "The audit log has {lines} lines and ends with {head}: kept elsewhere, it shows later"
+            );
+            say!(
+                "with `jeongsan verify --audit-head {head}` that none of them was changed or cut off."
+            );
         }
     } else {
         say!("{} of {rules} rules are broken:", broken.len());

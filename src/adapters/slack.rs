@@ -12,6 +12,7 @@ use super::outbound::{self, Reach};
 use crate::{
     domain::{
         alert::{Alert, Severity},
+        approval::Kind,
         calendar::kst,
         digest::{Digest, Why, passed},
         episode::{Fates, Named},
@@ -88,12 +89,11 @@ impl Slack {
 }
 
 impl Notifier for Slack {
-    fn name(&self) -> &'static str {
-        "slack"
-    }
-
-    fn send<'a>(&'a self, note: &'a Note) -> BoxFuture<'a, Result<(), NotifyError>> {
-        Box::pin(self.post(note))
+    fn send<'a>(&'a self, note: &'a Note) -> BoxFuture<'a, Result<&'static str, NotifyError>> {
+        Box::pin(async move {
+            self.post(note).await?;
+            Ok("slack")
+        })
     }
 }
 
@@ -277,6 +277,27 @@ fn words(alert: &Alert) -> (String, Vec<Value>, String) {
                 field("금액 · Amount", &format!("₩{amount}")),
             ],
             reason.clone(),
+        ),
+        Alert::ApprovalWaits {
+            approval,
+            kind,
+            amount,
+            by,
+        } => (
+            "두 번째 사람의 승인 대기 · Waits for a second person".into(),
+            vec![
+                field(
+                    "무엇 · What",
+                    match kind {
+                        Kind::Payout => "지급 묶음 · Payout batch",
+                        Kind::Adjustment => "조정 · Adjustment",
+                    },
+                ),
+                field("금액 · Amount", &format!("₩{amount}")),
+                field("요청한 사람 · Asked by", by),
+                field("승인 번호 · Approval", &approval.to_string()),
+            ],
+            String::new(),
         ),
         Alert::GatewayHalted { error } => (
             "포트원 호출 중단 · Calls to PortOne are stopped".into(),

@@ -8,7 +8,7 @@ use super::{
 };
 
 /// An order whose figures tie: the lines add up to the amount, nothing is negative.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Order {
     pub merchant_uid: MerchantUid,
     pub name: String,
@@ -19,7 +19,7 @@ pub struct Order {
 }
 
 /// One position of an order.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct OrderLine {
     pub partner: PartnerId,
     pub name: String,

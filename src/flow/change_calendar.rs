@@ -50,7 +50,7 @@ impl Change {
 }
 
 /// A settlement whose payout day a change moves.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct Moved {
     pub settlement: i64,
     pub partner: String,

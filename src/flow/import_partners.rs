@@ -254,9 +254,9 @@ pub async fn import(
     by: &'static str,
 ) -> Result<Plan, ImportError> {
     let ctx = ctx.clone();
-    let work = tokio::spawn(acting::carry(async move {
-        write(&ctx, table, seen, by).await
-    }));
+    let work = tokio::spawn(acting::carry(
+        async move { write(&ctx, table, seen, by).await },
+    ));
     match work.await {
         Ok(result) => result,
         Err(error) => Err(StoreError::Panicked(error.to_string()).into()),

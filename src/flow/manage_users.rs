@@ -102,11 +102,7 @@ pub async fn add(
     Ok(secret)
 }
 
-fn check_partner(
-    tx: &Tx<'_>,
-    role: Role,
-    partner: Option<&PartnerId>,
-) -> Result<(), UserError> {
+fn check_partner(tx: &Tx<'_>, role: Role, partner: Option<&PartnerId>) -> Result<(), UserError> {
     match (role, partner) {
         (Role::Partner, Some(partner)) => {
             if partners::get(tx.conn(), partner.as_str())?.is_none() {
@@ -174,7 +170,13 @@ pub async fn change_role(
             sessions::close_all(tx, user.id, None)?;
             let before = json!({ "role": user.role, "partner": user.partner });
             let after = json!({ "role": role, "partner": partner });
-            note(tx, &user.name, "user.role_changed", Some(&before), Some(&after))?;
+            note(
+                tx,
+                &user.name,
+                "user.role_changed",
+                Some(&before),
+                Some(&after),
+            )?;
             Ok(Some(()))
         })
         .await
@@ -197,7 +199,11 @@ pub async fn set_disabled(
             }
             accounts::set_disabled(tx, user.id, disabled)?;
             sessions::close_all(tx, user.id, None)?;
-            let act = if disabled { "user.disabled" } else { "user.enabled" };
+            let act = if disabled {
+                "user.disabled"
+            } else {
+                "user.enabled"
+            };
             note(tx, &user.name, act, None, None)?;
             Ok(Some(()))
         })

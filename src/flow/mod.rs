@@ -5,10 +5,12 @@
 
 pub mod adjust;
 pub mod agree_contract;
+pub mod approve;
 pub mod bank_templates;
 pub mod cancel_attempt;
 pub mod cancel_payment;
 pub mod change_calendar;
+pub mod change_rules;
 pub mod check_audit;
 pub mod confirm_payment;
 pub mod dead_letters;
@@ -18,6 +20,7 @@ pub mod import_adjustments;
 pub mod import_partners;
 pub mod keep_webhook;
 pub mod make_statement;
+pub mod manage_keys;
 pub mod manage_users;
 pub mod operate_jobs;
 pub mod passwords;
@@ -194,10 +197,8 @@ pub enum Heard {
 
 /// Who tells a person.
 pub trait Notifier: Send + Sync {
-    /// `slack`, `log`.
-    fn name(&self) -> &'static str;
-
-    fn send<'a>(&'a self, note: &'a Note) -> BoxFuture<'a, Result<(), NotifyError>>;
+    /// Gives the name of whoever took it: `slack`, `log`.
+    fn send<'a>(&'a self, note: &'a Note) -> BoxFuture<'a, Result<&'static str, NotifyError>>;
 }
 
 /// An alert on its way to a person.

@@ -119,7 +119,13 @@ pub async fn run_now(ctx: &Ctx, id: i64, by: &'static str) -> Result<(), Operate
             jobs::run_now(tx, id)?;
             let before = json!({ "run_at": row.run_at });
             let after = json!({ "kind": row.kind, "run_at": tx.now });
-            note(tx, "job.run_now", &format!("job:{id}"), Some(&before), &after)?;
+            note(
+                tx,
+                "job.run_now",
+                &format!("job:{id}"),
+                Some(&before),
+                &after,
+            )?;
             Ok::<_, OperateError>(())
         })
         .await?;
@@ -157,7 +163,13 @@ pub async fn discard(ctx: &Ctx, id: i64, why: &str, by: &'static str) -> Result<
             jobs::discard_waiting(tx, id, &why)?;
             let before = json!({ "state": row.state });
             let after = json!({ "kind": row.kind, "state": "cancelled", "note": why });
-            note(tx, "job.called_off", &format!("job:{id}"), Some(&before), &after)?;
+            note(
+                tx,
+                "job.called_off",
+                &format!("job:{id}"),
+                Some(&before),
+                &after,
+            )?;
             Ok::<_, OperateError>(())
         })
         .await?;
@@ -177,12 +189,7 @@ pub fn known_kind(conn: &Connection, kind: &str) -> Result<(), OperateError> {
 }
 
 /// Lets nothing of a kind begin any more. What runs ends, what comes waits.
-pub async fn pause(
-    ctx: &Ctx,
-    kind: &str,
-    why: &str,
-    by: &'static str,
-) -> Result<(), OperateError> {
+pub async fn pause(ctx: &Ctx, kind: &str, why: &str, by: &'static str) -> Result<(), OperateError> {
     let (kind, why) = (kind.to_owned(), noted(why)?);
     ctx.store
         .write(move |tx| {
@@ -191,7 +198,13 @@ pub async fn pause(
                 return Err(OperateError::Paused(kind));
             }
             let subject = format!("job_kind:{kind}");
-            Ok(note(tx, "job_kind.paused", &subject, None, &json!({ "note": why }))?)
+            Ok(note(
+                tx,
+                "job_kind.paused",
+                &subject,
+                None,
+                &json!({ "note": why }),
+            )?)
         })
         .await
 }

@@ -79,7 +79,7 @@ impl SettleDayError {
 }
 
 /// What one partner's day comes to.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct PartnerDay {
     pub partner: String,
     pub payout_day: Option<KstDay>,
@@ -90,7 +90,7 @@ pub struct PartnerDay {
 }
 
 /// A partner whose day cannot be settled: no contract holds on a day that it needs.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct Blocked {
     pub partner: String,
     /// The first day for which a contract is missing.
@@ -101,7 +101,7 @@ pub struct Blocked {
 }
 
 /// What settling a day came to.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct Report {
     pub day: KstDay,
     pub dry_run: bool,

@@ -435,11 +435,7 @@ pub fn new_recovery_codes() -> Vec<String> {
 
 /// A recovery code as it is kept, if it looks like one.
 fn as_recovery(given: &str) -> Option<String> {
-    let letters: String = given
-        .to_lowercase()
-        .chars()
-        .filter(|c| *c != '-')
-        .collect();
+    let letters: String = given.to_lowercase().chars().filter(|c| *c != '-').collect();
     if letters.len() != 12 || !letters.is_ascii() {
         return None;
     }
@@ -473,6 +469,10 @@ mod tests {
             (Some(step - 1), Some(step), Some(step + 1))
         );
         assert_eq!((at(-90), at(90)), (None, None));
-        assert!(totp_url(&secret, "minji").unwrap().starts_with("otpauth://totp/jeongsan:minji"));
+        assert!(
+            totp_url(&secret, "minji")
+                .unwrap()
+                .starts_with("otpauth://totp/jeongsan:minji")
+        );
     }
 }

@@ -88,11 +88,7 @@ pub fn list(conn: &Connection) -> Result<Vec<User>, StoreError> {
 }
 
 /// A page of them by name, behind `after`.
-pub fn page(
-    conn: &Connection,
-    after: Option<&str>,
-    most: usize,
-) -> Result<Vec<User>, StoreError> {
+pub fn page(conn: &Connection, after: Option<&str>, most: usize) -> Result<Vec<User>, StoreError> {
     let sql = format!("{USER} where name > ?1 order by name limit ?2");
     let mut query = conn.prepare_cached(&sql)?;
     let mut rows = query.query((after.unwrap_or_default(), most as i64))?;
@@ -262,7 +258,9 @@ pub fn use_recovery(tx: &Tx<'_>, id: i64, code: &str) -> Result<bool, StoreError
 /// Recovery codes that are left.
 pub fn recovery_left(conn: &Connection, id: i64) -> Result<i64, StoreError> {
     Ok(conn
-        .prepare_cached("select count(*) from recovery_code where user_id = ?1 and used_at is null")?
+        .prepare_cached(
+            "select count(*) from recovery_code where user_id = ?1 and used_at is null",
+        )?
         .query_row([id], |row| row.get(0))?)
 }
 

@@ -268,7 +268,14 @@ pub fn list(conn: &Connection, filter: &Filter, most: usize) -> Result<Page, Sto
     };
     if let Some(subject) = &filter.subject {
         let part = exact.or(group);
-        let mut page = driven(conn, [BY_SUBJECT, FLOOR_BY_SUBJECT], Some(subject), actor, part, span)?;
+        let mut page = driven(
+            conn,
+            [BY_SUBJECT, FLOOR_BY_SUBJECT],
+            Some(subject),
+            actor,
+            part,
+            span,
+        )?;
         if let Some(exact) = exact {
             // Among one subject's rows an act is looked for by its beginning.
             page.lines.retain(|line| line.act == exact);
@@ -277,9 +284,14 @@ pub fn list(conn: &Connection, filter: &Filter, most: usize) -> Result<Page, Sto
     }
     match (exact, group, actor) {
         (Some(act), _, _) => driven(conn, [BY_ACT, FLOOR_BY_ACT], Some(act), actor, None, span),
-        (None, Some(group), Some(by)) => {
-            driven(conn, [BY_ACTOR, FLOOR_BY_ACTOR], Some(by), None, Some(group), span)
-        }
+        (None, Some(group), Some(by)) => driven(
+            conn,
+            [BY_ACTOR, FLOOR_BY_ACTOR],
+            Some(by),
+            None,
+            Some(group),
+            span,
+        ),
         (None, Some(group), None) => {
             let mut all = Vec::new();
             for act in acts(conn)?.iter().filter(|act| act.starts_with(group)) {

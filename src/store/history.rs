@@ -86,12 +86,16 @@ fn sides(detail: &Value) -> (Option<Value>, Value) {
     let (mut before, mut after) = (Map::new(), Map::new());
     for (name, value) in fields {
         match value.as_object() {
-            Some(pair) if pair.len() == 2 && pair.contains_key("from") && pair.contains_key("to") => {
+            Some(pair)
+                if pair.len() == 2 && pair.contains_key("from") && pair.contains_key("to") =>
+            {
                 before.insert(name.clone(), kept(name, &value["from"]));
                 after.insert(name.clone(), kept(name, &value["to"]));
             }
             _ if name == "was" => {
-                let of = ["terms", "now"].into_iter().find(|of| fields.contains_key(*of));
+                let of = ["terms", "now"]
+                    .into_iter()
+                    .find(|of| fields.contains_key(*of));
                 before.insert(of.unwrap_or("was").to_owned(), value.clone());
             }
             _ => {
@@ -104,11 +108,21 @@ fn sides(detail: &Value) -> (Option<Value>, Value) {
 }
 
 /// What follows for each settlement from one act that has an audit line of its own: a day was
-/// settled, a batch was made, the calendar was changed.
-const CONSEQUENCES: [&str; 4] = ["requested", "processing", "covered", "payout_day_moved"];
+/// settled, a batch was made, the calendar was changed; and for a batch that it was approved.
+const CONSEQUENCES: [&str; 9] = [
+    "requested",
+    "processing",
+    "covered",
+    "payout_day_moved",
+    "approval_asked",
+    "approval_void",
+    "approval_given",
+    "approval_refused",
+    "approval_withdrawn",
+];
 
 /// One thing that happened, as it is shown.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct Happened {
     pub id: i64,
     #[serde(serialize_with = "super::payments::seoul_time")]
@@ -116,6 +130,18 @@ pub struct Happened {
     pub kind: String,
     pub actor: String,
     pub detail: Value,
+}
+
+/// When something of this kind happened to a subject last.
+pub fn newest(
+    conn: &Connection,
+    subject: &Subject<'_>,
+    kind: &str,
+) -> Result<Option<Timestamp>, StoreError> {
+    let at: Option<i64> = conn
+        .prepare_cached("select max(at) from history where subject = ?1 and kind = ?2")?
+        .query_row((subject.to_string(), kind), |row| row.get(0))?;
+    at.map(instant).transpose()
 }
 
 /// The newest `most` of a subject, newest first.
@@ -157,14 +183,21 @@ mod tests {
         });
         let (before, after) = sides(&detail);
         let before = before.unwrap();
-        assert_eq!((&before["name"], &after["name"]), (&json!("농장"), &json!("새 농장")));
+        assert_eq!(
+            (&before["name"], &after["name"]),
+            (&json!("농장"), &json!("새 농장"))
+        );
         assert_eq!(before["account"]["number"], "*******5678");
         assert_eq!(after["account"]["holder"], "홍*동");
         assert_eq!(after["memo"], "x");
-        let (before, after) = sides(&json!({ "terms": { "a": 2 }, "was": { "a": 1 }, "from": "2026-01-01" }));
+        let (before, after) =
+            sides(&json!({ "terms": { "a": 2 }, "was": { "a": 1 }, "from": "2026-01-01" }));
         assert_eq!(before, Some(json!({ "terms": { "a": 1 } })));
         assert_eq!(after, json!({ "terms": { "a": 2 }, "from": "2026-01-01" }));
-        assert_eq!(sides(&json!({ "reason": "x" })), (None, json!({ "reason": "x" })));
+        assert_eq!(
+            sides(&json!({ "reason": "x" })),
+            (None, json!({ "reason": "x" }))
+        );
         assert_eq!(sides(&json!([1])), (None, json!([1])));
     }
 }

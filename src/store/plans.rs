@@ -7,7 +7,7 @@ mod tests {
     use crate::{
         domain::settlement::State,
         store::{
-            alerts, episodes, job_lists, jobs,
+            alerts, attention, episodes, figures, job_lists, jobs,
             migrations::migrations,
             settlements::{self, Filter},
         },
@@ -156,5 +156,25 @@ mod tests {
             counted.contains("SEARCH job_minute USING PRIMARY KEY (kind>?"),
             "{counted}"
         );
+    }
+
+    /// The home counts what waits by indexes that hold nothing else, whatever else is in the tables.
+    #[test]
+    fn what_waits_is_counted_without_reading_the_rest() {
+        let conn = books();
+        let figures = [figures::OWED, figures::HOURS].map(str::to_owned);
+        for sql in attention::queries().into_iter().chain(figures) {
+            let plan = plan(&conn, &sql);
+            for step in plan.lines().filter(|step| step.starts_with("SCAN")) {
+                let kept_short = ["payment_cancelling", "settlement_held", "settlement_owed"];
+                let short = kept_short.iter().any(|index| step.ends_with(index));
+                let subquery = step.contains("subquery");
+                assert!(short || subquery, "{sql}: {plan}");
+            }
+            assert!(!plan.contains("TEMP B-TREE"), "{sql}: {plan}");
+        }
+        let open = format!("select a.id from {} where {}", alerts::FROM, alerts::OPEN);
+        let plan = plan(&conn, &open);
+        assert!(plan.contains("alert_open (kind=? AND id<?"), "{plan}");
     }
 }

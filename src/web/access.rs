@@ -70,17 +70,25 @@ pub static TABLE: &[Row] = &[
     row("POST", "/account/totp", SignedIn).fresh(),
     row("POST", "/account/totp/codes", SignedIn).fresh(),
     row("POST", "/account/totp/remove", SignedIn),
+    row("GET", "/admin", Has(PaymentsRead)),
     row("GET", "/admin/adjustments", Has(SettlementsRead)),
     row("POST", "/admin/adjustments", Has(SettlementsWrite)),
     row("GET", "/admin/adjustments/import", Has(SettlementsWrite)),
     row("POST", "/admin/adjustments/import", Has(SettlementsWrite)),
     row("GET", "/admin/alerts", Has(JobsRead)),
+    row("GET", "/admin/approvals", Has(SettlementsRead)),
+    row("GET", "/admin/approvals/{id}", Has(SettlementsRead)),
+    row("POST", "/admin/approvals/{id}/approve", Has(SettlementsWrite)).fresh(),
+    row("POST", "/admin/approvals/{id}/refuse", Has(SettlementsWrite)).fresh(),
+    row("POST", "/admin/approvals/{id}/withdraw", Has(SettlementsWrite)).fresh(),
+    row("GET", "/admin/attention", Has(PaymentsRead)),
     row("GET", "/admin/audit", Has(AuditRead)),
     row("GET", "/admin/audit/export.csv", Has(Export)),
     row("GET", "/admin/audit/export.xlsx", Has(Export)),
     row("POST", "/admin/audit/verify", Has(AuditRead)),
     row("GET", "/admin/calendar", Has(SettlementsRead)),
     row("POST", "/admin/calendar", Has(PayoutsWrite)),
+    row("POST", "/admin/columns", SignedIn),
     row("POST", "/admin/contracts/{id}/withdraw", Has(PartnersWrite)),
     row("GET", "/admin/dead-letters", Has(JobsRead)),
     row("GET", "/admin/dead-letters/replay", Has(JobsWrite)).fresh(),
@@ -88,6 +96,8 @@ pub static TABLE: &[Row] = &[
     row("GET", "/admin/dead-letters/{id}", Has(JobsRead)),
     row("POST", "/admin/dead-letters/{id}/discard", Has(JobsWrite)),
     row("POST", "/admin/dead-letters/{id}/replay", Has(JobsWrite)),
+    row("POST", "/admin/filters", SignedIn),
+    row("POST", "/admin/filters/{id}/remove", SignedIn),
     row("GET", "/admin/inbox", Has(JobsRead)),
     row("GET", "/admin/jobs", Has(JobsRead)),
     row("POST", "/admin/jobs/kinds/{kind}/pause", Has(JobsWrite)),
@@ -98,6 +108,9 @@ pub static TABLE: &[Row] = &[
     row("POST", "/admin/jobs/{id}/discard", Has(JobsWrite)),
     row("GET", "/admin/jobs/{id}/live", Has(JobsRead)),
     row("POST", "/admin/jobs/{id}/run-now", Has(JobsWrite)),
+    row("GET", "/admin/keys", Has(Manage)).fresh(),
+    row("POST", "/admin/keys", Has(Manage)).fresh(),
+    row("POST", "/admin/keys/{id}/revoke", Has(Manage)).fresh(),
     row("GET", "/admin/partners", Has(PartnersRead)),
     row("GET", "/admin/partners/export.csv", Has(Export)),
     row("GET", "/admin/partners/export.xlsx", Has(Export)),
@@ -132,6 +145,10 @@ pub static TABLE: &[Row] = &[
     row("POST", "/admin/payouts/{id}/result", Has(PayoutsWrite)),
     row("POST", "/admin/payouts/{id}/result/confirm", Has(PayoutsWrite)),
     row("GET", "/admin/payouts/{id}/withholding", Has(Export)),
+    row("GET", "/admin/search", Has(PaymentsRead)),
+    row("GET", "/admin/search/suggest", Has(PaymentsRead)),
+    row("GET", "/admin/settings", Has(Manage)).fresh(),
+    row("POST", "/admin/settings", Has(Manage)).fresh(),
     row("GET", "/admin/settlements", Has(SettlementsRead)),
     row("GET", "/admin/settlements/days/{day}", Has(SettlementsRead)),
     row("POST", "/admin/settlements/days/{day}/dry-run", Has(SettlementsWrite)),
@@ -157,6 +174,8 @@ pub static TABLE: &[Row] = &[
     row("GET", "/api/adjustments", Has(SettlementsRead)),
     row("POST", "/api/adjustments", Has(SettlementsWrite)),
     row("POST", "/api/adjustments/import", Has(SettlementsWrite)),
+    row("GET", "/api/approvals", Has(SettlementsRead)),
+    row("GET", "/api/approvals/{id}", Has(SettlementsRead)),
     row("GET", "/api/bank-templates", Has(PayoutsWrite)),
     row("GET", "/api/bank-templates/{name}", Has(PayoutsWrite)),
     row("PUT", "/api/bank-templates/{name}", Has(PayoutsWrite)),
@@ -165,6 +184,7 @@ pub static TABLE: &[Row] = &[
     row("PUT", "/api/calendar/{day}", Has(PayoutsWrite)),
     row("DELETE", "/api/calendar/{day}", Has(PayoutsWrite)),
     row("DELETE", "/api/contracts/{id}", Has(PartnersWrite)),
+    row("GET", "/api/openapi.json", Open),
     row("POST", "/api/orders", Has(OrdersWrite)),
     row("GET", "/api/orders/{merchant_uid}", Has(PaymentsRead)),
     row("GET", "/api/partners", Has(PartnersRead)),
@@ -194,6 +214,7 @@ pub static TABLE: &[Row] = &[
     row("GET", "/api/payouts/{id}/file", Has(PayoutsWrite)),
     row("POST", "/api/payouts/{id}/payouts/{payout}", Has(PayoutsWrite)),
     row("POST", "/api/payouts/{id}/result", Has(PayoutsWrite)),
+    row("GET", "/api/reference", Open),
     row("GET", "/api/settlements", Has(SettlementsRead)),
     row("GET", "/api/settlements/days/{day}", Has(SettlementsRead)),
     row("POST", "/api/settlements/days/{day}", Has(SettlementsWrite)),
@@ -268,11 +289,21 @@ mod tests {
     #[test]
     fn the_table_is_sorted_and_names_each_route_once() {
         for pair in TABLE.windows(2) {
-            assert!(pair[0].path <= pair[1].path, "{} before {}", pair[0].path, pair[1].path);
+            assert!(
+                pair[0].path <= pair[1].path,
+                "{} before {}",
+                pair[0].path,
+                pair[1].path
+            );
         }
         for row in TABLE {
             let found = find(row.method, row.path).unwrap();
-            assert!(std::ptr::eq(found, row), "{} {} twice", row.method, row.path);
+            assert!(
+                std::ptr::eq(found, row),
+                "{} {} twice",
+                row.method,
+                row.path
+            );
         }
         assert!(find("HEAD", "/payment/mypage").is_some());
         assert!(find("PATCH", "/payment/mypage").is_none() && known("/payment/mypage"));

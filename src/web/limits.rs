@@ -24,6 +24,9 @@ pub struct Limits {
     unknown: DefaultKeyedRateLimiter<IpAddr>,
     sign_ins: DefaultKeyedRateLimiter<IpAddr>,
     orders: DefaultKeyedRateLimiter<IpAddr>,
+    /// Requests of the API, by who sends them and from where.
+    api_callers: DefaultKeyedRateLimiter<&'static str>,
+    api_addresses: DefaultKeyedRateLimiter<IpAddr>,
     penalties: Mutex<HashMap<IpAddr, Instant>>,
     in_flight: Arc<Semaphore>,
     trusted_proxies: Addresses,
@@ -53,6 +56,8 @@ impl Limits {
         rate: u32,
         unknown_ids: u32,
         in_flight: usize,
+        api_rate: u32,
+        api_address_rate: u32,
         trusted_proxies: Addresses,
         sources: Addresses,
     ) -> Limits {
@@ -61,6 +66,8 @@ impl Limits {
             unknown: RateLimiter::keyed(Quota::per_minute(at_least_one(unknown_ids))),
             sign_ins: RateLimiter::keyed(Quota::per_minute(at_least_one(15))),
             orders: RateLimiter::keyed(Quota::per_minute(at_least_one(20))),
+            api_callers: RateLimiter::keyed(Quota::per_second(at_least_one(api_rate))),
+            api_addresses: RateLimiter::keyed(Quota::per_second(at_least_one(api_address_rate))),
             penalties: Mutex::new(HashMap::new()),
             in_flight: Arc::new(Semaphore::new(in_flight)),
             trusted_proxies,
@@ -150,6 +157,17 @@ impl Limits {
         self.orders.check_key(&address).is_ok()
     }
 
+    /// Whether an address may ask the API now, whoever it is; else the seconds to wait.
+    pub fn admit_to_api(&self, address: IpAddr) -> Result<(), u64> {
+        // Within a second there is room for one more: the rate is at least one a second.
+        self.api_addresses.check_key(&address).map_err(|_| 1)
+    }
+
+    /// Whether a program may ask the API now, by the name of its key; else the seconds to wait.
+    pub fn admit_key(&self, by: &'static str) -> Result<(), u64> {
+        self.api_callers.check_key(&by).map_err(|_| 1)
+    }
+
     /// A place among what is worked on at once, if one is free.
     pub fn place(&self) -> Option<OwnedSemaphorePermit> {
         self.in_flight.clone().try_acquire_owned().ok()
@@ -161,6 +179,8 @@ impl Limits {
         self.unknown.retain_recent();
         self.sign_ins.retain_recent();
         self.orders.retain_recent();
+        self.api_callers.retain_recent();
+        self.api_addresses.retain_recent();
         let now = Instant::now();
         let mut penalties = self
             .penalties
@@ -192,7 +212,7 @@ mod tests {
 
     #[test]
     fn a_forwarded_address_is_believed_of_trusted_proxies_only() {
-        let limits = Limits::new(10, 10, 1, list("10.0.0.1"), list(""));
+        let limits = Limits::new(10, 10, 1, 1, 1, list("10.0.0.1"), list(""));
         let mut headers = HeaderMap::new();
         headers.insert(
             "x-forwarded-for",
@@ -214,7 +234,7 @@ mod tests {
 
     #[test]
     fn nobody_hides_behind_a_forged_forwarded_address() {
-        let limits = Limits::new(10, 10, 1, list("10.0.0.0/8, 127.0.0.1, fd00::/8"), list(""));
+        let limits = Limits::new(10, 10, 1, 1, 1, list("10.0.0.0/8, 127.0.0.1, fd00::/8"), list(""));
         let proxy = ip("10.7.7.7");
         for (lines, client) in [
             // The proxy wrote the last part; what stands before it came with the request.
@@ -255,7 +275,7 @@ mod tests {
     #[test]
     fn where_the_sources_are_a_filter_nobody_else_tells() {
         let limits = |only| {
-            Limits::new(1, 1, 1, list(""), list("52.78.5.0/24,::1")).only_sources(only)
+            Limits::new(1, 1, 1, 1, 1, list(""), list("52.78.5.0/24,::1")).only_sources(only)
         };
         for (text, may) in [("52.78.5.241", true), ("::ffff:52.78.5.241", true), ("::1", true), ("52.78.6.1", false)] {
             assert_eq!(limits(true).may_tell(ip(text)), may, "{text}");
@@ -265,7 +285,7 @@ mod tests {
 
     #[test]
     fn too_many_unknown_ids_keep_an_address_out_and_no_other() {
-        let limits = Limits::new(1_000, 3, 1, list(""), list("52.78.5.241"));
+        let limits = Limits::new(1_000, 3, 1, 1, 1, list(""), list("52.78.5.241"));
         for _ in 0..4 {
             limits.unknown_id(ip("6.6.6.6"));
             limits.unknown_id(ip("52.78.5.241"));
@@ -276,8 +296,21 @@ mod tests {
     }
 
     #[test]
+    fn each_key_and_each_address_has_its_own_rate() {
+        let limits = Limits::new(1, 1, 1, 3, 5, list(""), list(""));
+        let passed = |n: usize, admit: &dyn Fn() -> Result<(), u64>| {
+            (0..n).filter(|_| admit().is_ok()).count()
+        };
+        assert_eq!(passed(9, &|| limits.admit_key("key:a")), 3);
+        assert_eq!(passed(9, &|| limits.admit_key("key:b")), 3);
+        assert_eq!(passed(9, &|| limits.admit_to_api(ip("6.6.6.6"))), 5);
+        assert_eq!(limits.admit_to_api(ip("6.6.6.6")), Err(1));
+        assert_eq!(passed(9, &|| limits.admit_to_api(ip("7.7.7.7"))), 5);
+    }
+
+    #[test]
     fn places_run_out_and_come_back() {
-        let limits = Limits::new(1, 1, 1, list(""), list(""));
+        let limits = Limits::new(1, 1, 1, 1, 1, list(""), list(""));
         let place = limits.place();
         assert!(place.is_some() && limits.place().is_none());
         drop(place);

@@ -11,6 +11,8 @@ pub mod headers;
 pub mod health;
 pub mod lang;
 pub mod limits;
+pub mod offered;
+pub mod once;
 pub mod pages;
 pub mod preferences;
 pub mod privacy;
@@ -30,6 +32,7 @@ use url::Url;
 
 use crate::{
     config::PayPage,
+    domain::rules::Started,
     flow::{Broker, Ctx},
     store::sessions::Lasts,
 };
@@ -47,10 +50,16 @@ pub struct Site {
     pub pay: PayPage,
     /// Words on top of every page, and where they lead.
     pub notice: Option<(String, Option<Url>)>,
+    /// What the program was started with, secrets masked, for the settings' page.
+    pub settings: Vec<Started>,
     /// How long a browser stays signed in.
     pub lasts: Lasts,
     pub max_body: usize,
     pub limits: limits::Limits,
+    /// Requests under an idempotency key that are being carried out.
+    pub under_way: Arc<once::UnderWay>,
+    /// When the use of each key was noted last.
+    pub key_uses: auth::KeyUses,
     pub broker: Arc<dyn Broker>,
     pub health: health::Health,
     pub metrics: PrometheusHandle,
@@ -86,16 +95,21 @@ pub fn routes(web: Web) -> Router {
         .route("/api/payment/{imp_uid}/cancel", post(api::cancel))
         .route("/api/orders", post(api::register))
         .route("/api/orders/{merchant_uid}", get(api::order))
+        .merge(api::openapi::routes())
         .merge(api::partners::routes())
         .merge(api::settlements::routes())
         .merge(api::payouts::routes())
+        .merge(api::approvals::routes())
         .merge(pages::signed_in())
         .fallback(pages::not_found)
         .method_not_allowed_fallback(pages::not_allowed)
         .layer(axum::extract::DefaultBodyLimit::max(extract::LARGEST_BODY))
         .layer(middleware::from_fn(privacy::masked))
         .layer(middleware::from_fn_with_state(web.clone(), gate::gate))
-        .layer(middleware::from_fn_with_state(web.clone(), gate::form_tokens))
+        .layer(middleware::from_fn_with_state(
+            web.clone(),
+            gate::form_tokens,
+        ))
         .layer(middleware::from_fn_with_state(
             web.clone(),
             pages::forget_flash,

@@ -20,7 +20,11 @@ pub fn known<const N: usize>(all: [&'static str; N], text: &str) -> Option<&'sta
 
 /// The line that sets the cookie `lang` or `theme`.
 pub fn line(site: &Site, name: &str, value: &str) -> String {
-    let secure = if site.secure_cookies() { "; Secure" } else { "" };
+    let secure = if site.secure_cookies() {
+        "; Secure"
+    } else {
+        ""
+    };
     format!("{name}={value}; Path=/; SameSite=Lax; Max-Age={YEAR}{secure}")
 }
 
@@ -32,9 +36,7 @@ pub async fn remember(
     theme: Option<&'static str>,
 ) -> Result<(), StoreError> {
     match actor.and_then(Actor::person) {
-        Some(session) => {
-            manage_users::set_look(&web.ctx.store, session.user, lang, theme).await
-        }
+        Some(session) => manage_users::set_look(&web.ctx.store, session.user, lang, theme).await,
         None => Ok(()),
     }
 }
@@ -59,7 +61,11 @@ mod tests {
     fn only_what_we_have_can_be_chosen() {
         assert_eq!(known(LANGS, "en"), Some("en"));
         for other in ["fr", "", "en\"><script>"] {
-            assert_eq!((known(LANGS, other), known(THEMES, other)), (None, None), "{other}");
+            assert_eq!(
+                (known(LANGS, other), known(THEMES, other)),
+                (None, None),
+                "{other}"
+            );
         }
     }
 }

@@ -44,7 +44,10 @@ fn code(app: &TestApp, secret: &str, steps: i64) -> String {
 /// The value of a hidden field.
 fn hidden(page: &str, name: &str) -> String {
     let mark = format!("name=\"{name}\" value=\"");
-    let start = page.find(&mark).unwrap_or_else(|| panic!("{name} in {page}")) + mark.len();
+    let start = page
+        .find(&mark)
+        .unwrap_or_else(|| panic!("{name} in {page}"))
+        + mark.len();
     page[start..].split('"').next().unwrap().to_owned()
 }
 
@@ -86,7 +89,11 @@ async fn with_totp(app: &TestApp, visitor: &Visitor) -> (String, Vec<String>) {
     foreign[3].1 = code(app, &foreign[0].1, 0);
     assert_eq!(send(foreign).await.0, 422, "a secret that was not offered");
     let kept = "select count(*) from user where totp_secret is not null";
-    assert_eq!(app.sql::<i64>(kept), 0, "what is not confirmed is kept nowhere");
+    assert_eq!(
+        app.sql::<i64>(kept),
+        0,
+        "what is not confirmed is kept nowhere"
+    );
     let (status, page) = send(form(code(app, &secret, 0))).await;
     assert_eq!(status, 200, "{page}");
     let codes = codes_of(&page);
@@ -111,20 +118,41 @@ async fn the_first_link_makes_the_owner_once_and_within_an_hour() {
     let third = first_owner_link(&store).await.unwrap().unwrap();
     let third = third.expose_secret();
     let set_up = |password: &'static str, again: &'static str| {
-        let form = [("code", third), ("name", "minji"), ("password", password), ("again", again)];
+        let form = [
+            ("code", third),
+            ("name", "minji"),
+            ("password", password),
+            ("again", again),
+        ];
         let visitor = &visitor;
         async move { visitor.post("/set-up", &form).await }
     };
     assert_eq!(set_up(PASSWORD, "other").await.status(), 422);
     assert_eq!(set_up("password", "password").await.status(), 422);
     let made = set_up(PASSWORD, PASSWORD).await;
-    assert_eq!((made.status().as_u16(), to(&made)), (303, "/account?new=1".to_owned()));
-    assert_eq!(set_up(PASSWORD, PASSWORD).await.status(), 404, "it works once");
+    assert_eq!(
+        (made.status().as_u16(), to(&made)),
+        (303, "/account?new=1".to_owned())
+    );
+    assert_eq!(
+        set_up(PASSWORD, PASSWORD).await.status(),
+        404,
+        "it works once"
+    );
     visitor.keep(&made);
     let (_, page) = visitor.text("/account?new=1").await;
-    assert!(page.contains("인증 앱 더하기"), "the owner is invited to add an authenticator");
-    assert!(first_owner_link(&store).await.unwrap().is_none(), "there is an owner");
-    let owner = store.read(|conn| accounts::by_name(conn, "minji")).unwrap().unwrap();
+    assert!(
+        page.contains("인증 앱 더하기"),
+        "the owner is invited to add an authenticator"
+    );
+    assert!(
+        first_owner_link(&store).await.unwrap().is_none(),
+        "there is an owner"
+    );
+    let owner = store
+        .read(|conn| accounts::by_name(conn, "minji"))
+        .unwrap()
+        .unwrap();
     assert_eq!(owner.role, Role::Owner);
 }
 
@@ -141,7 +169,10 @@ async fn signing_in_takes_a_code_that_counts_once() {
     let half = other.cookie("jeongsan_session").unwrap().to_owned();
     for path in ["/account", "/payment/mypage", "/admin/users"] {
         let answer = other.get(path).await;
-        assert!(to(&answer).starts_with("/sign-in?next="), "{path}: half open is not open");
+        assert!(
+            to(&answer).starts_with("/sign-in?next="),
+            "{path}: half open is not open"
+        );
     }
     let used = code(&app, &secret, 0);
     let enter = |visitor: Visitor, code: String| async move {
@@ -149,20 +180,39 @@ async fn signing_in_takes_a_code_that_counts_once() {
         visitor.post("/sign-in/code", &form).await
     };
     let replayed = enter(other.clone(), used).await;
-    assert_eq!(replayed.status(), 401, "the code that confirmed it was used");
+    assert_eq!(
+        replayed.status(),
+        401,
+        "the code that confirmed it was used"
+    );
     minutes(&app, 1);
     let fresh = code(&app, &secret, 0);
     let answer = enter(other.clone(), fresh.clone()).await;
-    assert_eq!((answer.status().as_u16(), to(&answer)), (303, "/account".to_owned()));
+    assert_eq!(
+        (answer.status().as_u16(), to(&answer)),
+        (303, "/account".to_owned())
+    );
     let stale = other.clone();
     other.keep(&answer);
-    assert_ne!(other.cookie("jeongsan_session").unwrap(), half, "the secret is a new one");
+    assert_ne!(
+        other.cookie("jeongsan_session").unwrap(),
+        half,
+        "the secret is a new one"
+    );
     assert_eq!(other.get("/account").await.status(), 200);
-    assert_ne!(stale.get("/account").await.status(), 200, "the half-open one opens nothing");
+    assert_ne!(
+        stale.get("/account").await.status(),
+        200,
+        "the half-open one opens nothing"
+    );
 
     let mut third = Visitor::new(&base);
     third.sign_in("minji", PASSWORD, "/account").await;
-    assert_eq!(enter(third, fresh).await.status(), 401, "a code counts once, whoever enters it");
+    assert_eq!(
+        enter(third, fresh).await.status(),
+        401,
+        "a code counts once, whoever enters it"
+    );
 }
 
 #[tokio::test]
@@ -183,19 +233,33 @@ async fn a_recovery_code_counts_once_and_new_ones_end_the_old() {
     assert_eq!(by_code(codes[0].clone()).await, 401, "it was used");
     let (_, page) = visitor.text("/account").await;
     assert!(page.contains("복구 코드 9개"), "{page}");
-    let kept = format!("select count(*) from recovery_code where hash = '{}'", codes[1]);
+    let kept = format!(
+        "select count(*) from recovery_code where hash = '{}'",
+        codes[1]
+    );
     assert_eq!(app.sql::<i64>(&kept), 0, "only hashes are kept");
 
-    let made = visitor.post("/account/totp/codes", &[]).await.text().await.unwrap();
+    let made = visitor
+        .post("/account/totp/codes", &[])
+        .await
+        .text()
+        .await
+        .unwrap();
     let new = codes_of(&made);
     assert_eq!(new.len(), 10);
-    assert_eq!(by_code(codes[1].clone()).await, 401, "the old ones are over");
+    assert_eq!(
+        by_code(codes[1].clone()).await,
+        401,
+        "the old ones are over"
+    );
     assert_eq!(by_code(new[1].clone()).await, 303);
 
     let remove = |given: String| {
         let visitor = &visitor;
         async move {
-            let answer = visitor.post("/account/totp/remove", &[("code", given.as_str())]).await;
+            let answer = visitor
+                .post("/account/totp/remove", &[("code", given.as_str())])
+                .await;
             answer.status().as_u16()
         }
     };
@@ -240,14 +304,18 @@ async fn a_session_is_a_new_one_at_each_sign_in_and_never_one_that_was_planted()
     people::add(&store(&app), "minji", Role::Owner, None).await;
     let mut victim = Visitor::new(&base);
     let planted = "0".repeat(64);
-    victim.cookies.push(("jeongsan_session".to_owned(), planted.clone()));
+    victim
+        .cookies
+        .push(("jeongsan_session".to_owned(), planted.clone()));
     let answer = victim.sign_in("minji", PASSWORD, "/account").await;
     assert_eq!(answer.status(), 303);
     let first = victim.cookie("jeongsan_session").unwrap().to_owned();
     assert_ne!(first, planted);
     let with = |secret: &str| {
         let mut visitor = Visitor::new(&base);
-        visitor.cookies.push(("jeongsan_session".to_owned(), secret.to_owned()));
+        visitor
+            .cookies
+            .push(("jeongsan_session".to_owned(), secret.to_owned()));
         async move { visitor.get("/account").await.status().as_u16() }
     };
     assert_eq!(with(&planted).await, 303, "what was planted opens nothing");
@@ -255,10 +323,18 @@ async fn a_session_is_a_new_one_at_each_sign_in_and_never_one_that_was_planted()
     victim.sign_in("minji", PASSWORD, "/account").await;
     let second = victim.cookie("jeongsan_session").unwrap().to_owned();
     assert_ne!(second, first);
-    assert_eq!(with(&first).await, 303, "the former one of this browser is over");
+    assert_eq!(
+        with(&first).await,
+        303,
+        "the former one of this browser is over"
+    );
     assert_eq!(with(&second).await, 200);
     assert_eq!(victim.post("/sign-out", &[]).await.status(), 303);
-    assert_eq!(with(&second).await, 303, "signing out ends it on the server");
+    assert_eq!(
+        with(&second).await,
+        303,
+        "signing out ends it on the server"
+    );
 }
 
 #[tokio::test]
@@ -270,7 +346,11 @@ async fn a_session_ends_when_nobody_uses_it_and_in_any_case_after_its_time() {
     minutes(&app, 59);
     assert_eq!(idle.get("/account").await.status(), 200);
     minutes(&app, 61);
-    assert_eq!(idle.get("/account").await.status(), 303, "idle for too long");
+    assert_eq!(
+        idle.get("/account").await.status(),
+        303,
+        "idle for too long"
+    );
 
     let busy = Visitor::signed_in(&store(&app), &base, "minji", Role::Owner).await;
     for _ in 0..11 {
@@ -280,7 +360,11 @@ async fn a_session_ends_when_nobody_uses_it_and_in_any_case_after_its_time() {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     minutes(&app, 31);
-    assert_eq!(busy.get("/account").await.status(), 303, "six hours are over");
+    assert_eq!(
+        busy.get("/account").await.status(),
+        303,
+        "six hours are over"
+    );
 }
 
 #[tokio::test]
@@ -322,13 +406,24 @@ async fn a_new_password_asks_for_the_present_one_and_ends_all_other_sessions() {
     let change = |present: &'static str, password: &'static str, again: &'static str| {
         let here = &here;
         async move {
-            let form = [("present", present), ("password", password), ("again", again)];
-            here.post("/account/password", &form).await.status().as_u16()
+            let form = [
+                ("present", present),
+                ("password", password),
+                ("again", again),
+            ];
+            here.post("/account/password", &form)
+                .await
+                .status()
+                .as_u16()
         }
     };
     assert_eq!(change("not it at all", new, new).await, 401);
     assert_eq!(change(PASSWORD, new, "another").await, 422);
-    assert_eq!(change(PASSWORD, "minji123", "minji123").await, 422, "too easy");
+    assert_eq!(
+        change(PASSWORD, "minji123", "minji123").await,
+        422,
+        "too easy"
+    );
     assert_eq!(change(PASSWORD, new, new).await, 303);
     assert_eq!(here.get("/account").await.status(), 200);
     assert_eq!(there.get("/account").await.status(), 303);
@@ -337,7 +432,11 @@ async fn a_new_password_asks_for_the_present_one_and_ends_all_other_sessions() {
     assert_eq!(visitor.sign_in("minji", new, "/").await.status(), 303);
     minutes(&app, 6);
     let answer = here.get("/account/password").await;
-    assert_eq!(to(&answer), "/sign-in/again?next=%2Faccount%2Fpassword", "asked once more");
+    assert_eq!(
+        to(&answer),
+        "/sign-in/again?next=%2Faccount%2Fpassword",
+        "asked once more"
+    );
 }
 
 #[tokio::test]
@@ -356,14 +455,23 @@ async fn an_owner_adds_people_by_a_link_that_is_shown_once() {
     assert_eq!(status, 201, "{page}");
     let link = page.split("set-up?code=").nth(1).unwrap();
     let secret = link.split('"').next().unwrap().to_owned();
-    assert!(!owner.text("/admin/users/jun").await.1.contains(&secret), "shown once");
+    assert!(
+        !owner.text("/admin/users/jun").await.1.contains(&secret),
+        "shown once"
+    );
     for (form, wanted) in [
         (vec![("name", "jun"), ("role", "viewer")], 409),
         (vec![("name", "1"), ("role", "viewer")], 422),
         (vec![("name", "han"), ("role", "king")], 422),
         (vec![("name", "han"), ("role", "partner")], 422),
-        (vec![("name", "han"), ("role", "partner"), ("partner", "nobody")], 422),
-        (vec![("name", "han"), ("role", "viewer"), ("partner", "house")], 422),
+        (
+            vec![("name", "han"), ("role", "partner"), ("partner", "nobody")],
+            422,
+        ),
+        (
+            vec![("name", "han"), ("role", "viewer"), ("partner", "house")],
+            422,
+        ),
     ] {
         let (status, page) = add(form.clone()).await;
         assert_eq!(status, wanted, "{form:?}");
@@ -377,7 +485,10 @@ async fn an_owner_adds_people_by_a_link_that_is_shown_once() {
         ("again", PASSWORD),
     ];
     let answer = jun.post("/set-up", &form).await;
-    assert_eq!((answer.status().as_u16(), to(&answer)), (303, "/".to_owned()));
+    assert_eq!(
+        (answer.status().as_u16(), to(&answer)),
+        (303, "/".to_owned())
+    );
     let users = store(&app).read(accounts::list).unwrap();
     let names: Vec<&str> = users.iter().map(|user| user.name.as_str()).collect();
     assert_eq!(names, ["jun", "minji"], "a link is for one name");
@@ -400,7 +511,10 @@ async fn whatever_changes_what_somebody_may_ends_their_sessions_at_once() {
     };
     let open = |visitor: Visitor| async move { visitor.get("/account").await.status() == 200 };
     let jun = Visitor::signed_in(&store(&app), &base, "jun", Role::Viewer).await;
-    assert_eq!(act("/admin/users/jun/role", vec![("role", "operator")]).await, 303);
+    assert_eq!(
+        act("/admin/users/jun/role", vec![("role", "operator")]).await,
+        303
+    );
     assert!(!open(jun).await, "another role");
     let jun = Visitor::signed_in(&store(&app), &base, "jun", Role::Operator).await;
     assert_eq!(act("/admin/users/jun/sessions", vec![]).await, 303);
@@ -425,7 +539,9 @@ async fn the_last_owner_cannot_be_lost() {
     let owner = Visitor::signed_in(&store(&app), &base, "minji", Role::Owner).await;
     // One who has not chosen a password cannot sign in: no owner to rely on.
     let name = UserName::new("later").unwrap();
-    manage_users::add(&store(&app), name, Role::Owner, None, "test").await.unwrap();
+    manage_users::add(&store(&app), name, Role::Owner, None, "test")
+        .await
+        .unwrap();
     for (path, form) in [
         ("/admin/users/minji/role", vec![("role", "viewer")]),
         ("/admin/users/minji/disable", vec![]),
@@ -433,12 +549,18 @@ async fn the_last_owner_cannot_be_lost() {
     ] {
         let answer = owner.post(path, &form).await;
         assert_eq!(answer.status(), 409, "{path}");
-        assert!(answer.text().await.unwrap().contains("먼저 다른 소유자"), "{path}");
+        assert!(
+            answer.text().await.unwrap().contains("먼저 다른 소유자"),
+            "{path}"
+        );
     }
     assert_eq!(owner.get("/admin/users").await.status(), 200);
     people::add(&store(&app), "second", Role::Owner, None).await;
     let form = [("role", "viewer")];
-    assert_eq!(owner.post("/admin/users/minji/role", &form).await.status(), 303);
+    assert_eq!(
+        owner.post("/admin/users/minji/role", &form).await.status(),
+        303
+    );
 }
 
 #[tokio::test]
@@ -453,14 +575,23 @@ async fn language_and_colours_come_along_to_the_next_browser() {
     let (_, page) = here.text("/account?did=look").await;
     assert!(page.contains("<html lang=\"en\" data-theme=\"dark\">") && page.contains("Saved."));
     let there = Visitor::signed_in(&store(&app), &base, "minji", Role::Viewer).await;
-    assert_eq!((there.cookie("lang"), there.cookie("theme")), (Some("en"), Some("dark")));
+    assert_eq!(
+        (there.cookie("lang"), there.cookie("theme")),
+        (Some("en"), Some("dark"))
+    );
     assert_eq!(here.get("/lang?to=ko&next=/account").await.status(), 303);
     let there = Visitor::signed_in(&store(&app), &base, "minji", Role::Viewer).await;
-    assert_eq!((there.cookie("lang"), there.cookie("theme")), (Some("ko"), Some("dark")));
+    assert_eq!(
+        (there.cookie("lang"), there.cookie("theme")),
+        (Some("ko"), Some("dark"))
+    );
     let odd = [("lang", "fr"), ("theme", "\"><script>")];
     assert_eq!(here.post("/account/look", &odd).await.status(), 303);
     let there = Visitor::signed_in(&store(&app), &base, "minji", Role::Viewer).await;
-    assert_eq!((there.cookie("lang"), there.cookie("theme")), (Some("ko"), Some("dark")));
+    assert_eq!(
+        (there.cookie("lang"), there.cookie("theme")),
+        (Some("ko"), Some("dark"))
+    );
 }
 
 #[tokio::test]

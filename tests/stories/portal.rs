@@ -190,7 +190,10 @@ async fn a_guessed_number_is_not_found_and_tells_nothing() {
                     // Whether it is somebody's or nobody's: the same, but for the address itself.
                     let nobodys = path.replacen(&id.to_string(), &unknown.to_string(), 1);
                     let (_, other) = visitor.text(&nobodys).await;
-                    let plain = |page: &str, id: i64| page.replace(&format!("settlements%2F{id}"), "#");
+                    let plain = |page: &str, id: i64| {
+                        let page = page.replace(&format!("settlements%2F{id}"), "#");
+                        page.replace(&format!("settlements/{id}"), "#")
+                    };
                     assert_eq!(plain(&page, id), plain(&other, unknown), "{path}");
                 } else if !lines {
                     assert_eq!(status, 200, "{path}");

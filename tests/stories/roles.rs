@@ -3,9 +3,12 @@
 //! The matrix is written by hand on purpose. Whoever adds a route says here, too, who may reach it;
 //! whoever changes a role sees here what that opens.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use jeongsan::{domain::account::Role, web::access};
+use jeongsan::{
+    domain::account::Role,
+    web::{access, offered},
+};
 use reqwest::{Method, StatusCode};
 
 use crate::{
@@ -26,17 +29,25 @@ const MATRIX: &str = "
     OPAVR-* POST /account/totp
     OPAVR-* POST /account/totp/codes
     OPAVR-  POST /account/totp/remove
+    OPAV--  GET /admin
     OPAV--  GET /admin/adjustments
     O-A---  POST /admin/adjustments
     O-A---  GET /admin/adjustments/import
     O-A---  POST /admin/adjustments/import
     OPAV--  GET /admin/alerts
+    OPAV--  GET /admin/approvals
+    OPAV--  GET /admin/approvals/{id}
+    O-A---* POST /admin/approvals/{id}/approve
+    O-A---* POST /admin/approvals/{id}/refuse
+    O-A---* POST /admin/approvals/{id}/withdraw
+    OPAV--  GET /admin/attention
     O-A---  GET /admin/audit
     O-A---  GET /admin/audit/export.csv
     O-A---  GET /admin/audit/export.xlsx
     O-A---  POST /admin/audit/verify
     OPAV--  GET /admin/calendar
     O-A---  POST /admin/calendar
+    OPAVR-  POST /admin/columns
     O-A---  POST /admin/contracts/{id}/withdraw
     OPAV--  GET /admin/dead-letters
     OP----* GET /admin/dead-letters/replay
@@ -44,6 +55,8 @@ const MATRIX: &str = "
     OPAV--  GET /admin/dead-letters/{id}
     OP----  POST /admin/dead-letters/{id}/discard
     OP----  POST /admin/dead-letters/{id}/replay
+    OPAVR-  POST /admin/filters
+    OPAVR-  POST /admin/filters/{id}/remove
     OPAV--  GET /admin/inbox
     OPAV--  GET /admin/jobs
     OP----  POST /admin/jobs/kinds/{kind}/pause
@@ -54,6 +67,9 @@ const MATRIX: &str = "
     OP----  POST /admin/jobs/{id}/discard
     OPAV--  GET /admin/jobs/{id}/live
     OP----  POST /admin/jobs/{id}/run-now
+    O-----* GET /admin/keys
+    O-----* POST /admin/keys
+    O-----* POST /admin/keys/{id}/revoke
     OPAV--  GET /admin/partners
     O-A---  GET /admin/partners/export.csv
     O-A---  GET /admin/partners/export.xlsx
@@ -70,6 +86,7 @@ const MATRIX: &str = "
     O-A---* GET /admin/partners/{id}/edit
     O-A---* POST /admin/partners/{id}/edit
     O-A---  POST /admin/partners/{id}/recover
+    OPA---  POST /admin/partners/{id}/reveal
     OPAV--  GET /admin/payouts
     O-A---* POST /admin/payouts
     O-A---* GET /admin/payouts/new
@@ -87,6 +104,10 @@ const MATRIX: &str = "
     O-A---  POST /admin/payouts/{id}/result
     O-A---  POST /admin/payouts/{id}/result/confirm
     O-A---  GET /admin/payouts/{id}/withholding
+    OPAV--  GET /admin/search
+    OPAV--  GET /admin/search/suggest
+    O-----* GET /admin/settings
+    O-----* POST /admin/settings
     OPAV--  GET /admin/settlements
     OPAV--  GET /admin/settlements/days/{day}
     O-A---  POST /admin/settlements/days/{day}/dry-run
@@ -112,6 +133,8 @@ const MATRIX: &str = "
     OPAV--  GET /api/adjustments
     O-A---  POST /api/adjustments
     O-A---  POST /api/adjustments/import
+    OPAV--  GET /api/approvals
+    OPAV--  GET /api/approvals/{id}
     O-A---  GET /api/bank-templates
     O-A---  GET /api/bank-templates/{name}
     O-A---  PUT /api/bank-templates/{name}
@@ -120,6 +143,7 @@ const MATRIX: &str = "
     O-A---  PUT /api/calendar/{day}
     O-A---  DELETE /api/calendar/{day}
     O-A---  DELETE /api/contracts/{id}
+    OPAVRN  GET /api/openapi.json
     OP----  POST /api/orders
     OPAV--  GET /api/orders/{merchant_uid}
     OPAV--  GET /api/partners
@@ -149,6 +173,7 @@ const MATRIX: &str = "
     O-A---  GET /api/payouts/{id}/file
     O-A---  POST /api/payouts/{id}/payouts/{payout}
     O-A---  POST /api/payouts/{id}/result
+    OPAVRN  GET /api/reference
     OPAV--  GET /api/settlements
     OPAV--  GET /api/settlements/days/{day}
     O-A---  POST /api/settlements/days/{day}
@@ -185,6 +210,7 @@ const MATRIX: &str = "
     OP----  POST /payment/{imp_uid}/cancel/confirm
     OPAV--  GET /payment/{imp_uid}/live
     OP----  POST /payment/{imp_uid}/release
+    OPA---  POST /payment/{imp_uid}/reveal
     OPAVRN  GET /readyz
     OPAVRN  GET /set-up
     OPAVRN  POST /set-up
@@ -383,4 +409,78 @@ async fn where_money_moves_the_person_is_asked_again() {
         .await;
     assert_eq!(right.headers()["location"], "/admin/payouts/new");
     assert_eq!(visitor.get("/admin/payouts/new").await.status(), 200);
+}
+
+/// Follows every link that a role is shown, and holds every form against what it may send.
+#[tokio::test]
+async fn nobody_is_offered_what_would_be_refused() {
+    let mut app = TestApp::start().await;
+    let imp_uid = app.paid("ord-1", 10_000).await;
+    let store = app.app().web.ctx.store.clone();
+    for role in Role::ALL {
+        let name = role.as_str();
+        let partner = (role == Role::Partner).then_some("house");
+        people::add(&store, name, role, partner).await;
+        let mut visitor = Visitor::new(&app.url(""));
+        let answer = visitor.sign_in(name, people::PASSWORD, "").await;
+        let home = answer.headers()["location"].to_str().unwrap().to_owned();
+        let (mut next, mut seen, mut forms) = (vec![home], BTreeSet::new(), 0);
+        while let Some(address) = next.pop() {
+            let path = address.split(['?', '#']).next().unwrap().to_owned();
+            if !address.starts_with('/')
+                || address.starts_with("//")
+                || !seen.insert(path)
+                || seen.len() > 120
+            {
+                continue;
+            }
+            let answer = visitor.get(&address).await;
+            let status = answer.status();
+            assert_ne!(status, 403, "{name} is led to {address}");
+            let is_page = answer
+                .headers()
+                .get("content-type")
+                .is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
+            if !is_page {
+                continue;
+            }
+            let text = answer.text().await.unwrap();
+            for link in text.split(" href=\"").skip(1) {
+                let link = link.split('"').next().unwrap().replace("&amp;", "&");
+                if !link.starts_with("/assets")
+                    && !link.starts_with("/lang")
+                    && !link.starts_with("/theme")
+                {
+                    next.push(link);
+                }
+            }
+            for form in text.split("<form").skip(1) {
+                let tag = form.split('>').next().unwrap();
+                let Some(action) = tag.split(" action=\"").nth(1) else {
+                    continue;
+                };
+                let action = action.split('"').next().unwrap().replace("&amp;", "&");
+                let method = if tag.contains(" method=\"post\"") {
+                    "POST"
+                } else {
+                    "GET"
+                };
+                let Some(row) = offered::row(method, &action) else {
+                    panic!("{address} has a form to {method} {action}, which is no route");
+                };
+                forms += 1;
+                let admitted = match row.need {
+                    access::Need::Has(right) => role.rights().has(right),
+                    _ => true,
+                };
+                assert!(admitted, "{name} is shown {method} {action} on {address}");
+            }
+        }
+        assert!(
+            seen.len() > 3 && forms > 3,
+            "{name}: {seen:?}, {forms} forms"
+        );
+    }
+    app.unlike.push(imp_uid);
+    app.jobs_may_wait = true;
 }

@@ -40,6 +40,8 @@ pub fn settings(sandbox: &Sandbox, dir: &Path) -> Vec<(&'static str, String)> {
         ("portone.read_timeout", "1500ms".into()),
         ("intake.budget", "1s".into()),
         ("intake.rate", "100000".into()),
+        ("api.rate", "100000".into()),
+        ("api.address_rate", "100000".into()),
         ("cancel.direct_backoff", "5ms".into()),
         ("cancel.backoff", "5ms".into()),
         ("cancel.backoff_max", "20ms".into()),

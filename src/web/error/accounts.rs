@@ -4,8 +4,14 @@ use axum::http::StatusCode;
 
 use super::Problem;
 use crate::{
-    domain::account::AccountError,
-    flow::{manage_users::UserError, passwords::PasswordError, sign_in::SignInError},
+    domain::{
+        account::AccountError,
+        api_key::{WrongKey, all_scopes},
+    },
+    flow::{
+        manage_keys::KeyError, manage_users::UserError, passwords::PasswordError,
+        sign_in::SignInError,
+    },
 };
 
 impl From<PasswordError> for Problem {
@@ -103,6 +109,65 @@ impl From<UserError> for Problem {
             UserError::Account(error) => error.into(),
             UserError::Password(error) => error.into(),
             UserError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<WrongKey> for Problem {
+    fn from(error: WrongKey) -> Problem {
+        let en = format!("{error}.");
+        let wrong = StatusCode::UNPROCESSABLE_ENTITY;
+        match error {
+            WrongKey::Name => Problem::new(
+                wrong,
+                "key-name",
+                "키 이름은 영문 소문자로 시작하는 2~40자의 소문자, 숫자, `-`, `_`, `.`입니다.",
+                en,
+            ),
+            WrongKey::NoScope | WrongKey::Scope => Problem::new(
+                wrong,
+                "key-scope",
+                format!(
+                    "권한을 하나 이상 골라 주세요. 가능한 권한: {}",
+                    all_scopes()
+                ),
+                en,
+            ),
+            WrongKey::Own => Problem::new(
+                wrong,
+                "key-scope",
+                "`own:read`는 파트너사 계정의 권한이라 키에는 줄 수 없습니다.",
+                en,
+            ),
+            WrongKey::Expiry => Problem::new(
+                wrong,
+                "key-expiry",
+                "키의 기한은 1분~3,650일이거나 없어야 합니다.",
+                en,
+            ),
+        }
+    }
+}
+
+impl From<KeyError> for Problem {
+    fn from(error: KeyError) -> Problem {
+        let en = format!("{error}.");
+        match error {
+            KeyError::Wrong(error) => error.into(),
+            KeyError::Taken(name) => Problem::new(
+                StatusCode::CONFLICT,
+                "key-taken",
+                format!("`{name}` 키가 이미 있습니다. 먼저 폐기하거나 다른 이름을 쓰세요."),
+                en,
+            ),
+            KeyError::Unknown(name) => Problem::not_found(&name),
+            KeyError::Revoked(name) => Problem::new(
+                StatusCode::CONFLICT,
+                "key-revoked",
+                format!("`{name}` 키는 이미 폐기되었습니다."),
+                en,
+            ),
+            KeyError::Store(error) => error.into(),
         }
     }
 }

@@ -8,10 +8,10 @@ use axum::{
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use url::{Url, form_urlencoded};
 
-use super::{flash::Flash, nav, parts, theme::Theme};
+use super::{flash::Flash, nav, parts, search, theme::Theme};
 use crate::{
     domain::account::Right,
-    store::glance,
+    store::{approvals, glance, rules},
     web::{
         Web, assets,
         auth::{self, Actor},
@@ -32,6 +32,8 @@ pub struct Look {
     pub actor: Option<Actor>,
     /// Dead letters that wait, for the navigation.
     pub dead: i64,
+    /// What waits for a second person, for the same.
+    pub approvals: i64,
     pub notice: Option<(String, Option<Url>)>,
     pub theme: Theme,
     /// What was just done, said once.
@@ -58,6 +60,11 @@ impl Look {
         } else {
             0
         };
+        let approvals = if signed_in && may(Right::SettlementsRead) {
+            store.read(approvals::waiting).unwrap_or(0)
+        } else {
+            0
+        };
         let here = match parts.uri.path_and_query() {
             Some(here) if parts.method.is_safe() => here.to_string(),
             _ => page_of_form(parts.uri.path()).to_owned(),
@@ -68,7 +75,8 @@ impl Look {
             signed_in,
             actor,
             dead,
-            notice: web.site.notice.clone(),
+            approvals,
+            notice: notice_now(web),
             theme: Theme::of(&parts.headers),
             flash: Flash::of(&parts.headers, &web.site),
         }
@@ -104,6 +112,15 @@ impl Look {
     }
 }
 
+/// What was chosen on the settings' page, else what the program was started with.
+fn notice_now(web: &Web) -> Option<(String, Option<Url>)> {
+    match web.ctx.store.read(rules::notice) {
+        Ok(Some(words)) => Some((words, None)),
+        // A page about a broken store must not need the store.
+        Ok(None) | Err(_) => web.site.notice.clone(),
+    }
+}
+
 /// The page on which a form stands, from the path that the form posts to.
 pub fn page_of_form(path: &str) -> &str {
     match path.rsplit_once('/') {
@@ -111,10 +128,12 @@ pub fn page_of_form(path: &str) -> &str {
             page,
             "confirm" | "replay" | "discard" | "release" | "orders" | "hold" | "retry" | "settle"
             | "dry-run" | "reopen" | "run-now" | "role" | "disable" | "enable" | "reset"
-            | "sessions" | "look" | "codes" | "remove" | "verify" | "reveal",
+            | "sessions" | "look" | "codes" | "remove" | "verify" | "reveal" | "approve" | "refuse"
+            | "withdraw",
         )) => page,
         Some(("/account/sessions", _)) => "/account",
         Some((_, "sign-out")) => "/sign-in",
+        Some((_, "revoke")) if path.starts_with("/admin/keys/") => "/admin/keys",
         _ => path,
     }
 }
@@ -201,11 +220,12 @@ pub fn layout(look: &Look, page: Page<'_>, body: Markup) -> Markup {
                 title { (page.title) " · " (lang.t("정산", "jeongsan")) }
                 link rel="icon" type="image/svg+xml" href=(assets::url("icon.svg"));
                 link rel="stylesheet" href=(assets::url("app.css"));
-                @if page.live {
+                // The search's field suggests while somebody types.
+                @if page.live || look.signed_in {
                     meta name="htmx-config" content=(HTMX);
                     script src=(assets::url("vendor/htmx.min.js")) defer {}
-                    script src=(assets::url("vendor/htmx-sse.min.js")) defer {}
                 }
+                @if page.live { script src=(assets::url("vendor/htmx-sse.min.js")) defer {} }
                 script src=(assets::url("app.js")) defer {}
                 @for script in page.scripts { script src=(script) defer {} }
                 @if let Some(seconds) = page.reload {
@@ -217,7 +237,11 @@ pub fn layout(look: &Look, page: Page<'_>, body: Markup) -> Markup {
                 @if look.signed_in {
                     div.frame {
                         (nav::side(look, page.part))
-                        div.page { (notice(look)) main #main tabindex="-1" { (body) } }
+                        div.page {
+                            (notice(look))
+                            @if look.may(Right::PaymentsRead) { div.seek { (search::head_field(lang)) } }
+                            main #main tabindex="-1" { (body) }
+                        }
                     }
                     (nav::tabs(look, page.part))
                     (nav::keys(look))
@@ -343,6 +367,7 @@ mod tests {
             ("/admin/jobs/7/run-now", "/admin/jobs/7"),
             ("/payment/orders", "/payment"),
             ("/sign-in", "/sign-in"),
+            ("/admin/keys/3/revoke", "/admin/keys"),
         ] {
             assert_eq!(page_of_form(path), page);
         }

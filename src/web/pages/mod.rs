@@ -5,15 +5,19 @@
 
 mod account;
 mod alerts;
+mod approvals;
 mod audit;
 mod back;
+mod bars;
 mod cancel;
 mod charts;
 mod dead_letters;
 mod flash;
 mod icons;
+mod home;
 mod inbox;
 mod jobs;
+mod keys;
 mod layout;
 mod mypage;
 mod nav;
@@ -23,9 +27,13 @@ mod pay;
 mod payment;
 mod payouts;
 mod portal;
+pub(super) mod reference;
 mod result;
 mod reveal;
+mod rules;
 mod samples;
+mod saved;
+mod search;
 mod set_up;
 mod settlements;
 mod sign_in;
@@ -44,6 +52,7 @@ use axum::{
 };
 
 use super::{Web, auth::home_of, error::Problem, gate::Asked};
+pub use cancel::asks_again;
 pub use layout::{page_of_form, segment};
 
 pub(super) use flash::forget as forget_flash;
@@ -52,7 +61,7 @@ pub(super) use layout::Look;
 /// Pages that anybody may see: the pay page, its result, the sign-in form.
 pub fn open() -> Router<Web> {
     Router::new()
-        .route("/", get(home))
+        .route("/", get(start))
         .route("/payment", get(pay::start))
         .route("/payment/orders", post(pay::create))
         .route("/payment/orders/{merchant_uid}", get(pay::order))
@@ -74,6 +83,13 @@ pub fn open() -> Router<Web> {
 /// Pages for who is signed in.
 pub fn signed_in() -> Router<Web> {
     Router::new()
+        .route("/admin", get(home::show))
+        .route("/admin/attention", get(home::attention_changed))
+        .route("/admin/search", get(search::show))
+        .route("/admin/search/suggest", get(search::suggest))
+        .route("/admin/filters", post(saved::save))
+        .route("/admin/filters/{id}/remove", post(saved::remove))
+        .route("/admin/columns", post(saved::choose))
         .route("/payment/mypage", get(mypage::show))
         .route("/payment/mypage/attention", get(mypage::attention_changed))
         .route("/payment/mypage/rows/{imp_uid}", get(mypage::row_changed))
@@ -98,11 +114,14 @@ pub fn signed_in() -> Router<Web> {
         )
         .route("/admin/alerts", get(alerts::list))
         .route("/admin/inbox", get(inbox::list))
+        .merge(approvals::routes())
         .merge(account::routes())
         .merge(users::routes())
         .merge(audit::routes())
         .merge(portal::routes())
         .merge(jobs::routes())
+        .merge(rules::routes())
+        .merge(keys::routes())
         .merge(settlements::routes())
         .merge(payouts::routes())
         .merge(partners::routes())
@@ -139,7 +158,7 @@ fn refuse(web: &Web, request: Request, problem: Problem) -> Response {
 }
 
 /// `GET /`
-async fn home(look: Look) -> Redirect {
+async fn start(look: Look) -> Redirect {
     let person = look.actor.as_ref().filter(|_| look.signed_in);
     Redirect::to(home_of(person))
 }

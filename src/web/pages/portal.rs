@@ -110,9 +110,10 @@ fn page(look: &Look, view: &View<'_>) -> Markup {
 /// When how much will be paid, and what waits without a day.
 fn to_come(view: &View<'_>, lang: Lang) -> Markup {
     let mut days: Vec<(KstDay, i64, Won)> = Vec::new();
-    let free = view.open.iter().filter(|row| {
-        row.hold.is_none() && row.net.is_positive() && row.state != Stand::Failed
-    });
+    let free = view
+        .open
+        .iter()
+        .filter(|row| row.hold.is_none() && row.net.is_positive() && row.state != Stand::Failed);
     for row in free {
         let Some(day) = row.payout_day else { continue };
         let net = row.payable();
@@ -257,21 +258,11 @@ fn not_a_month(text: &str) -> Problem {
 }
 
 /// `GET /partner?month=2026-08`
-async fn show(
-    State(web): State<Web>,
-    actor: Actor,
-    look: Look,
-    Q(query): Q<Fields>,
-) -> Response {
+async fn show(State(web): State<Web>, actor: Actor, look: Look, Q(query): Q<Fields>) -> Response {
     look.answer(shown(&web, &actor, &look, &query).await)
 }
 
-async fn shown(
-    web: &Web,
-    actor: &Actor,
-    look: &Look,
-    query: &Fields,
-) -> Result<Response, Problem> {
+async fn shown(web: &Web, actor: &Actor, look: &Look, query: &Fields) -> Result<Response, Problem> {
     let partner = own(actor)?.to_owned();
     let today = KstDay::of(web.ctx.store.now());
     let month = match field(query, "month") {
@@ -322,7 +313,10 @@ async fn one(
     let result = async {
         let row = own_settlement(&web, &actor, &id)?;
         // What a person of the shop did just now is told on the shop's page.
-        let query: Fields = query.into_iter().filter(|(name, _)| name == "after").collect();
+        let query: Fields = query
+            .into_iter()
+            .filter(|(name, _)| name == "after")
+            .collect();
         pages::one::shown(&web, &look, Desk::Own, row, &query).await
     };
     look.answer(result.await)

@@ -145,7 +145,8 @@ pub async fn choose(
         origin: place.address.as_str().into(),
         once: None,
     };
-    let chosen = manage_users::choose_password(store, code.to_owned().into(), name, password.into());
+    let chosen =
+        manage_users::choose_password(store, code.to_owned().into(), name, password.into());
     let user = match acting::scope(acting, chosen).await {
         Ok(user) => user,
         Err(error @ UserError::Account(_)) => {
@@ -177,7 +178,8 @@ mod tests {
                 lang,
                 ..Look::default()
             };
-            let text = page(&look, "\"<c>", &LinkIsFor::FirstOwner, "<n>", Some("no")).into_string();
+            let text =
+                page(&look, "\"<c>", &LinkIsFor::FirstOwner, "<n>", Some("no")).into_string();
             assert!(!text.contains("<c>") && !text.contains("<n>"));
             assert!(text.contains("role=\"alert\""));
         }

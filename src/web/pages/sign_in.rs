@@ -297,7 +297,10 @@ pub(super) fn arrive(web: &Web, place: &Place, opened: Opened, next: &str) -> Re
         next.to_owned()
     };
     let secret = opened.secret.expose_secret();
-    let mut response = see_other(&to, Some(Cookie::Session.set(site, secret, site.lasts.whole)));
+    let mut response = see_other(
+        &to,
+        Some(Cookie::Session.set(site, secret, site.lasts.whole)),
+    );
     if let Some(mark) = &place.mark
         && let Ok(line) = Cookie::Place.set(site, mark, PLACE_LASTS).parse()
     {
@@ -469,7 +472,11 @@ pub async fn sign_out(
         }
         None => Ok(()),
     };
-    look.answer(ended.map_err(Problem::from).map(|()| see_other("/sign-in", Some(Cookie::Session.unset(&web.site)))))
+    look.answer(
+        ended
+            .map_err(Problem::from)
+            .map(|()| see_other("/sign-in", Some(Cookie::Session.unset(&web.site)))),
+    )
 }
 
 /// `GET /lang?to=en&next=/path`: the language switch.
@@ -482,11 +489,7 @@ pub async fn lang_link(
 }
 
 /// `POST /lang`: the same as a form.
-pub async fn lang_form(
-    State(web): State<Web>,
-    look: Look,
-    Form(form): Form<Fields>,
-) -> Response {
+pub async fn lang_form(State(web): State<Web>, look: Look, Form(form): Form<Fields>) -> Response {
     choose(&web, &look, &form).await
 }
 

@@ -2,10 +2,11 @@
 
 use serde_json::Value;
 
-use super::words::{hold, job, status, won};
+use super::words::{actor, hold, job, status, won};
 use crate::{
     domain::{
         alert::Alert,
+        approval::Kind,
         calendar::kst,
         digest::{Why, passed},
         episode::{Fates, Over, Summary},
@@ -322,6 +323,26 @@ pub fn alert(alert: &Alert, lang: Lang) -> (&'static str, String) {
                 lang.t(
                     format!("지급 묶음 {batch} · {partner} · {amount} · {reason}"),
                     format!("Batch {batch} · {partner} · {amount} · {reason}"),
+                ),
+            )
+        }
+        Alert::ApprovalWaits {
+            approval,
+            kind,
+            amount,
+            by,
+        } => {
+            let amount = won(*amount);
+            let what = match kind {
+                Kind::Payout => lang.t("지급 묶음", "a payout batch"),
+                Kind::Adjustment => lang.t("조정", "an adjustment"),
+            };
+            let by = actor(by, lang);
+            (
+                lang.t("두 번째 사람의 승인 대기", "Waits for a second person"),
+                lang.t(
+                    format!("{what} · {amount} · {by}의 요청 {approval}"),
+                    format!("{what} · {amount} · request {approval} of {by}"),
                 ),
             )
         }

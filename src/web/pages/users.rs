@@ -13,7 +13,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::{
     account::device,
-    layout::{Fields, Look, Page, Part, field, layout, nothing, segment, see_other},
+    layout::{Fields, Look, Page, Part, field, layout, nothing, see_other, segment},
     words,
 };
 use crate::{
@@ -101,7 +101,10 @@ fn right_words(right: Right, lang: Lang) -> &'static str {
         Right::PartnersRead => lang.t("파트너사 보기", "See partners"),
         Right::PartnersWrite => lang.t("파트너사·계약 바꾸기", "Change partners and contracts"),
         Right::Export => lang.t("파일 내려받기", "Take files away"),
-        Right::PersonalRead => lang.t("개인정보 열람(사유 기록)", "See personal data, with a reason that is kept"),
+        Right::PersonalRead => lang.t(
+            "개인정보 열람(사유 기록)",
+            "See personal data, with a reason that is kept",
+        ),
         Right::AuditRead => lang.t("감사 로그 보기", "See the audit log"),
         Right::Manage => lang.t("사람·키·설정 관리", "Manage people, keys and settings"),
         Right::OwnSettlements => lang.t("자기 정산 보기", "See its own settlements"),
@@ -116,9 +119,24 @@ fn user_path(name: &str) -> String {
 fn state(user: &User, lang: Lang) -> Markup {
     let (tone, sign, text, code) = match (&user.disabled_at, user.has_password, user.has_totp) {
         (Some(_), _, _) => ("bad", "‖", lang.t("사용 중지", "Disabled"), "disabled"),
-        (None, false, _) => ("wait", "◷", lang.t("링크를 아직 안 씀", "Link not used yet"), "invited"),
-        (None, true, true) => ("good", "✓", lang.t("비밀번호 + 인증 앱", "Password and app"), "totp"),
-        (None, true, false) => ("plain", "–", lang.t("비밀번호만", "Password only"), "password"),
+        (None, false, _) => (
+            "wait",
+            "◷",
+            lang.t("링크를 아직 안 씀", "Link not used yet"),
+            "invited",
+        ),
+        (None, true, true) => (
+            "good",
+            "✓",
+            lang.t("비밀번호 + 인증 앱", "Password and app"),
+            "totp",
+        ),
+        (None, true, false) => (
+            "plain",
+            "–",
+            lang.t("비밀번호만", "Password only"),
+            "password",
+        ),
     };
     words::tag(tone, sign, text, code)
 }
@@ -292,7 +310,10 @@ fn done(did: Option<&str>, lang: Lang) -> Markup {
             "The account is disabled: signed out at once, and no way in.",
         ),
         Some("enable") => lang.t("다시 로그인할 수 있습니다.", "They can sign in again."),
-        Some("sessions") => lang.t("모든 기기에서 로그아웃했습니다.", "All devices are signed out."),
+        Some("sessions") => lang.t(
+            "모든 기기에서 로그아웃했습니다.",
+            "All devices are signed out.",
+        ),
         _ => return nothing(),
     };
     html! { p.message.good role="status" { (text) } }
@@ -374,12 +395,7 @@ fn one_page(look: &Look, view: &OneView<'_>) -> Markup {
 const PAGE: usize = 100;
 
 /// `GET /admin/users`
-async fn list(
-    State(web): State<Web>,
-    _: Actor,
-    look: Look,
-    Q(query): Q<Fields>,
-) -> Response {
+async fn list(State(web): State<Web>, _: Actor, look: Look, Q(query): Q<Fields>) -> Response {
     let after = field(&query, "after");
     look.answer(listed(&web, &look, after, &Fields::new(), None))
 }
@@ -431,7 +447,11 @@ fn chosen(form: &Fields) -> Result<(Role, Option<PartnerId>), Problem> {
 }
 
 fn link_of(web: &Web, code: &SecretString) -> String {
-    format!("{}set-up?code={}", web.site.public_url, code.expose_secret())
+    format!(
+        "{}set-up?code={}",
+        web.site.public_url,
+        code.expose_secret()
+    )
 }
 
 /// `POST /admin/users`
@@ -442,8 +462,8 @@ async fn add(
     Form(form): Form<Fields>,
 ) -> Response {
     let made = async {
-        let name = UserName::new(field(&form, "name").unwrap_or_default())
-            .map_err(UserError::Account)?;
+        let name =
+            UserName::new(field(&form, "name").unwrap_or_default()).map_err(UserError::Account)?;
         let (role, partner) = chosen(&form)?;
         let store = &web.ctx.store;
         let code = manage_users::add(store, name.clone(), role, partner, actor.by).await?;
@@ -510,7 +530,12 @@ fn shown(
 fn told(web: &Web, look: &Look, name: &str, did: &str, done: Result<(), Problem>) -> Response {
     match done {
         Ok(()) => see_other(&format!("{}?did={did}", user_path(name)), None),
-        Err(problem) if matches!(problem.status, StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY) => {
+        Err(problem)
+            if matches!(
+                problem.status,
+                StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY
+            ) =>
+        {
             look.answer(shown(web, look, name, None, Some(&problem)))
         }
         Err(problem) => look.problem(&problem),
@@ -563,12 +588,7 @@ async fn enable(
 }
 
 /// `POST /admin/users/{name}/reset`
-async fn reset(
-    State(web): State<Web>,
-    _: Actor,
-    look: Look,
-    Path(name): Path<String>,
-) -> Response {
+async fn reset(State(web): State<Web>, _: Actor, look: Look, Path(name): Path<String>) -> Response {
     let made = async {
         let wanted = named(&name)?;
         let code = manage_users::reset(&web.ctx.store, wanted.clone(), false).await?;
@@ -635,12 +655,17 @@ mod tests {
             };
             let text = list_page(&look, &view).into_string();
             for role in Role::ALL {
-                assert!(text.contains(role_words(role, lang)) && text.contains(role_why(role, lang)));
+                assert!(
+                    text.contains(role_words(role, lang)) && text.contains(role_why(role, lang))
+                );
             }
             for right in Right::ALL {
                 assert!(text.contains(right_words(right, lang)), "{right:?}");
             }
-            let held: usize = Role::ALL.iter().map(|role| role.rights().list().len()).sum();
+            let held: usize = Role::ALL
+                .iter()
+                .map(|role| role.rights().list().len())
+                .sum();
             assert_eq!(text.matches("good-text").count(), held);
             assert!(!text.contains("<b>") && !text.contains("<no>"));
         }

@@ -138,7 +138,10 @@ fn done(did: Option<&str>, lang: Lang) -> Markup {
             "인증 앱을 지웠습니다. 이제 비밀번호만으로 로그인합니다.",
             "The authenticator is removed. From now on the password alone signs you in.",
         ),
-        Some("revoked") => lang.t("그 기기에서 로그아웃했습니다.", "That device is signed out."),
+        Some("revoked") => lang.t(
+            "그 기기에서 로그아웃했습니다.",
+            "That device is signed out.",
+        ),
         Some("revoked-others") => lang.t(
             "이 기기를 빼고 모두 로그아웃했습니다.",
             "All devices but this one are signed out.",
@@ -290,12 +293,7 @@ pub(super) fn device(agent: &str, lang: Lang) -> String {
 }
 
 /// `GET /account`
-async fn show(
-    State(web): State<Web>,
-    actor: Actor,
-    look: Look,
-    Q(query): Q<Fields>,
-) -> Response {
+async fn show(State(web): State<Web>, actor: Actor, look: Look, Q(query): Q<Fields>) -> Response {
     look.answer(shown(&web, &actor, &look, &query))
 }
 

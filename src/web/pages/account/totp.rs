@@ -73,7 +73,13 @@ impl Offer {
 /// Only this server knows the session's secret as well as the browser, which cannot read it.
 fn sign(browser: &str, user: i64, secret: &str, made_at: i64) -> String {
     let mut hasher = Sha256::new();
-    for part in ["jeongsan totp", browser, &user.to_string(), secret, &made_at.to_string()] {
+    for part in [
+        "jeongsan totp",
+        browser,
+        &user.to_string(),
+        secret,
+        &made_at.to_string(),
+    ] {
         hasher.update((part.len() as u64).to_be_bytes());
         hasher.update(part.as_bytes());
     }
@@ -127,7 +133,13 @@ fn add_page(look: &Look, name: &str, offer: &Offer, wrong: Option<&str>) -> Mark
     let lang = look.lang;
     let title = lang.t("인증 앱 더하기", "Add an authenticator");
     let picture = sign_in::totp_url(&offer.secret, name).and_then(|url| {
-        qr(&url, lang.t("인증 앱으로 읽는 QR 코드", "QR code for the authenticator app"))
+        qr(
+            &url,
+            lang.t(
+                "인증 앱으로 읽는 QR 코드",
+                "QR code for the authenticator app",
+            ),
+        )
     });
     let body = html! {
         (back(lang))
@@ -372,17 +384,34 @@ mod tests {
         };
         let good = form("JBSWY3DP");
         assert!(Offer::of(&good, "browser", 7, later(599)).is_some());
-        assert!(Offer::of(&good, "browser", 7, later(600)).is_none(), "too late");
-        assert!(Offer::of(&good, "browser", 7, later(-1)).is_none(), "from the future");
-        assert!(Offer::of(&good, "another", 7, now).is_none(), "another session");
-        assert!(Offer::of(&good, "browser", 8, now).is_none(), "another person");
-        assert!(Offer::of(&form("MFRGGZDF"), "browser", 7, now).is_none(), "another secret");
+        assert!(
+            Offer::of(&good, "browser", 7, later(600)).is_none(),
+            "too late"
+        );
+        assert!(
+            Offer::of(&good, "browser", 7, later(-1)).is_none(),
+            "from the future"
+        );
+        assert!(
+            Offer::of(&good, "another", 7, now).is_none(),
+            "another session"
+        );
+        assert!(
+            Offer::of(&good, "browser", 8, now).is_none(),
+            "another person"
+        );
+        assert!(
+            Offer::of(&form("MFRGGZDF"), "browser", 7, now).is_none(),
+            "another secret"
+        );
         assert!(Offer::of(&Fields::new(), "browser", 7, now).is_none());
     }
 
     #[test]
     fn the_picture_has_no_style_and_the_text_is_in_fours() {
-        let picture = qr("otpauth://totp/x?secret=JBSWY3DP", "a <b>").unwrap().into_string();
+        let picture = qr("otpauth://totp/x?secret=JBSWY3DP", "a <b>")
+            .unwrap()
+            .into_string();
         assert!(picture.starts_with("<svg") && !picture.contains("style"));
         assert!(picture.contains("aria-label=\"a &lt;b&gt;\""));
         assert_eq!(in_fours("JBSWY3DPEHPK3PXP"), "JBSW Y3DP EHPK 3PXP");

@@ -31,7 +31,7 @@ const ACTS: &[(&str, &str, &str)] = &[
     ("payment.cancel_discarded", "실패한 취소를 폐기", "Gave a failed cancel up"),
     ("payment.cancel_replayed", "실패한 취소를 다시 시도", "Tried a failed cancel again"),
     ("payment.cancel_requested", "결제 취소를 요청", "Asked for a cancel"),
-    ("payment.hold_released", "결제 보류를 풂", "Released a held payment"),
+    ("payment.released", "결제 보류를 풂", "Released a held payment"),
     ("payout.called_off", "지급을 취소", "Called a payout off"),
     ("payout.created", "지급 묶음을 만듦", "Made a payout batch"),
     ("payout.decided", "지급 결과를 정함", "Said what became of payouts"),

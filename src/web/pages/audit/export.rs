@@ -33,12 +33,22 @@ const MOST: usize = 50_000;
 const PORTION: usize = 2_000;
 
 /// `GET /admin/audit/export.csv`
-pub async fn csv(State(web): State<Web>, actor: Actor, look: Look, Q(fields): Q<Fields>) -> Response {
+pub async fn csv(
+    State(web): State<Web>,
+    actor: Actor,
+    look: Look,
+    Q(fields): Q<Fields>,
+) -> Response {
     look.answer(file(&web, &actor, look.lang, &fields, false).await)
 }
 
 /// `GET /admin/audit/export.xlsx`
-pub async fn xlsx(State(web): State<Web>, actor: Actor, look: Look, Q(fields): Q<Fields>) -> Response {
+pub async fn xlsx(
+    State(web): State<Web>,
+    actor: Actor,
+    look: Look,
+    Q(fields): Q<Fields>,
+) -> Response {
     look.answer(file(&web, &actor, look.lang, &fields, true).await)
 }
 
@@ -197,7 +207,10 @@ mod tests {
             let table = sheet_of(std::slice::from_ref(&line), cut, lang);
             let bytes = sheet::csv(&table, Encoding::Utf8Bom).unwrap();
             let text = String::from_utf8(bytes).unwrap();
-            assert!(!text.contains(",=1+1") && !text.contains(",@minji"), "{text}");
+            assert!(
+                !text.contains(",=1+1") && !text.contains(",@minji"),
+                "{text}"
+            );
             assert_eq!(text.contains("50000줄"), cut);
             assert!(sheet::xlsx(&[table]).is_ok());
         }

@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 use url::form_urlencoded;
 
 use super::{
-    layout::{Fields, Look, Page, Part, field, layout, payment_path, segment, see_other},
+    layout::{Fields, Look, Page, Part, field, layout, payment_path, see_other, segment},
     words,
 };
 use crate::{
@@ -133,7 +133,9 @@ fn chain(view: &View<'_>, lang: Lang) -> Markup {
 
 fn filters(view: &View<'_>, lang: Lang) -> Markup {
     let value = |name: &str| field(view.fields, name).unwrap_or_default();
-    let filtered = FILTERS.iter().any(|name| field(view.fields, name).is_some());
+    let filtered = FILTERS
+        .iter()
+        .any(|name| field(view.fields, name).is_some());
     let mut groups: Vec<&str> = view.acts.iter().map(|act| acts::group_of(act)).collect();
     groups.dedup();
     html! {
@@ -253,10 +255,12 @@ fn changed(before: Option<&Value>, after: Option<&Value>) -> Vec<Side> {
     names.sort_unstable();
     names.dedup();
     let text = |value: Option<&Value>| {
-        value.filter(|value| !value.is_null()).map(|value| match value {
-            Value::String(text) => text.clone(),
-            other => other.to_string(),
-        })
+        value
+            .filter(|value| !value.is_null())
+            .map(|value| match value {
+                Value::String(text) => text.clone(),
+                other => other.to_string(),
+            })
     };
     names
         .into_iter()
@@ -323,8 +327,8 @@ fn filter(fields: &Fields) -> Result<Filter, Problem> {
         .map(|text| {
             text.parse().map_err(|_| {
                 Problem::new(
-                        StatusCode::BAD_REQUEST,
-                        "invalid-filter",
+                    StatusCode::BAD_REQUEST,
+                    "invalid-filter",
                     format!("`{text}`은(는) 쪽의 시작이 될 수 없습니다. 처음부터 다시 보세요."),
                     format!("No page begins at `{text}`: start again from the newest."),
                 )
@@ -381,7 +385,9 @@ async fn answer(
         may_export: actor.may(Right::Export),
         wrong: wrong.as_ref().map(|problem| problem.sentence(look.lang)),
     };
-    let status = wrong.as_ref().map_or(StatusCode::OK, |problem| problem.status);
+    let status = wrong
+        .as_ref()
+        .map_or(StatusCode::OK, |problem| problem.status);
     Ok((status, page(look, &view)).into_response())
 }
 

@@ -308,12 +308,7 @@ fn last_import(web: &Web) -> Result<Option<Progress>, StoreError> {
 }
 
 /// `GET /admin/partners/import`
-pub async fn form(
-    State(web): State<Web>,
-    _: Actor,
-    look: Look,
-    Q(query): Q<Fields>,
-) -> Response {
+pub async fn form(State(web): State<Web>, _: Actor, look: Look, Q(query): Q<Fields>) -> Response {
     let done = field(&query, "did").and_then(|counts| {
         let counts: Result<Vec<usize>, _> = counts.split('-').map(str::parse).collect();
         counts.ok()?.try_into().ok()

@@ -130,7 +130,7 @@ fn payout_badge(state: PayoutState, lang: Lang) -> Markup {
 }
 
 /// `KB국민은행(004) ····0001`: the whole number stands in the bank's file.
-fn account(bank: &str, number: &str, lang: Lang) -> Markup {
+pub(super) fn account(bank: &str, number: &str, lang: Lang) -> Markup {
     let name = BankCode::parse(bank).map(|bank| lang.t(bank.ko(), bank.en()));
     html! {
         @if let Ok(name) = name { (name) }
@@ -241,6 +241,40 @@ fn happened(events: &[Happened], lang: Lang) -> Markup {
                     .to_owned(),
                 "plain",
             ),
+            "approval_asked" => (
+                lang.t("두 번째 사람의 승인을 요청", "A second person was asked for"),
+                words::won(Won::new(number(event, "amount").unwrap_or_default())),
+                "wait",
+            ),
+            "approval_void" => (
+                lang.t(
+                    "승인한 뒤 바뀐 것이 있어 다시 승인을 요청",
+                    "Changed after its approval: asked for again",
+                ),
+                event
+                    .detail
+                    .pointer("/again/partner")
+                    .and_then(Value::as_str)
+                    .unwrap_or_default()
+                    .to_owned(),
+                "bad",
+            ),
+            "approval_given" => (
+                lang.t("승인됨", "Approved"),
+                words::won(Won::new(number(event, "amount").unwrap_or_default())),
+                "good",
+            ),
+            "approval_refused" | "approval_withdrawn" => {
+                let reason = event.detail.get("reason").and_then(Value::as_str);
+                (
+                    match event.kind.as_str() {
+                        "approval_refused" => lang.t("승인 거절", "Refused"),
+                        _ => lang.t("승인 요청 철회", "Request withdrawn"),
+                    },
+                    reason.unwrap_or_default().to_owned(),
+                    "plain",
+                )
+            }
             "called_off" => {
                 let reason = event.detail.get("reason").and_then(Value::as_str);
                 (

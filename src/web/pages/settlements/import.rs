@@ -9,6 +9,7 @@ use maud::{Markup, html};
 
 use super::{
     super::{
+        approvals,
         layout::{Look, layout},
         words,
     },
@@ -50,6 +51,8 @@ pub enum Shown<'a> {
     /// Checked: the file itself comes along if it is small enough.
     Checked(&'a Imported, Option<String>),
     Booked(&'a Imported),
+    /// Written down, and booked once this is approved.
+    Waits(&'a Imported, i64),
 }
 
 pub fn page(look: &Look, shown: &Shown<'_>) -> Markup {
@@ -63,6 +66,16 @@ pub fn page(look: &Look, shown: &Shown<'_>) -> Markup {
             Shown::Wrong(wrong) => p.message.bad role="alert" { (wrong) },
             Shown::Errors(errors) => (file_errors(errors, lang)),
             Shown::Checked(checked, kept) => (checked_part(checked, kept.as_deref(), lang)),
+            Shown::Waits(asked, approval) => {
+                p.message.wait role="status" {
+                    (lang.t(
+                        format!("조정 {}건, 합계 {}은(는) 정한 금액을 넘어 다른 사람의 승인을 기다립니다. ", asked.rows.len(), signed(asked.total)),
+                        format!("{} adjustments, {} in all, are above the set amount and wait for a second person. ", asked.rows.len(), signed(asked.total)),
+                    ))
+                    a href=(approvals::path(*approval)) { (lang.t("승인 화면", "Look at it")) }
+                }
+                (rows(asked, lang))
+            }
             Shown::Booked(booked) => {
                 p.message.good role="status" { (lang.t(
                     format!("조정 {}건, 합계 {}을(를) 반영했습니다.", booked.rows.len(), signed(booked.total)),
@@ -198,7 +211,10 @@ pub async fn import(
             let kept = (sent.file.len() <= LARGEST_KEPT).then(|| hex::encode(&sent.file));
             page(&look, &Shown::Checked(&checked, kept)).into_response()
         }
-        Ok(booked) => page(&look, &Shown::Booked(&booked)).into_response(),
+        Ok(booked) => match booked.waits {
+            Some(approval) => page(&look, &Shown::Waits(&booked, approval)).into_response(),
+            None => page(&look, &Shown::Booked(&booked)).into_response(),
+        },
         Err(ImportAdjustmentsError::Cells(errors)) => {
             let status = axum::http::StatusCode::UNPROCESSABLE_ENTITY;
             (status, page(&look, &Shown::Errors(&errors))).into_response()
@@ -238,6 +254,7 @@ mod tests {
                 booked: None,
             }],
             total: Won::new(-700),
+            waits: None,
         }
     }
 

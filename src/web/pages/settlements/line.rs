@@ -238,7 +238,14 @@ mod tests {
         };
         let row = test_values::settlement(State::Requested, 8_900);
         let line = test_values::line(of);
-        page(&look, Desk::Shop, &row, &line, Some(&test_values::version())).into_string()
+        page(
+            &look,
+            Desk::Shop,
+            &row,
+            &line,
+            Some(&test_values::version()),
+        )
+        .into_string()
     }
 
     #[test]

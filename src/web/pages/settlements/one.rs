@@ -545,7 +545,9 @@ pub async fn shown(
             if desk == Desk::Own {
                 // Which of the shop's people it was is the shop's business.
                 for event in events.iter_mut().filter(|event| event.actor != "schedule") {
-                    look.lang.t("쇼핑몰", "the shop").clone_into(&mut event.actor);
+                    look.lang
+                        .t("쇼핑몰", "the shop")
+                        .clone_into(&mut event.actor);
                 }
             }
             let view = View {

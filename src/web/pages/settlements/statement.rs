@@ -321,7 +321,11 @@ fn wrong_page(
         }
     };
     let title = lang.t("정산내역서", "Statement");
-    (problem.status, layout(look, statement_page(desk, title), body)).into_response()
+    (
+        problem.status,
+        layout(look, statement_page(desk, title), body),
+    )
+        .into_response()
 }
 
 async fn make(
@@ -389,7 +393,11 @@ pub async fn file(
         ("from", of.from.to_string()),
         ("to", of.to.to_string()),
     ];
-    let what = if workbook { "statement.xlsx" } else { "statement.csv" };
+    let what = if workbook {
+        "statement.xlsx"
+    } else {
+        "statement.csv"
+    };
     taken(&web.ctx.store, what, asked).await?;
     let korean = look.lang == Lang::Ko;
     let name = of.file_name(korean);
