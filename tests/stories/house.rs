@@ -42,6 +42,8 @@ impl Words {
 
 pub struct House {
     pub app: TestApp,
+    /// Follows nothing.
+    http: reqwest::Client,
     pub day: KstDay,
     pub batch: i64,
     pub settlement: i64,
@@ -148,8 +150,13 @@ impl House {
         assert_eq!(status, 201, "{answer}");
         app.drain().await;
 
+        let http = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .unwrap();
         let mut house = House {
             app,
+            http,
             day,
             batch: 0,
             settlement: 0,
@@ -253,11 +260,7 @@ impl House {
 
     /// Redirects are not followed.
     pub async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Response {
-        let http = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .unwrap();
-        let request = http.request(method, self.app.url(path)).bearer_auth(TOKEN);
+        let request = self.http.request(method, self.app.url(path)).bearer_auth(TOKEN);
         let request = match body {
             Some(body) => request.json(body),
             None => request,
@@ -266,11 +269,7 @@ impl House {
     }
 
     pub async fn form(&self, path: &str, fields: &[(&str, &str)]) -> (u16, String) {
-        let http = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .unwrap();
-        let request = http.post(self.app.url(path)).bearer_auth(TOKEN);
+        let request = self.http.post(self.app.url(path)).bearer_auth(TOKEN);
         let request = request.header("sec-fetch-site", "same-origin");
         let answer = request.form(fields).send().await.unwrap();
         (answer.status().as_u16(), answer.text().await.unwrap())

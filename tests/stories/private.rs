@@ -105,8 +105,7 @@ async fn who_may_see_nobody_is_offered_nothing_and_gets_masked_answers() {
     for (name, role, may) in [("dana", Role::Viewer, false), ("minji", Role::Operator, true)] {
         let visitor = Visitor::signed_in(store, &base, name, role).await;
         for page in [format!("/payment/{}", house.imp_uid), "/admin/partners/farm".into()] {
-            let shown = visitor.request(reqwest::Method::GET, &page);
-            let text = visitor.with(shown).send().await.unwrap().text().await.unwrap();
+            let (_, text) = visitor.text(&page).await;
             let path = format!("{page}/reveal");
             assert_eq!(text.contains(&path), may, "{name} {page}");
             let answer = visitor.post(&path, &[("reason", "고객 문의 확인")]).await;
@@ -125,9 +124,7 @@ async fn who_may_see_nobody_is_offered_nothing_and_gets_masked_answers() {
             format!("/api/payouts/{}", house.batch),
             format!("/api/statements/farm?from={0}&to={0}", house.day),
         ] {
-            let answer = visitor.with(visitor.request(reqwest::Method::GET, &path)).send().await.unwrap();
-            let status = answer.status().as_u16();
-            let text = answer.text().await.unwrap();
+            let (status, text) = visitor.text(&path).await;
             assert_eq!(status, 200, "{name} {path}: {text}");
             let value: Value = serde_json::from_str(&text).unwrap();
             assert!(value.is_object());
@@ -138,8 +135,7 @@ async fn who_may_see_nobody_is_offered_nothing_and_gets_masked_answers() {
             }
         }
         let path = format!("/api/payment/{}", house.imp_uid);
-        let answer = visitor.with(visitor.request(reqwest::Method::GET, &path)).send().await.unwrap();
-        assert_eq!(answer.text().await.unwrap().contains("카나리아홍"), may);
+        assert_eq!(visitor.text(&path).await.1.contains("카나리아홍"), may);
     }
     let masked: String = house.app.sql("select count(*) || '' from audit where act = 'personal.revealed'");
     assert_eq!(masked, "2", "the operator's two looks and no other");
@@ -193,6 +189,7 @@ async fn no_log_line_holds_a_secret_or_a_person_in_either_format() {
             "canary-secret-2",
             "canary-slack-3",
             "canary-cookie-4",
+            "canary-password-5",
             TOKEN,
             "카나리아홍",
             "7777",
@@ -302,7 +299,7 @@ async fn a_busy_life(format: &str) -> String {
         request.header("cookie", "jeongsan_session=canary-cookie-4").send().await.unwrap();
     }
     let sign_in = http.post(format!("{url}/sign-in")).header("sec-fetch-site", "same-origin");
-    sign_in.form(&[("token", TOKEN), ("next", "/")]).send().await.unwrap();
+    sign_in.form(&[("name", "minji"), ("password", "canary-password-5"), ("token", TOKEN), ("next", "/")]).send().await.unwrap();
     for _ in 0..200 {
         if !sandbox.slack_messages().is_empty() {
             break;

@@ -155,11 +155,11 @@ fn table(rows: &[ApprovalRow], lang: Lang) -> Markup {
             tbody { @for row in rows { tr {
                 td.what {
                     a.main href=(path(row.id)) { (title(row, lang)) }
-                    @if let Some(reason) = row.asked.get("reason").and_then(Value::as_str) { div.small { (reason) } }
+                    @if let Some(reason) = row.asked.get("reason").and_then(Value::as_str) { div.small { (words::masked_text(reason)) } }
                 }
                 td.state {
                     (badge(row.state, lang))
-                    @if let Some(by) = &row.decided_by { div.soft.small { (words::actor(by, lang)) @if let Some(note) = &row.note { " · " (note) } } }
+                    @if let Some(by) = &row.decided_by { div.soft.small { (words::actor(by, lang)) @if let Some(note) = &row.note { " · " (words::masked_text(note)) } } }
                 }
                 td.num data-label=(lang.t("금액", "Amount")) { strong { (row.amount) } }
                 td.when { (words::short_time(row.made_at)) " " span.by { (words::actor(&row.made_by, lang)) } }
@@ -249,7 +249,7 @@ fn page(look: &Look, view: &View<'_>) -> Markup {
                     dt { (lang.t("처리한 사람", "Decided by")) } dd { (words::actor(by, lang)) }
                     dt { (lang.t("처리한 때", "Decided at")) } dd { (words::time(at)) }
                 }
-                @if let Some(note) = &row.note { dt { (lang.t("사유", "Reason")) } dd { (note) } }
+                @if let Some(note) = &row.note { dt { (lang.t("사유", "Reason")) } dd { (words::masked_text(note)) } }
             }
             (again(row, lang))
             (what(view, lang))
@@ -352,7 +352,7 @@ fn details(about: &About, lang: Lang) -> Markup {
                     tbody { @for row in payouts { tr {
                         td.what {
                             a.main href={ "/admin/partners/" (segment(&row.partner)) } { (row.partner_name) }
-                            div.small { (super::payouts::account(&row.bank, &row.account, lang)) " · " (row.holder) }
+                            div.small { (super::payouts::account(&row.bank, &row.account, lang)) " · " (words::masked_name(&row.holder)) }
                         }
                         td.num data-label=(lang.t("이체액", "Transfer")) { strong { (row.amount) } }
                     } } }
@@ -367,7 +367,7 @@ fn details(about: &About, lang: Lang) -> Markup {
                         th.num scope="col" { (lang.t("금액", "Amount")) }
                     } }
                     tbody { @for (partner, name, amount, reason) in rows { tr {
-                        td.what { a.main href={ "/admin/partners/" (segment(partner)) } { (name) } div.small { (reason) } }
+                        td.what { a.main href={ "/admin/partners/" (segment(partner)) } { (name) } div.small { (words::masked_text(reason)) } }
                         td.num data-label=(lang.t("금액", "Amount")) { strong { (*amount) } }
                     } } }
                 }

@@ -61,7 +61,7 @@ fn page(look: &Look, row: &PayoutRow, reason: &str, wrong: Option<&str>) -> Mark
                 }
             } @else {
                 p { (lang.t("이미 결과가 정해진 지급입니다.", "This payout is decided already.")) }
-                @if let Some(reason) = &row.reason { p.bad-text { (reason) } }
+                @if let Some(reason) = &row.reason { p.bad-text { (words::masked_text(reason)) } }
                 p.acts { a.button href=(path) { (title(row.batch, lang)) } }
             }
         }
