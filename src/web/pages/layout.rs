@@ -264,7 +264,7 @@ pub fn layout(look: &Look, page: Page<'_>, body: Markup) -> Markup {
 fn notice(look: &Look) -> Markup {
     html! {
         @if let Some((words, link)) = &look.notice {
-            p.notice role="note" {
+            aside.notice aria-label=(look.lang.t("안내", "Notice")) {
                 (words)
                 @if let Some(link) = link { " " a href=(link) { (look.lang.t("자세히", "More")) } }
             }

@@ -136,7 +136,7 @@ pub fn tools(look: &Look) -> Markup {
             }
             @if look.signed_in {
                 button.tool type="button" data-keys hidden { (icon(Icon::Keyboard)) span.word { (lang.t("단축키", "Keys")) } }
-                form method="post" action="/sign-out" {
+                form.leave method="post" action="/sign-out" {
                     button.tool { (icon(Icon::Leave)) span.word { (lang.t("로그아웃", "Sign out")) } }
                 }
             }
