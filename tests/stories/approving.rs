@@ -310,7 +310,7 @@ async fn a_batch_above_the_amount_goes_nowhere_until_a_second_person_says_so() {
         };
         audit::list(conn, &filter, 10)
     });
-    let lines = lines.unwrap();
+    let lines = lines.unwrap().lines;
     let told: Vec<_> = lines
         .iter()
         .map(|line| (line.act.as_str(), line.actor.as_str()))

@@ -86,7 +86,7 @@ async fn a_setting_is_changed_by_an_owner_at_once_and_leaves_a_line() {
         };
         audit::list(conn, &filter, 10)
     });
-    let lines = lines.unwrap();
+    let lines = lines.unwrap().lines;
     assert_eq!(lines.len(), 4, "what changed nothing has no line");
     assert!(
         lines
