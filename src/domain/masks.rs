@@ -82,7 +82,7 @@ fn masked_in(field: &str, value: &Value) -> Value {
 }
 
 /// Mail addresses and long numbers inside a text, masked.
-fn masked_text(text: &str) -> String {
+pub fn masked_text(text: &str) -> String {
     text.split_inclusive(|c: char| c.is_whitespace() || c == ',' || c == ';')
         .map(|part| {
             let word = part.trim_end_matches(|c: char| c.is_whitespace() || c == ',' || c == ';');

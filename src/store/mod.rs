@@ -16,6 +16,7 @@ pub mod alerts;
 pub mod audit;
 pub mod backup;
 pub mod books;
+pub mod buyers;
 pub mod calendar;
 pub mod cancellations;
 pub mod clock;
@@ -47,6 +48,7 @@ pub mod search;
 pub mod sessions;
 pub mod settlements;
 pub mod stuck;
+pub mod tour;
 
 use std::{
     fs::File,

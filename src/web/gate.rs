@@ -16,6 +16,7 @@ use super::{
     Web, access,
     access::{Need, Row},
     auth::{self, Actor, Cookie},
+    buyers::{self, Came},
     error::Problem,
     lang::Lang,
     pages::{Look, page_of_form},
@@ -61,7 +62,29 @@ pub async fn gate(State(web): State<Web>, request: Request, next: Next) -> Respo
         Ok(body) => body,
         Err(problem) => return refuse(&web, &parts, &problem),
     };
-    if !row.admits(actor.as_ref()) {
+    let mut cookie = None;
+    let mut buyer = false;
+    if let Need::OrBuyer(_) = row.need {
+        // Somebody who is signed in stays who they are, whatever link they follow.
+        if actor.is_some() {
+            if let Some(answer) = buyers::without_token(&parts) {
+                return answer;
+            }
+        } else {
+            match buyers::arrive(&web, &parts) {
+                Came::Nobody if row.path != auth::HOME => {
+                    return refuse(&web, &parts, &buyers::link_needed());
+                }
+                Came::Nobody => {}
+                Came::Answered(answer) => return answer,
+                Came::Buyer(who, line) => {
+                    parts.extensions.insert(who);
+                    (cookie, buyer) = (line, true);
+                }
+            }
+        }
+    }
+    if !row.admits(actor.as_ref()) && !buyer {
         return match actor {
             None => sign_in_first(&web, &parts),
             Some(_) => refuse(&web, &parts, &Problem::forbidden(needed(row))),
@@ -81,7 +104,13 @@ pub async fn gate(State(web): State<Web>, request: Request, next: Next) -> Respo
             };
             acting::scope(acting, next.run(request)).await
         }
-        None => next.run(request).await,
+        None => {
+            let mut response = next.run(request).await;
+            if let Some(line) = cookie {
+                response.headers_mut().append(header::SET_COOKIE, line);
+            }
+            response
+        }
     }
 }
 
@@ -101,7 +130,7 @@ pub struct Asked(pub Method);
 
 fn needed(row: &Row) -> &'static str {
     match row.need {
-        Need::Has(right) => right.as_str(),
+        Need::Has(right) | Need::OrBuyer(right) => right.as_str(),
         Need::Open | Need::Form | Need::SignedIn => "",
     }
 }
@@ -161,7 +190,7 @@ async fn ours(
     let by_browser = match row.need {
         Need::Open => false,
         Need::Form => actor.is_none_or(Actor::is_page),
-        Need::SignedIn | Need::Has(_) => actor.is_some_and(Actor::is_page),
+        Need::SignedIn | Need::Has(_) | Need::OrBuyer(_) => actor.is_some_and(Actor::is_page),
     };
     if !by_browser {
         return Ok(body);

@@ -4,6 +4,7 @@ pub mod access;
 pub mod api;
 pub mod assets;
 pub mod auth;
+pub mod buyers;
 pub mod error;
 pub mod extract;
 pub mod gate;
@@ -30,7 +31,7 @@ use url::Url;
 
 use crate::{
     config::PayPage,
-    flow::{Broker, Ctx},
+    flow::{Broker, Ctx, buyer_links},
     store::sessions::Lasts,
 };
 
@@ -49,6 +50,10 @@ pub struct Site {
     pub notice: Option<(String, Option<Url>)>,
     /// How long a browser stays signed in.
     pub lasts: Lasts,
+    /// With what buyers' tokens are signed.
+    pub buyers: buyer_links::Keys,
+    /// What shows a newcomer around, in the demo.
+    pub tour: Option<Tour>,
     pub max_body: usize,
     pub limits: limits::Limits,
     pub broker: Arc<dyn Broker>,
@@ -56,6 +61,13 @@ pub struct Site {
     pub metrics: PrometheusHandle,
     /// Fires when the server is to end.
     pub stopping: CancellationToken,
+}
+
+/// What the demo's tour needs: where the sandbox stands, and how to tell it something.
+#[derive(Clone, Debug)]
+pub struct Tour {
+    pub sandbox: Url,
+    pub http: reqwest::Client,
 }
 
 impl Site {
@@ -67,6 +79,10 @@ impl Site {
 
 /// Every route. Who may reach which stands in [`access`], and the gate asks it first.
 pub fn routes(web: Web) -> Router {
+    let tour = match web.site.tour {
+        Some(_) => pages::tour_routes(),
+        None => Router::new(),
+    };
     Router::new()
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
@@ -86,10 +102,12 @@ pub fn routes(web: Web) -> Router {
         .route("/api/payment/{imp_uid}/cancel", post(api::cancel))
         .route("/api/orders", post(api::register))
         .route("/api/orders/{merchant_uid}", get(api::order))
+        .merge(api::buyers::routes())
         .merge(api::partners::routes())
         .merge(api::settlements::routes())
         .merge(api::payouts::routes())
         .merge(pages::signed_in())
+        .merge(tour)
         .fallback(pages::not_found)
         .method_not_allowed_fallback(pages::not_allowed)
         .layer(axum::extract::DefaultBodyLimit::max(extract::LARGEST_BODY))

@@ -1,5 +1,6 @@
 //! The JSON API, on the paths of the original design.
 
+pub mod buyers;
 pub mod partners;
 pub mod payouts;
 pub mod settlements;
@@ -31,7 +32,7 @@ use crate::{
     domain::{
         calendar::KstDay,
         cancellation::{Fate, RefundAccount},
-        ids::{ImpUid, MerchantUid},
+        ids::{BuyerId, ImpUid, MerchantUid},
         money::Won,
         order::{Order, OrderLine},
         payment::{NotCancellable, Status},
@@ -512,6 +513,9 @@ struct OrderBody {
     amount: Option<Won>,
     #[serde(default)]
     tax_free: Won,
+    /// The shop's own id of who buys.
+    #[serde(default)]
+    buyer: Option<BuyerId>,
     lines: Vec<OrderLine>,
 }
 
@@ -543,7 +547,8 @@ pub async fn register(
         body.tax_free,
         body.lines,
     )
-    .lang(lang)?;
+    .lang(lang)?
+    .of_buyer(body.buyer);
     let registered = register_order(&web.ctx, order).await.lang(lang)?;
     let status = if registered.new {
         StatusCode::CREATED

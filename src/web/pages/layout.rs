@@ -10,14 +10,18 @@ use url::{Url, form_urlencoded};
 
 use crate::{
     domain::account::Right,
+    flow::buyer_links::Buyer,
     store::glance,
     web::{
         Web, assets,
         auth::{self, Actor},
+        buyers,
         error::Problem,
         lang::Lang,
     },
 };
+
+use super::tour;
 
 /// Who looks, in which language, from where.
 #[derive(Clone, Debug, Default)]
@@ -29,6 +33,10 @@ pub struct Look {
     pub signed_in: bool,
     /// Who looks, if it is known.
     pub actor: Option<Actor>,
+    /// The buyer who looks, where nobody is signed in.
+    pub buyer: Option<Buyer>,
+    /// How far a newcomer has come, in the demo.
+    pub tour: Option<tour::Standing>,
     /// Dead letters that wait, for the navigation.
     pub dead: i64,
     pub notice: Option<(String, Option<Url>)>,
@@ -54,14 +62,18 @@ impl Look {
         } else {
             0
         };
-        let here = match parts.uri.path_and_query() {
-            Some(here) if parts.method.is_safe() => here.to_string(),
-            _ => page_of_form(parts.uri.path()).to_owned(),
+        let here = if parts.method.is_safe() {
+            buyers::here(parts)
+        } else {
+            page_of_form(parts.uri.path()).to_owned()
         };
+        let buyer = parts.extensions.get::<Buyer>().cloned();
         Look {
             lang: Lang::of(&parts.headers),
             here,
             signed_in,
+            buyer,
+            tour: tour::standing(web, parts, signed_in),
             actor,
             dead,
             notice: web.site.notice.clone(),
@@ -107,6 +119,7 @@ pub fn page_of_form(path: &str) -> &str {
             | "dry-run" | "reopen" | "run-now",
         )) => page,
         Some((_, "sign-out")) => "/sign-in",
+        Some(("/payment/mine" | "/tour", _)) => "/payment/mypage",
         _ => path,
     }
 }
@@ -131,6 +144,8 @@ fn problem_body(look: &Look, problem: &Problem) -> Markup {
             p.acts {
                 @if look.signed_in {
                     a.button href="/payment/mypage" { (lang.t("결제 내역으로", "To the payments")) }
+                } @else if look.buyer.is_some() {
+                    a.button href="/payment/mypage" { (lang.t("내 결제로", "To your payments")) }
                 } @else {
                     a.button href="/payment" { (lang.t("처음으로", "To the start")) }
                 }
@@ -184,7 +199,7 @@ pub fn layout(look: &Look, page: Page<'_>, body: Markup) -> Markup {
                 title { (page.title) " · " (lang.t("정산", "jeongsan")) }
                 link rel="icon" type="image/svg+xml" href=(assets::url("icon.svg"));
                 link rel="stylesheet" href=(assets::url("app.css"));
-                @if page.live {
+                @if page.live || look.tour.as_ref().is_some_and(tour::Standing::waits) {
                     meta name="htmx-config" content=(HTMX);
                     script src=(assets::url("vendor/htmx.min.js")) defer {}
                     script src=(assets::url("vendor/htmx-sse.min.js")) defer {}
@@ -204,7 +219,10 @@ pub fn layout(look: &Look, page: Page<'_>, body: Markup) -> Markup {
                     }
                 }
                 (header(look, page.part))
-                main #main tabindex="-1" { (body) }
+                main #main tabindex="-1" {
+                    @if let Some(standing) = &look.tour { (tour::card(standing, &look.here, lang)) }
+                    (body)
+                }
             }
         }
     }
@@ -212,7 +230,7 @@ pub fn layout(look: &Look, page: Page<'_>, body: Markup) -> Markup {
 
 fn header(look: &Look, part: Part) -> Markup {
     let lang = look.lang;
-    let home = if look.signed_in {
+    let home = if look.signed_in || look.buyer.is_some() {
         "/payment/mypage"
     } else {
         "/payment"
@@ -236,6 +254,10 @@ fn header(look: &Look, part: Part) -> Markup {
                     @if look.signed_in {
                         form method="post" action="/sign-out" {
                             button.tool { (lang.t("로그아웃", "Sign out")) }
+                        }
+                    } @else if look.buyer.is_some() {
+                        form method="post" action="/payment/mine/leave" {
+                            button.tool { (lang.t("나가기", "Leave")) }
                         }
                     }
                 }

@@ -10,6 +10,7 @@ mod dead_letters;
 mod inbox;
 mod jobs;
 mod layout;
+mod mine;
 mod mypage;
 mod partners;
 mod pay;
@@ -22,6 +23,7 @@ mod settlements;
 mod sign_in;
 mod timeline;
 mod told;
+mod tour;
 mod words;
 
 use axum::{
@@ -34,6 +36,7 @@ use axum::{
 
 use super::{Web, error::Problem, gate::Asked};
 pub use layout::{page_of_form, segment};
+pub use tour::routes as tour_routes;
 
 pub(super) use layout::Look;
 
@@ -52,6 +55,7 @@ pub fn open() -> Router<Web> {
         .route("/sign-in/again", get(sign_in::again_form).post(sign_in::again))
         .route("/set-up", get(set_up::form).post(set_up::choose))
         .route("/sign-out", post(sign_in::sign_out))
+        .route("/payment/mine/leave", post(mine::leave))
         .route("/lang", get(sign_in::lang_link).post(sign_in::lang_form))
 }
 
@@ -59,6 +63,7 @@ pub fn open() -> Router<Web> {
 pub fn signed_in() -> Router<Web> {
     Router::new()
         .route("/payment/mypage", get(mypage::show))
+        .route("/payment/mine/{imp_uid}", get(mine::show))
         .route("/payment/mypage/attention", get(mypage::attention_changed))
         .route("/payment/mypage/rows/{imp_uid}", get(mypage::row_changed))
         .route("/payment/{imp_uid}", get(payment::show))
@@ -152,6 +157,7 @@ mod test_values {
         Order {
             merchant_uid: MerchantUid::new("ord-<1>").unwrap(),
             name: name.into(),
+            buyer: None,
             amount: Won::new(amount),
             tax_free: Won::ZERO,
             lines: vec![line],
