@@ -331,7 +331,7 @@ mod tests {
         };
         for (claims, error) in [
             (with("exp", json!(NOW)), TokenError::Over),
-            (with("exp", json!(-5)), TokenError::Over),
+            (with("exp", json!(-5)), TokenError::Claim("exp")),
             (with("exp", json!(NOW + 86_400 + 61)), TokenError::TooFar),
             (with("exp", json!(1e300)), TokenError::TooFar),
             (with("nbf", json!(NOW + 61)), TokenError::NotYet),

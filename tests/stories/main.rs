@@ -1,6 +1,7 @@
 //! Stories of payments, told through HTTP to the real server on a real file.
 
 mod alerting;
+mod buying;
 mod cancelling;
 mod chaos;
 mod command_line;
@@ -27,4 +28,5 @@ mod statements;
 mod storage;
 mod support;
 mod sweeping;
+mod touring;
 mod trying_out;
