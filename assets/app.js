@@ -1,11 +1,18 @@
-// What every page has: forms that are sent once, and lists that follow the books.
+// What every page has: forms that are sent once, keys, toasts, and lists that follow the books.
 (() => {
   "use strict";
+  const all = (css, from = document) => [...from.querySelectorAll(css)];
 
-  // A form that changes something is sent once, however often its button is pressed.
+  // A form that changes something is sent once, however often its button is pressed; one that
+  // searches says that it is on its way.
   document.addEventListener("submit", (event) => {
     const form = event.target;
-    if (!(form instanceof HTMLFormElement) || !form.hasAttribute("data-once")) return;
+    if (!(form instanceof HTMLFormElement) || event.defaultPrevented) return;
+    if (form.getAttribute("role") === "search") {
+      setTimeout(() => document.body.classList.add("going"), 150);
+      return;
+    }
+    if (!form.hasAttribute("data-once")) return;
     if (form.dataset.sent) {
       event.preventDefault();
       return;
@@ -15,7 +22,7 @@
     setTimeout(() => busy(form, true), 0);
   });
   const busy = (form, on) => {
-    for (const button of form.querySelectorAll("button")) {
+    for (const button of all("button", form)) {
       button.disabled = on;
       if (on) button.setAttribute("aria-busy", "true");
       else button.removeAttribute("aria-busy");
@@ -24,20 +31,93 @@
   // Back to a page that the browser kept: its forms can be sent again.
   addEventListener("pageshow", (event) => {
     if (!event.persisted) return;
-    for (const form of document.querySelectorAll("form[data-sent]")) {
+    document.body.classList.remove("going");
+    for (const form of all("form[data-sent]")) {
       delete form.dataset.sent;
       busy(form, false);
     }
   });
 
-  // `/` leads to the search, as everywhere.
+  // What was just done is said for some seconds, longer while somebody reads it. What went wrong stays.
+  for (const toast of all(".toast")) {
+    let timer;
+    const start = () => {
+      if (toast.dataset.tone !== "bad") timer = setTimeout(() => toast.classList.add("gone"), 6000);
+    };
+    toast.addEventListener("pointerenter", () => clearTimeout(timer));
+    toast.addEventListener("pointerleave", start);
+    toast.addEventListener("click", () => toast.classList.add("gone"));
+    start();
+  }
+
+  // The phone's menu shuts when one looks elsewhere.
+  const menu = document.querySelector("details.more");
+  document.addEventListener("click", (event) => {
+    if (menu && menu.open && !menu.contains(event.target)) menu.open = false;
+  });
+
+  // Keys. Never while somebody types, never with a modifier, and not for whoever switched them off.
+  const help = document.getElementById("keys");
+  const wanted = document.getElementById("keys-on");
+  const kept = (value) => {
+    try {
+      if (value !== undefined) localStorage.setItem("keys", value);
+      return localStorage.getItem("keys");
+    } catch {
+      return null; // a browser that keeps nothing
+    }
+  };
+  let on = kept() !== "off";
+  if (wanted) {
+    wanted.checked = on;
+    wanted.addEventListener("change", () => {
+      on = wanted.checked;
+      kept(on ? "on" : "off");
+    });
+  }
+  for (const opener of all("[data-keys]")) {
+    opener.hidden = false;
+    opener.addEventListener("click", () => help && help.showModal());
+  }
+  const rows = () =>
+    all("main table.rows tbody tr a.main, main .cards > li a.main").filter((link) => link.offsetParent);
+  const step = (by) => {
+    const links = rows();
+    if (links.length === 0) return false;
+    const at = links.indexOf(document.activeElement);
+    const to = at < 0 ? (by > 0 ? 0 : links.length - 1) : Math.min(Math.max(at + by, 0), links.length - 1);
+    links[to].focus();
+    links[to].scrollIntoView({ block: "nearest" });
+    return true;
+  };
+  let going = 0;
   document.addEventListener("keydown", (event) => {
-    const search = document.querySelector("input[type=search]");
-    const typing = event.target.closest("input, textarea, select, [contenteditable]");
-    if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey || typing || !search) return;
-    event.preventDefault();
-    search.focus();
-    search.select();
+    const { key, target } = event;
+    if (key === "Escape" && menu && menu.open) {
+      menu.open = false;
+      menu.querySelector("summary").focus();
+      return;
+    }
+    if (!on || event.ctrlKey || event.metaKey || event.altKey || event.isComposing || event.repeat && key === "g") return;
+    if (target.closest("input, textarea, select, [contenteditable], dialog")) return;
+    let done = true;
+    const after = event.timeStamp - going < 1500;
+    going = 0;
+    const place = after && /^[a-z]$/.test(key) && document.querySelector(`[data-go="${key}"]`);
+    if (place) place.click();
+    else if (key === "g") going = event.timeStamp;
+    else if (key === "/") {
+      const search = document.querySelector("input[type=search]");
+      if (search) {
+        search.focus();
+        search.select();
+      } else done = false;
+    } else if (key === "?" && help) help.showModal();
+    else if (key === "j" || key === "k") done = step(key === "j" ? 1 : -1);
+    // The arrows scroll, until somebody stands in a list.
+    else if ((key === "ArrowDown" || key === "ArrowUp") && target.matches("a.main")) done = step(key === "ArrowDown" ? 1 : -1);
+    else done = false;
+    if (done) event.preventDefault();
   });
 
   // Whether the connection stands.

@@ -424,3 +424,135 @@ async fn jobs_are_paused_resumed_and_replayed_in_bulk_on_a_phone() {
     browser.stop().await;
     shop.close().await;
 }
+
+/// Presses keys, one after the other, wherever the focus is.
+async fn press(browser: &Browser, keys: &[&str]) {
+    for key in keys {
+        let strokes =
+            json!([{ "type": "keyDown", "value": key }, { "type": "keyUp", "value": key }]);
+        let actions = json!({ "actions": [{ "type": "key", "id": "keys", "actions": strokes }] });
+        browser.post("/actions", actions).await;
+    }
+}
+
+const ENTER: &str = "\u{e007}";
+const ESCAPE: &str = "\u{e00c}";
+/// Which link of the list has the focus.
+const AT: &str =
+    "return [...document.querySelectorAll('tr a.main')].indexOf(document.activeElement)";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_console_is_led_by_keys_and_rests_while_somebody_types() {
+    let shop = Shop::open().await;
+    for n in 0..3 {
+        shop.paid(&format!("ord-{n}"), 12_000 + n).await;
+    }
+    let browser = Browser::start(1280).await;
+    sign_in(&browser, &shop, "/payment/mypage").await;
+    browser.until_there("tr[data-payment]").await;
+    for (key, at) in [
+        ("j", 0),
+        ("j", 1),
+        ("j", 2),
+        ("j", 2),
+        ("k", 1),
+        ("\u{e013}", 0),
+    ] {
+        press(&browser, &[key]).await;
+        assert_eq!(browser.script(AT).await, at, "{key}");
+    }
+    press(&browser, &[ENTER]).await;
+    browser
+        .until("return location.pathname.startsWith('/payment/imp_')")
+        .await;
+    for (key, path) in [("d", "/admin/dead-letters"), ("p", "/payment/mypage")] {
+        press(&browser, &["g", key]).await;
+        let there =
+            format!("return location.pathname === {path:?} && document.readyState === 'complete'");
+        browser.until(&there).await;
+    }
+    // In a field letters are letters.
+    press(&browser, &["/"]).await;
+    press(&browser, &["g", "d", "j", "?", "/"]).await;
+    let typed = "return document.querySelector('input[type=search]').value";
+    assert_eq!(browser.script(typed).await, "gdj?/");
+
+    // Whoever does not want them switches them off, and they stay off.
+    browser.script("document.activeElement.blur()").await;
+    press(&browser, &["?"]).await;
+    browser.until_text("키보드 단축키").await;
+    browser.click("#keys-on").await;
+    press(&browser, &[ESCAPE]).await;
+    browser
+        .until("return !document.querySelector('#keys').open")
+        .await;
+    for _ in 0..2 {
+        browser.script("document.activeElement.blur()").await;
+        press(&browser, &["j", "?", "g", "d"]).await;
+        assert_eq!(browser.script(AT).await, -1);
+        let open = "return document.querySelector('#keys').open";
+        assert_eq!(browser.script(open).await, false);
+        browser.open(&shop.url("/payment/mypage")).await;
+    }
+    browser.complains_of_nothing().await;
+    browser.stop().await;
+    shop.close().await;
+}
+
+const GROUND: &str = "return getComputedStyle(document.body).backgroundColor";
+/// What is pressed and smaller than a thumb.
+const TOO_SMALL: &str = "return [...document.querySelectorAll('.side a, .side button, .tabs a, .tabs summary, main button, main .button')] \
+    .filter(e => e.checkVisibility()).map(e => [e.outerHTML.slice(0, 80), e.getBoundingClientRect()]) \
+    .filter(([, r]) => r.height < 43.5).map(([html, r]) => html + ' ' + r.height).join('\\n')";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_colours_follow_the_switch_and_a_phone_has_its_tabs() {
+    let shop = Shop::open().await;
+    shop.paid("ord-1", 12_000).await;
+    let browser = Browser::start(1280).await;
+    sign_in(&browser, &shop, "/payment/mypage?status=PAID").await;
+    let mut grounds = Vec::new();
+    for theme in ["dark", "light"] {
+        browser
+            .click(&format!(".side .switch [value={theme}]"))
+            .await;
+        let chosen = format!("return document.documentElement.dataset.theme === {theme:?}");
+        browser.until(&chosen).await;
+        // Where one was, and on every page that comes.
+        assert_eq!(
+            browser.script("return location.search").await,
+            "?status=PAID"
+        );
+        grounds.push(browser.script(GROUND).await);
+        browser.open(&shop.url("/admin/jobs")).await;
+        browser.until(&chosen).await;
+        browser.open(&shop.url("/payment/mypage?status=PAID")).await;
+    }
+    assert_ne!(grounds[0], grounds[1]);
+    browser.click(".side .switch [value=auto]").await;
+    browser
+        .until("return document.documentElement.dataset.theme === undefined")
+        .await;
+    // The headless system is a light one.
+    assert_eq!(browser.script(GROUND).await, grounds[1]);
+
+    browser.shrink(390).await;
+    browser
+        .until("return document.querySelector('.tabs').checkVisibility() && !document.querySelector('.side .parts').checkVisibility()")
+        .await;
+    assert_eq!(browser.script(TOO_SMALL).await, "");
+    assert!(browser.script(TOO_WIDE).await.as_i64().unwrap() <= 0);
+    browser.click(".tabs summary").await;
+    assert_eq!(browser.script(TOO_SMALL).await, "");
+    browser.click(".sheet-up a[href='/admin/inbox']").await;
+    browser
+        .until("return location.pathname === '/admin/inbox'")
+        .await;
+    // The menu is shut again, and says that one is in it.
+    browser
+        .until_there("details.more:not([open]) summary.here")
+        .await;
+    browser.complains_of_nothing().await;
+    browser.stop().await;
+    shop.close().await;
+}

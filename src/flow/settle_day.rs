@@ -25,7 +25,9 @@ use crate::{
     },
     flow::{Ctx, raise_alert::raise, record_movements},
     store::{
-        Store, StoreError, Tx, calendar,
+        Store, StoreError, Tx,
+        audit::{self, Act},
+        calendar,
         contracts::{self, Version},
         history::{self, Subject},
         jobs::{self, SettleError},
@@ -133,7 +135,16 @@ pub async fn settle_day(ctx: &Ctx, day: KstDay, by: &str) -> Result<Report, Sett
     let name = progress_of(day);
     let begun = ctx
         .store
-        .write(move |tx| settlements::close_day(tx, day))
+        .write(move |tx| {
+            let act = Act {
+                act: "day.settled",
+                subject: &format!("day:{day}"),
+                before: None,
+                after: None,
+            };
+            audit::note(tx, &act)?;
+            settlements::close_day(tx, day)
+        })
         .await?;
     // A big day takes a while to count: not the writer's while.
     let total = ctx

@@ -50,6 +50,8 @@ pub enum Cookie {
     Buyer,
     /// Where the demo's tour began, and whether it goes on.
     Tour,
+    /// What was just done, to be said once.
+    Flash,
 }
 
 impl Cookie {
@@ -67,6 +69,8 @@ impl Cookie {
             (Cookie::Buyer, false) => "jeongsan_buyer",
             (Cookie::Tour, true) => "__Host-jeongsan_tour",
             (Cookie::Tour, false) => "jeongsan_tour",
+            (Cookie::Flash, true) => "__Host-jeongsan_flash",
+            (Cookie::Flash, false) => "jeongsan_flash",
         }
     }
 
@@ -328,8 +332,19 @@ impl<S: Send + Sync> FromRequestParts<S> for Actor {
     }
 }
 
-/// Where people go who say nothing else.
-pub const HOME: &str = "/payment/mypage";
+/// Where people go who say nothing else: it leads each to [`home_of`] them.
+pub const HOME: &str = "/";
+
+/// The page that somebody begins with.
+pub fn home_of(actor: Option<&Actor>) -> &'static str {
+    let may = |right| actor.is_some_and(|actor| actor.may(right));
+    match actor {
+        None => "/payment",
+        Some(_) if may(Right::PaymentsRead) => "/payment/mypage",
+        Some(_) if may(Right::OwnSettlements) => "/partner",
+        Some(_) => "/account",
+    }
+}
 
 /// A path of our own to go on to: nothing that leads elsewhere.
 pub fn own_path(next: Option<&str>) -> &str {

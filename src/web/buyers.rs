@@ -16,6 +16,9 @@ pub const HEADER: &str = "x-buyer-token";
 /// In a link it stands under this one.
 pub const FIELD: &str = "token";
 
+/// Here buyers see their own list, and the shop's people theirs: without a token, it is for these.
+pub const LIST: &str = "/payment/mypage";
+
 /// What brought the token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum By {

@@ -72,7 +72,7 @@ pub async fn gate(State(web): State<Web>, request: Request, next: Next) -> Respo
             }
         } else {
             match buyers::arrive(&web, &parts) {
-                Came::Nobody if row.path != auth::HOME => {
+                Came::Nobody if row.path != buyers::LIST => {
                     return refuse(&web, &parts, &buyers::link_needed());
                 }
                 Came::Nobody => {}

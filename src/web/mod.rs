@@ -12,6 +12,7 @@ pub mod health;
 pub mod lang;
 pub mod limits;
 pub mod pages;
+pub mod preferences;
 pub mod uploads;
 pub mod webhook;
 
@@ -113,6 +114,10 @@ pub fn routes(web: Web) -> Router {
         .layer(axum::extract::DefaultBodyLimit::max(extract::LARGEST_BODY))
         .layer(middleware::from_fn_with_state(web.clone(), gate::gate))
         .layer(middleware::from_fn_with_state(web.clone(), gate::form_tokens))
+        .layer(middleware::from_fn_with_state(
+            web.clone(),
+            pages::forget_flash,
+        ))
         .layer(middleware::from_fn(safe_headers))
         // A bug in one handler is one 500, told in the log, and no broken connection.
         .layer(tower_http::catch_panic::CatchPanicLayer::new())

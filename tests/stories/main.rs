@@ -1,7 +1,10 @@
 //! Stories of payments, told through HTTP to the real server on a real file.
 
+mod accounts;
 mod alerting;
 mod buying;
+mod auditing;
+mod breaking_in;
 mod cancelling;
 mod chaos;
 mod command_line;
@@ -16,9 +19,11 @@ mod partnering;
 mod paying_out;
 #[path = "../support/people.rs"]
 mod people;
+mod portal;
 mod queue;
 mod rabbit_life;
 mod rare;
+mod roles;
 mod settling;
 mod settling_dice;
 mod settling_hard;

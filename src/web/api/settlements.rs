@@ -26,7 +26,7 @@ use crate::{
         settle_day::{self, Report, settle_day},
     },
     store::{
-        StoreError, adjustments, contracts, history, line_sums, movements, payouts, progress,
+        StoreError, acting, adjustments, contracts, history, line_sums, movements, payouts, progress,
         settlements::{self, Cursor, Filter, LineCursor, LineRow, SettlementRow},
     },
     web::{
@@ -502,12 +502,12 @@ where
     E: From<StoreError> + std::fmt::Display + Send + 'static,
 {
     let (told, mut result) = tokio::sync::oneshot::channel();
-    tokio::spawn(async move {
+    tokio::spawn(acting::carry(async move {
         if let Err(Err(error)) = told.send(work.await) {
             // Nobody waited any more. The day's progress says it, too.
             tracing::warn!(%error, "settling a day in the background broke off");
         }
-    });
+    }));
     match tokio::time::timeout(PATIENCE, &mut result).await {
         Ok(Ok(result)) => Some(result),
         Ok(Err(_)) => Some(Err(StoreError::Panicked("settling a day".into()).into())),

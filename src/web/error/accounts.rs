@@ -32,11 +32,14 @@ impl From<AccountError> for Problem {
                 "너무 쉽게 짐작되는 비밀번호입니다. 더 길게 하거나 서로 상관없는 낱말 몇 개를 이어 쓰세요."
             }
         };
-        let kind = match error {
-            AccountError::Name => "user-name",
-            AccountError::Short | AccountError::Long | AccountError::Guessable => "password",
-        };
-        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, kind, ko, format!("{error}."))
+        let en = format!("{error}.");
+        let unprocessable = StatusCode::UNPROCESSABLE_ENTITY;
+        match error {
+            AccountError::Name => Problem::new(unprocessable, "user-name", ko, en),
+            AccountError::Short | AccountError::Long | AccountError::Guessable => {
+                Problem::new(unprocessable, "password", ko, en)
+            }
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use axum::{
 };
 use maud::{Markup, html};
 
+use super::{icons::Icon, parts};
 use super::{
     layout::{Fields, Look, Page, Part, cut, field, layout, older, payment_path, segment},
     words,
@@ -33,7 +34,7 @@ pub fn page(look: &Look, rows: &[AlertRow], next: Option<i64>) -> Markup {
             )) }
         }
         @if rows.is_empty() {
-            section.sheet.centre.empty { p { (lang.t("아직 알림이 없습니다.", "There are no alerts yet.")) } }
+            (parts::none_yet(Icon::Bell, lang.t("아직 알림이 없습니다.", "There are no alerts yet.")))
         } @else {
             ul.cards { @for row in rows { (card(row, lang)) } }
             (older(lang, "/admin/alerts", next))

@@ -8,6 +8,7 @@ use axum::{
 };
 use maud::{Markup, html};
 
+use super::parts;
 use super::{
     layout::{Fields, Look, Page, Part, field, layout, payment_path},
     words::{self, won},
@@ -161,7 +162,7 @@ fn self_page(lang: Lang) -> Page<'static> {
 
 fn crumb(payment: &PaymentRow, lang: Lang) -> Markup {
     html! {
-        p.crumb { a href=(payment_path(&payment.imp_uid)) { "← " (lang.t("결제로 돌아가기", "Back to the payment")) } }
+        (parts::crumb(&payment_path(&payment.imp_uid), lang.t("결제로 돌아가기", "Back to the payment")))
     }
 }
 

@@ -9,6 +9,7 @@ use axum::{
 use jiff::Timestamp;
 use maud::{Markup, html};
 
+use super::{icons::Icon, parts};
 use super::{
     jobs::{DEAD_FILTERS, address, bulk_done, dead_filter, job_path, run_list},
     layout::{Fields, Look, Page, Part, cut, field, layout, nothing, payment_path, see_other},
@@ -60,15 +61,9 @@ pub fn list_page(look: &Look, view: &ListView<'_>) -> Markup {
         @if let Some(wrong) = view.wrong {
             p.message.bad role="alert" { (wrong) }
         } @else if view.letters.is_empty() && filtered(view.fields) {
-            section.sheet.centre.empty {
-                p { (lang.t("조건에 맞는 데드레터가 없습니다.", "No dead letter fits.")) }
-                p { a.button href="/admin/dead-letters" { (lang.t("전체 보기", "Show all")) } }
-            }
+            (parts::nothing_fits(lang.t("조건에 맞는 데드레터가 없습니다.", "No dead letter fits."), "/admin/dead-letters", lang))
         } @else if view.letters.is_empty() {
-            section.sheet.centre.empty {
-                p.big-sign.good aria-hidden="true" { "✓" }
-                p { (lang.t("처리할 데드레터가 없습니다.", "There is nothing to deal with.")) }
-            }
+            (parts::none_yet(Icon::Check, lang.t("처리할 데드레터가 없습니다.", "There is nothing to deal with.")))
         } @else {
             p.acts {
                 a.button href=(address("/admin/dead-letters/replay", view.fields, &DEAD_FILTERS)) {
@@ -80,9 +75,7 @@ pub fn list_page(look: &Look, view: &ListView<'_>) -> Markup {
                 @let mut on = view.fields.clone();
                 @let _ = on.insert("before".into(), next.to_string());
                 @let names = [&DEAD_FILTERS[..], &["before"]].concat();
-                nav.pager aria-label=(lang.t("페이지", "Pages")) {
-                    a.button rel="next" href=(address("/admin/dead-letters", &on, &names)) { (lang.t("다음", "Next")) " →" }
-                }
+                (parts::pager(lang, None, Some(&address("/admin/dead-letters", &on, &names))))
             }
         }
     };
@@ -184,7 +177,7 @@ pub fn one_page(look: &Look, view: &OneView<'_>) -> Markup {
     let letter = view.letter;
     let job = &letter.job;
     let body = html! {
-        p.crumb { a href="/admin/dead-letters" { "← " (lang.t("데드레터", "Dead letters")) } }
+        (parts::crumb("/admin/dead-letters", lang.t("데드레터", "Dead letters")))
         div.head {
             h1 { (words::job(&job.kind, lang)) " #" (job.id) }
             p.ways { a href=(job_path(job.id)) { (lang.t("작업으로 보기", "See it as a job")) " →" } }
@@ -296,37 +289,54 @@ pub fn sure_page(look: &Look, letter: &DeadLetter, note: Option<&str>) -> Markup
             )
         },
     );
+    let reads_first = lang.t(
+        "먼저 포트원의 장부를 읽습니다. 이미 취소되어 있으면 장부에만 반영하고, 아니면 한 번 취소합니다.",
+        "PortOne's books are read first: if it was carried out already, it is only booked; else it is carried out once.",
+    );
+    let runs_again = lang.t(
+        "작업을 처음부터 다시 실행합니다. 여러 번 실행해도 결과는 같습니다.",
+        "The job runs again. Running it twice does no harm.",
+    );
+    let reason = note.map(|note| lang.t(format!("이유: {note}"), format!("Reason: {note}")));
+    let happens = match &reason {
+        Some(reason) => reason.as_str(),
+        None if letter.cancellation.is_some() => reads_first,
+        None => runs_again,
+    };
+    let what = match note {
+        None => lang.t(
+            format!("{what}을(를) 다시 처리합니다."),
+            format!("This replays {what}."),
+        ),
+        Some(_) => lang.t(
+            format!("{what}을(를) 포기합니다."),
+            format!("This gives up {what}."),
+        ),
+    };
+    let gives_up = note.is_some();
+    let action = format!("{path}/{}", if gives_up { "discard" } else { "replay" });
+    let fields: Vec<(&str, &str)> = note.map(|note| ("note", note)).into_iter().collect();
+    let sure = parts::Sure {
+        title: if gives_up {
+            lang.t("폐기할까요?", "Give it up?")
+        } else {
+            lang.t("재처리할까요?", "Replay it?")
+        },
+        what: &what,
+        happens: &[happens],
+        action: &action,
+        back: &path,
+        button: if gives_up {
+            lang.t("폐기하기", "Give up")
+        } else {
+            lang.t("재처리하기", "Replay")
+        },
+        danger: gives_up,
+        fields: &fields,
+    };
     let body = html! {
-        p.crumb { a href=(path) { "← " (lang.t("돌아가기", "Back")) } }
-        section.sheet.narrow {
-            @match note {
-                None => {
-                    h1 { (lang.t("재처리할까요?", "Replay it?")) }
-                    p.big { (lang.t(format!("{what}을(를) 다시 처리합니다."), format!("This replays {what}."))) }
-                    @if letter.cancellation.is_some() {
-                        p { (lang.t(
-                            "먼저 포트원의 장부를 읽습니다. 이미 취소되어 있으면 장부에만 반영하고, 아니면 한 번 취소합니다.",
-                            "PortOne's books are read first: if it was carried out already, it is only booked; else it is carried out once.",
-                        )) }
-                    }
-                }
-                Some(note) => {
-                    h1 { (lang.t("폐기할까요?", "Give it up?")) }
-                    p.big { (lang.t(format!("{what}을(를) 포기합니다."), format!("This gives up {what}."))) }
-                    p { (lang.t("이유: ", "Reason: ")) (note) }
-                }
-            }
-            form.acts method="post" action={ (path) (if note.is_some() { "/discard" } else { "/replay" }) } data-once {
-                input type="hidden" name="sure" value="1";
-                @if let Some(note) = note { input type="hidden" name="note" value=(note); }
-                a.button href=(path) { (lang.t("그만두기", "Leave it")) }
-                @if note.is_some() {
-                    button.danger.solid #do-it { (lang.t("폐기하기", "Give up")) }
-                } @else {
-                    button.primary #do-it { (lang.t("재처리하기", "Replay")) }
-                }
-            }
-        }
+        (parts::crumb(&path, lang.t("돌아가기", "Back")))
+        (parts::sure(&sure, lang))
     };
     layout(look, self_page(lang), body)
 }

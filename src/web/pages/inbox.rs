@@ -6,6 +6,7 @@ use axum::{
 };
 use maud::{Markup, html};
 
+use super::{icons::Icon, parts};
 use super::{
     layout::{Fields, Look, Page, Part, cut, field, layout, older, payment_path},
     words,
@@ -31,7 +32,7 @@ pub fn page(look: &Look, messages: &[Message], next: Option<i64>) -> Markup {
             )) }
         }
         @if messages.is_empty() {
-            section.sheet.centre.empty { p { (lang.t("아직 받은 메시지가 없습니다.", "Nothing has come in yet.")) } }
+            (parts::none_yet(Icon::Inbox, lang.t("아직 받은 메시지가 없습니다.", "Nothing has come in yet.")))
         } @else {
             ul.cards { @for message in messages { (card(message, lang)) } }
             (older(lang, "/admin/inbox", next))

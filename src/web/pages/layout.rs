@@ -8,6 +8,7 @@ use axum::{
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use url::{Url, form_urlencoded};
 
+use super::{flash::Flash, nav, parts, theme::Theme, tour};
 use crate::{
     domain::account::Right,
     flow::buyer_links::Buyer,
@@ -20,8 +21,6 @@ use crate::{
         lang::Lang,
     },
 };
-
-use super::tour;
 
 /// Who looks, in which language, from where.
 #[derive(Clone, Debug, Default)]
@@ -40,6 +39,9 @@ pub struct Look {
     /// Dead letters that wait, for the navigation.
     pub dead: i64,
     pub notice: Option<(String, Option<Url>)>,
+    pub theme: Theme,
+    /// What was just done, said once.
+    pub flash: Option<Flash>,
 }
 
 impl FromRequestParts<Web> for Look {
@@ -77,6 +79,8 @@ impl Look {
             actor,
             dead,
             notice: web.site.notice.clone(),
+            theme: Theme::of(&parts.headers),
+            flash: Flash::of(&parts.headers, &web.site),
         }
     }
 
@@ -116,8 +120,10 @@ pub fn page_of_form(path: &str) -> &str {
         Some((
             page,
             "confirm" | "replay" | "discard" | "release" | "orders" | "hold" | "retry" | "settle"
-            | "dry-run" | "reopen" | "run-now",
+            | "dry-run" | "reopen" | "run-now" | "role" | "disable" | "enable" | "reset"
+            | "sessions" | "look" | "codes" | "remove" | "verify",
         )) => page,
+        Some(("/account/sessions", _)) => "/account",
         Some((_, "sign-out")) => "/sign-in",
         Some(("/payment/mine" | "/tour", _)) => "/payment/mypage",
         _ => path,
@@ -142,12 +148,10 @@ fn problem_body(look: &Look, problem: &Problem) -> Markup {
             p { (problem.sentence(lang)) }
             p.soft.small { "HTTP " (problem.status.as_u16()) " · " code { (problem.kind) } }
             p.acts {
-                @if look.signed_in {
-                    a.button href="/payment/mypage" { (lang.t("결제 내역으로", "To the payments")) }
-                } @else if look.buyer.is_some() {
+                @if look.buyer.is_some() {
                     a.button href="/payment/mypage" { (lang.t("내 결제로", "To your payments")) }
                 } @else {
-                    a.button href="/payment" { (lang.t("처음으로", "To the start")) }
+                    a.button href=(auth::home_of(look.actor.as_ref().filter(|_| look.signed_in))) { (lang.t("처음으로", "To the start")) }
                 }
             }
         }
@@ -168,19 +172,32 @@ pub struct Page<'a> {
     pub scripts: &'a [&'a str],
 }
 
+/// Which entry of the navigation a page belongs to. Some are there for pages to come.
+#[allow(dead_code, reason = "each page brings its entry in `nav` along")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Part {
     #[default]
     None,
+    Home,
     Payments,
+    Pay,
     Settlements,
     Payouts,
     Partners,
-    Jobs,
+    Approvals,
     DeadLetters,
+    Jobs,
     Alerts,
     Inbox,
-    Pay,
+    Audit,
+    People,
+    Keys,
+    Settings,
+    Account,
+    /// A partner's own settlements.
+    Own,
+    /// A partner's own statements.
+    Statements,
 }
 
 /// htmx without inline styles, without `eval`, and to ourselves only.
@@ -191,11 +208,11 @@ pub fn layout(look: &Look, page: Page<'_>, body: Markup) -> Markup {
     let lang = look.lang;
     html! {
         (DOCTYPE)
-        html lang=(lang.code()) {
+        html lang=(lang.code()) data-theme=[look.theme.attribute()] {
             head {
                 meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
+                meta name="viewport" content="width=device-width, initial-scale=1, viewport-fit=cover";
+                meta name="color-scheme" content=(look.theme.scheme());
                 title { (page.title) " · " (lang.t("정산", "jeongsan")) }
                 link rel="icon" type="image/svg+xml" href=(assets::url("icon.svg"));
                 link rel="stylesheet" href=(assets::url("app.css"));
@@ -210,81 +227,39 @@ pub fn layout(look: &Look, page: Page<'_>, body: Markup) -> Markup {
                     noscript { meta http-equiv="refresh" content=(seconds); }
                 }
             }
-            body {
+            body.console[look.signed_in] {
                 a.skip href="#main" { (lang.t("본문으로 건너뛰기", "Skip to the content")) }
-                @if let Some((words, link)) = &look.notice {
-                    p.notice role="note" {
-                        (words)
-                        @if let Some(link) = link { " " a href=(link) { (lang.t("자세히", "More")) } }
+                @if look.signed_in {
+                    div.frame {
+                        (nav::side(look, page.part))
+                        div.page { (notice(look)) main #main tabindex="-1" {
+                            @if let Some(standing) = &look.tour { (tour::card(standing, &look.here, lang)) }
+                            (body)
+                        } }
                     }
+                    (nav::tabs(look, page.part))
+                    (nav::keys(look))
+                } @else {
+                    (notice(look))
+                    header.top { (nav::name(look)) (nav::tools(look)) }
+                    main #main tabindex="-1" { (body) }
                 }
-                (header(look, page.part))
-                main #main tabindex="-1" {
-                    @if let Some(standing) = &look.tour { (tour::card(standing, &look.here, lang)) }
-                    (body)
-                }
+                @if let Some(flash) = &look.flash { (parts::toast(flash)) }
             }
         }
     }
 }
 
-fn header(look: &Look, part: Part) -> Markup {
-    let lang = look.lang;
-    let home = if look.signed_in || look.buyer.is_some() {
-        "/payment/mypage"
-    } else {
-        "/payment"
-    };
-    let entry = |href: &str, of: Part, text: &str, count: i64| {
-        html! {
-            a href=(href) aria-current=[(of == part).then_some("page")] {
-                (text)
-                @if count > 0 { " " span.count { (count) } }
-            }
-        }
-    };
+/// Words of the operator's that stand on every page.
+fn notice(look: &Look) -> Markup {
     html! {
-        header.top {
-            div.bar {
-                a.name href=(home) { span.mark aria-hidden="true" { "₩" } "정산" small { "jeongsan" } }
-                div.tools {
-                    a.tool hreflang=(lang.other().code()) lang=(lang.other().code()) href=(lang_link(look)) {
-                        (lang.t("English", "한국어"))
-                    }
-                    @if look.signed_in {
-                        form method="post" action="/sign-out" {
-                            button.tool { (lang.t("로그아웃", "Sign out")) }
-                        }
-                    } @else if look.buyer.is_some() {
-                        form method="post" action="/payment/mine/leave" {
-                            button.tool { (lang.t("나가기", "Leave")) }
-                        }
-                    }
-                }
-            }
-            @if look.signed_in {
-                nav.parts aria-label=(lang.t("주 메뉴", "Main")) {
-                    @if look.may(Right::PaymentsRead) { (entry("/payment/mypage", Part::Payments, lang.t("결제 내역", "Payments"), 0)) }
-                    @if look.may(Right::SettlementsRead) { (entry("/admin/settlements", Part::Settlements, lang.t("정산", "Settlements"), 0)) }
-                    @if look.may(Right::SettlementsRead) { (entry("/admin/payouts", Part::Payouts, lang.t("지급", "Payouts"), 0)) }
-                    @if look.may(Right::PartnersRead) { (entry("/admin/partners", Part::Partners, lang.t("파트너사", "Partners"), 0)) }
-                    @if look.may(Right::JobsRead) { (entry("/admin/jobs", Part::Jobs, lang.t("작업", "Jobs"), 0)) }
-                    @if look.may(Right::JobsRead) { (entry("/admin/dead-letters", Part::DeadLetters, lang.t("데드레터", "Dead letters"), look.dead)) }
-                    @if look.may(Right::JobsRead) { (entry("/admin/alerts", Part::Alerts, lang.t("알림", "Alerts"), 0)) }
-                    @if look.may(Right::JobsRead) { (entry("/admin/inbox", Part::Inbox, lang.t("수신함", "Inbox"), 0)) }
-                    (entry("/payment", Part::Pay, lang.t("결제창", "Pay page"), 0))
-                }
+        @if let Some((words, link)) = &look.notice {
+            p.notice role="note" {
+                (words)
+                @if let Some(link) = link { " " a href=(link) { (look.lang.t("자세히", "More")) } }
             }
         }
     }
-}
-
-fn lang_link(look: &Look) -> String {
-    let query: String = form_urlencoded::Serializer::new(String::new())
-        .append_pair("to", look.lang.other().code())
-        .append_pair("next", &look.here)
-        .finish();
-    format!("/lang?{query}")
 }
 
 /// A part of a path, so that nothing in it leads elsewhere.
@@ -336,13 +311,8 @@ pub fn own_form(web: &Web, headers: &HeaderMap) -> Result<(), Problem> {
 
 /// Leads to the rows below the last one shown.
 pub fn older(lang: Lang, path: &str, next: Option<i64>) -> Markup {
-    html! {
-        @if let Some(next) = next {
-            nav.pager aria-label=(lang.t("페이지", "Pages")) {
-                a.button rel="next" href=(format!("{path}?before={next}")) { (lang.t("다음", "Next")) " →" }
-            }
-        }
-    }
+    let next = next.map(|next| format!("{path}?before={next}"));
+    parts::pager(lang, None, next.as_deref())
 }
 
 /// Cuts rows, of which one more than a page was read, to a page. Gives where the next begins.

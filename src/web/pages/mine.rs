@@ -10,7 +10,7 @@ use maud::{Markup, html};
 
 use super::{
     layout::{Fields, Look, Page, field, layout, nothing, payment_path, see_other, segment},
-    pay, payment, result, words,
+    parts, pay, payment, result, words,
 };
 use crate::{
     domain::{cancellation::Fate, ids::MerchantUid, order::Order, payment::Status},
@@ -93,12 +93,8 @@ pub fn list_page(look: &Look, view: &ListView<'_>) -> Markup {
                 } }
                 tbody { @for payment in view.payments { (row(payment, lang)) } }
             }
-            nav.pager aria-label=(lang.t("페이지", "Pages")) {
-                @if !view.first { a.button href="/payment/mypage" { (lang.t("처음으로", "Newest")) } }
-                @if let Some(next) = &view.next {
-                    a.button rel="next" href={ "/payment/mypage?after=" (next) } { (lang.t("다음", "Next")) " →" }
-                }
-            }
+            @let next = view.next.as_ref().map(|next| format!("/payment/mypage?after={next}"));
+            (parts::pager(lang, (!view.first).then_some("/payment/mypage"), next.as_deref()))
         }
         p.soft.small {
             (lang.t("이 화면은 ", "This page opens until ")) (words::short_time(view.until))
@@ -122,9 +118,7 @@ fn row(payment: &PaymentRow, lang: Lang) -> Markup {
             }
             td.state { (stands(payment, lang)) }
             td.num data-label=(lang.t("결제 금액", "Paid")) { strong { (payment.amount) } }
-            td.num data-label=(lang.t("환불", "Given back")) {
-                @if payment.cancelled_amount.is_zero() { span.soft { "–" } } @else { (payment.cancelled_amount) }
-            }
+            (parts::money_cell(lang.t("환불", "Given back"), payment.cancelled_amount))
         }
     }
 }
@@ -139,7 +133,7 @@ pub fn one_page(look: &Look, view: &OneView<'_>) -> Markup {
     let (lang, payment) = (look.lang, view.payment);
     let moves = matches!(payment.status, Status::Ready | Status::CancelRequested);
     let body = html! {
-        p.crumb { a href="/payment/mypage" { "← " (lang.t("내 결제", "Your payments")) } }
+        (parts::crumb("/payment/mypage", lang.t("내 결제", "Your payments")))
         h1 { (name(payment)) }
         div #mine
             hx-get=[moves.then(|| path(&payment.imp_uid))] hx-select=[moves.then_some("#mine")]

@@ -3,27 +3,37 @@
 //! Every page works without scripts: forms post and lead on. Scripts add what changes by itself
 //! (`assets/app.js`, htmx with server-sent events) and PortOne's window (`assets/pay.js`).
 
+mod account;
 mod alerts;
+mod audit;
 mod back;
 mod cancel;
+mod charts;
 mod dead_letters;
+mod flash;
+mod icons;
 mod inbox;
 mod jobs;
 mod layout;
 mod mine;
 mod mypage;
+mod nav;
 mod partners;
+mod parts;
 mod pay;
 mod payment;
 mod payouts;
+mod portal;
 mod result;
 mod samples;
 mod set_up;
 mod settlements;
 mod sign_in;
+mod theme;
 mod timeline;
 mod told;
 mod tour;
+mod users;
 mod words;
 
 use axum::{
@@ -34,10 +44,11 @@ use axum::{
     routing::{get, post},
 };
 
-use super::{Web, error::Problem, gate::Asked};
+use super::{Web, auth::home_of, error::Problem, gate::Asked};
 pub use layout::{page_of_form, segment};
 pub use tour::routes as tour_routes;
 
+pub(super) use flash::forget as forget_flash;
 pub(super) use layout::Look;
 
 /// Pages that anybody may see: the pay page, its result, the sign-in form.
@@ -52,11 +63,15 @@ pub fn open() -> Router<Web> {
         .route("/payment/result/{imp_uid}/stand", get(result::changed))
         .route("/sign-in", get(sign_in::form).post(sign_in::sign_in))
         .route("/sign-in/code", get(sign_in::code_form).post(sign_in::code))
-        .route("/sign-in/again", get(sign_in::again_form).post(sign_in::again))
+        .route(
+            "/sign-in/again",
+            get(sign_in::again_form).post(sign_in::again),
+        )
         .route("/set-up", get(set_up::form).post(set_up::choose))
         .route("/sign-out", post(sign_in::sign_out))
         .route("/payment/mine/leave", post(mine::leave))
         .route("/lang", get(sign_in::lang_link).post(sign_in::lang_form))
+        .route("/theme", get(theme::link).post(theme::form))
 }
 
 /// Pages for who is signed in.
@@ -86,6 +101,10 @@ pub fn signed_in() -> Router<Web> {
         )
         .route("/admin/alerts", get(alerts::list))
         .route("/admin/inbox", get(inbox::list))
+        .merge(account::routes())
+        .merge(users::routes())
+        .merge(audit::routes())
+        .merge(portal::routes())
         .merge(jobs::routes())
         .merge(settlements::routes())
         .merge(payouts::routes())
@@ -124,11 +143,8 @@ fn refuse(web: &Web, request: Request, problem: Problem) -> Response {
 
 /// `GET /`
 async fn home(look: Look) -> Redirect {
-    Redirect::to(if look.signed_in {
-        "/payment/mypage"
-    } else {
-        "/payment"
-    })
+    let person = look.actor.as_ref().filter(|_| look.signed_in);
+    Redirect::to(home_of(person))
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use axum::{
 use maud::{Markup, html};
 use url::form_urlencoded;
 
+use super::{icons::Icon, parts};
 use super::{
     layout::{Fields, Look, Page, Part, field, layout, payment_path, segment},
     mine, words,
@@ -86,14 +87,9 @@ pub fn page(look: &Look, view: &View<'_>) -> Markup {
             }
         }
         @if !view.rows.is_empty() {
-            nav.pager aria-label=(lang.t("페이지", "Pages")) {
-                @if field(view.fields, "after").is_some() {
-                    a.button href=(address(view.fields, None)) { (lang.t("처음으로", "Newest")) }
-                }
-                @if let Some(next) = view.next {
-                    a.button rel="next" href=(address(view.fields, Some(next))) { (lang.t("다음", "Next")) " →" }
-                }
-            }
+            @let newest = field(view.fields, "after").map(|_| address(view.fields, None));
+            @let next = view.next.map(|next| address(view.fields, Some(next)));
+            (parts::pager(lang, newest.as_deref(), next.as_deref()))
         }
     };
     let page = Page {
@@ -194,17 +190,17 @@ fn filters(view: &View<'_>, lang: Lang) -> Markup {
 
 fn empty(view: &View<'_>, lang: Lang) -> Markup {
     html! {
-        section.sheet.centre.empty {
-            @if view.wrong.is_some() {
-                p { (lang.t("조건을 고쳐서 다시 검색해 주세요.", "Correct the filter and search again.")) }
-            } @else if view.filtered() || field(view.fields, "after").is_some() {
-                p { (lang.t("조건에 맞는 결제가 없습니다.", "No payment fits.")) }
-                p { a.button href="/payment/mypage" { (lang.t("전체 보기", "Show all")) } }
-            } @else {
-                p.big-sign.plain aria-hidden="true" { "₩" }
-                p { (lang.t("아직 결제가 없습니다.", "There are no payments yet.")) }
-                p { a.button.primary href="/payment" { (lang.t("첫 결제 해 보기", "Make the first one")) } }
-            }
+        @if view.wrong.is_some() {
+            (parts::none_yet(Icon::Search, lang.t("조건을 고쳐서 다시 검색해 주세요.", "Correct the filter and search again.")))
+        } @else if view.filtered() || field(view.fields, "after").is_some() {
+            (parts::nothing_fits(lang.t("조건에 맞는 결제가 없습니다.", "No payment fits."), "/payment/mypage", lang))
+        } @else {
+            (parts::empty(&parts::Empty {
+                icon: Icon::Card,
+                title: lang.t("아직 결제가 없습니다.", "There are no payments yet."),
+                text: lang.t("결제가 들어오면 이 화면에 저절로 나타납니다.", "They appear here by themselves as they come in."),
+                action: Some(("/payment", lang.t("첫 결제 해 보기", "Make the first one"))),
+            }))
         }
     }
 }
@@ -223,7 +219,7 @@ pub fn row(payment: &PaymentRow, lang: Lang) -> Markup {
         tr data-payment=(payment.imp_uid) data-open[open]
             hx-get={ "/payment/mypage/rows/" (segment(&payment.imp_uid)) } hx-trigger="changed delay:100ms" hx-target="this" hx-swap="outerHTML"
         {
-            td.when data-label=(lang.t("일시", "Time")) { (words::short_time(payment.at)) }
+            (parts::date_cell(lang.t("일시", "Time"), payment.at))
             td.what {
                 a.main href=(path) { (name) }
                 div.soft.small {
@@ -239,12 +235,8 @@ pub fn row(payment: &PaymentRow, lang: Lang) -> Markup {
                 @if payment.hold.is_some() { " " (words::held_badge(lang)) }
             }
             td.num data-label=(lang.t("결제 금액", "Amount")) { strong { (payment.amount) } }
-            td.num data-label=(lang.t("취소", "Cancelled")) {
-                @if payment.cancelled_amount.is_zero() { span.soft { "–" } } @else { (payment.cancelled_amount) }
-            }
-            td.num data-label=(lang.t("잔액", "Left")) {
-                @if payment.balance.is_zero() { span.soft { "–" } } @else { (payment.balance) }
-            }
+            (parts::money_cell(lang.t("취소", "Cancelled"), payment.cancelled_amount))
+            (parts::money_cell(lang.t("잔액", "Left"), payment.balance))
             td.act {
                 @if cancellable {
                     a.button.small href={ (path) "/cancel" } {

@@ -7,6 +7,7 @@ use axum::{
 };
 use maud::{Markup, html};
 
+use super::parts;
 use super::{
     cancel,
     layout::{Fields, Look, Page, Part, field, layout, nothing, payment_path, see_other, segment},
@@ -59,7 +60,7 @@ pub fn page(look: &Look, view: &View<'_>) -> Markup {
         name => name,
     };
     let body = html! {
-        p.crumb { a href="/payment/mypage" { "← " (lang.t("결제 내역", "Payments")) } }
+        (parts::crumb("/payment/mypage", lang.t("결제 내역", "Payments")))
         div hx-ext="sse" sse-connect=(events) sse-swap="payment,resync" hx-swap="none" #feed {
             (live(lang, view))
         }

@@ -8,6 +8,7 @@ use axum::{
 };
 use maud::{Markup, html};
 
+use super::super::parts;
 use super::{
     super::{
         layout::{Fields, Look, Page, Part, field, layout, payment_path, see_other},
@@ -60,7 +61,7 @@ fn page(look: &Look, fields: &Fields, run: &DryRun, wrong: Option<&str>) -> Mark
     let lang = look.lang;
     let back = address("/admin/dead-letters", fields, &DEAD_FILTERS);
     let body = html! {
-        p.crumb { a href=(back) { "← " (lang.t("데드레터", "Dead letters")) } }
+        (parts::crumb(&back, lang.t("데드레터", "Dead letters")))
         div.head {
             h1 { (lang.t("한꺼번에 재처리: 미리 보기", "Replay many: a dry run")) }
             p.soft { (lang.t("아직 아무것도 하지 않았습니다.", "Nothing has been done yet.")) }

@@ -6,9 +6,10 @@ use axum::{
 };
 use maud::{Markup, html};
 
+use super::super::{flash::see_other_saying, parts, parts::Tone};
 use super::{
     super::{
-        layout::{Fields, Look, field, layout, see_other, segment},
+        layout::{Fields, Look, field, layout, segment},
         words,
     },
     self_page,
@@ -69,7 +70,7 @@ fn sure_page(look: &Look, kind: &str, pauses: bool, note: &str, wrong: Option<&s
     let name = words::job(kind, lang);
     let path = format!("/admin/jobs/kinds/{}", segment(kind));
     let body = html! {
-        p.crumb { a href="/admin/jobs" { "← " (lang.t("작업", "Jobs")) } }
+        (parts::crumb("/admin/jobs", lang.t("작업", "Jobs")))
         section.sheet.narrow {
             @if pauses {
                 h1 { (lang.t(format!("‘{name}’을(를) 일시 중지할까요?"), format!("Pause “{name}”?"))) }
@@ -148,7 +149,15 @@ pub async fn pause(
         return sure_page(&look, &kind, true, note, None).into_response();
     }
     match operate_jobs::pause(&web.ctx, &kind, note, actor.by).await {
-        Ok(()) => see_other("/admin/jobs?did=paused", None),
+        Ok(()) => see_other_saying(
+            &web,
+            "/admin/jobs",
+            Tone::Good,
+            look.lang.t(
+                "일시 중지했습니다. 실행 중인 것은 끝까지 가고, 새로 시작하지는 않습니다.",
+                "It is paused. What runs ends; nothing new begins.",
+            ),
+        ),
         Err(error) => refused(&look, &kind, true, note, error),
     }
 }
@@ -166,7 +175,12 @@ pub async fn resume(
         return sure_page(&look, &kind, false, "", None).into_response();
     }
     match operate_jobs::resume(&web.ctx, &kind).await {
-        Ok(()) => see_other("/admin/jobs?did=resumed", None),
+        Ok(()) => see_other_saying(
+            &web,
+            "/admin/jobs",
+            Tone::Good,
+            look.lang.t("다시 시작했습니다.", "It runs again."),
+        ),
         Err(error) => refused(&look, &kind, false, "", error),
     }
 }

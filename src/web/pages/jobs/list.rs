@@ -8,9 +8,10 @@ use axum::{
 use jiff::Timestamp;
 use maud::{Markup, html};
 
+use super::super::{icons::Icon, parts};
 use super::{
     super::{
-        layout::{Fields, Look, Page, field, layout, nothing},
+        layout::{Fields, Look, Page, field, layout},
         words,
     },
     about, address, duration, job_path,
@@ -62,7 +63,6 @@ pub fn page(look: &Look, view: &View<'_>) -> Markup {
             )) }
             p.live #live-state data-on=(lang.t("실시간", "Live")) data-off=(lang.t("연결이 끊겨 다시 연결하는 중", "Connection lost, trying again")) hidden {}
         }
-        (did(view.fields, lang))
         (overview::part(view.overview, lang))
         section.stack aria-labelledby="list" {
             h2 #list { (lang.t("작업 찾기", "Find jobs")) }
@@ -76,19 +76,6 @@ pub fn page(look: &Look, view: &View<'_>) -> Markup {
         ..self_page(lang)
     };
     layout(look, page, body)
-}
-
-/// What was just done to a kind.
-fn did(fields: &Fields, lang: Lang) -> Markup {
-    let text = match field(fields, "did") {
-        Some("paused") => lang.t(
-            "일시 중지했습니다. 실행 중인 것은 끝까지 가고, 새로 시작하지는 않습니다.",
-            "It is paused. What runs ends; nothing new begins.",
-        ),
-        Some("resumed") => lang.t("다시 시작했습니다.", "It runs again."),
-        _ => return nothing(),
-    };
-    html! { p.message.good role="status" { (text) } }
 }
 
 fn filters(view: &View<'_>, lang: Lang) -> Markup {
@@ -148,13 +135,10 @@ pub fn rows(fields: &Fields, view: &Rows, lang: Lang) -> Markup {
                 }
             }
             @if view.rows.is_empty() {
-                section.sheet.centre.empty {
-                    @if FILTERS.iter().any(|name| field(fields, name).is_some()) {
-                        p { (lang.t("조건에 맞는 작업이 없습니다.", "No job fits.")) }
-                        p { a.button href="/admin/jobs#list" { (lang.t("전체 보기", "Show all")) } }
-                    } @else {
-                        p { (lang.t("아직 작업이 없습니다.", "There are no jobs yet.")) }
-                    }
+                @if FILTERS.iter().any(|name| field(fields, name).is_some()) {
+                    (parts::nothing_fits(lang.t("조건에 맞는 작업이 없습니다.", "No job fits."), "/admin/jobs#list", lang))
+                } @else {
+                    (parts::none_yet(Icon::Queue, lang.t("아직 작업이 없습니다.", "There are no jobs yet.")))
                 }
             } @else {
                 table.rows.jobs {

@@ -8,6 +8,7 @@ use axum::{
 use jiff::Timestamp;
 use maud::{Markup, html};
 
+use super::super::parts;
 use super::{
     super::{
         layout::{Fields, Look, Page, field, layout, payment_path, see_other},
@@ -47,7 +48,7 @@ pub fn page(look: &Look, view: &View<'_>) -> Markup {
     let job = &view.story.letter.job;
     let title = title(job, lang);
     let body = html! {
-        p.crumb { a href=(list_path(Some(&job.kind), None)) { "← " (lang.t("작업", "Jobs")) } }
+        (parts::crumb(&list_path(Some(&job.kind), None), lang.t("작업", "Jobs")))
         @if let Some(wrong) = view.wrong { p.message.bad role="alert" { (wrong) } }
         (live(view, lang))
     };
@@ -408,7 +409,7 @@ fn sure_page(look: &Look, story: &JobStory, note: Option<&str>) -> Markup {
     let job = &story.letter.job;
     let (path, name) = (job_path(job.id), title(job, lang));
     let body = html! {
-        p.crumb { a href=(path) { "← " (lang.t("돌아가기", "Back")) } }
+        (parts::crumb(&path, lang.t("돌아가기", "Back")))
         section.sheet.narrow {
             @match note {
                 None => {

@@ -25,6 +25,7 @@ use crate::{
     flow::{
         export_partners,
         import_partners::{self, COLUMNS, Change, ImportError, Item, MOST_ROWS, Plan, What},
+        take_away::taken,
     },
     sheet::{self, CellError, Encoding, Row, Sheet, Table},
     store::{
@@ -489,8 +490,18 @@ fn unwritten(error: sheet::WriteError) -> Problem {
     Problem::wrong_import(&error.into_cell_errors(), 0)
 }
 
-async fn exported(web: &Web, look: &Look, fields: &Fields) -> Result<Sheet, Problem> {
+async fn exported(
+    web: &Web,
+    look: &Look,
+    fields: &Fields,
+    file: &'static str,
+) -> Result<Sheet, Problem> {
     let filter = filter(fields)?;
+    let asked = ["q", "status", "kind", "tag"].map(|name| {
+        let value = fields.get(name).cloned().unwrap_or_default();
+        (name, value)
+    });
+    taken(&web.ctx.store, file, asked).await?;
     let (today, korean) = (KstDay::of(web.ctx.store.now()), look.lang == Lang::Ko);
     let found = web
         .ctx
@@ -506,7 +517,7 @@ pub async fn export_csv(
     look: Look,
     Q(fields): Q<Fields>,
 ) -> Response {
-    let table = exported(&web, &look, &fields).await;
+    let table = exported(&web, &look, &fields, "partners.csv").await;
     look.answer(table.map(|table| as_csv(&look, "partners", &table)))
 }
 
@@ -517,7 +528,7 @@ pub async fn export_xlsx(
     look: Look,
     Q(fields): Q<Fields>,
 ) -> Response {
-    let table = exported(&web, &look, &fields).await;
+    let table = exported(&web, &look, &fields, "partners.xlsx").await;
     look.answer(table.map(|table| as_xlsx(&look, "partners", &table)))
 }
 

@@ -7,6 +7,7 @@ use axum::{
 use maud::{Markup, html};
 use url::form_urlencoded;
 
+use super::super::{icons::Icon, parts};
 use super::{
     Fields, Look, archived_badge, field, kind, lacking, layout, masked, page, path, status_badge,
     terms::phrase,
@@ -72,14 +73,9 @@ pub fn list_page(look: &Look, view: &View<'_>) -> Markup {
                 } }
                 tbody { @for row in view.rows { (one(row, lang)) } }
             }
-            nav.pager aria-label=(lang.t("페이지", "Pages")) {
-                @if field(view.fields, "after").is_some() {
-                    a.button href=(address("/admin/partners", view.fields, None)) { (lang.t("처음으로", "To the start")) }
-                }
-                @if let Some(next) = view.next {
-                    a.button rel="next" href=(address("/admin/partners", view.fields, Some(next))) { (lang.t("다음", "Next")) " →" }
-                }
-            }
+            @let first = field(view.fields, "after").map(|_| address("/admin/partners", view.fields, None));
+            @let next = view.next.map(|next| address("/admin/partners", view.fields, Some(next)));
+            (parts::pager(lang, first.as_deref(), next.as_deref()))
         }
     };
     layout(look, page(title), body)
@@ -114,14 +110,15 @@ fn filters(view: &View<'_>, lang: Lang) -> Markup {
 
 fn empty(view: &View<'_>, lang: Lang) -> Markup {
     html! {
-        section.sheet.centre.empty {
-            @if view.filtered() || view.wrong.is_some() {
-                p { (lang.t("조건에 맞는 파트너가 없습니다.", "No partner fits.")) }
-                p { a.button href="/admin/partners" { (lang.t("전체 보기", "Show all")) } }
-            } @else {
-                p { (lang.t("아직 파트너가 없습니다.", "There are no partners yet.")) }
-                p { a.button.primary href="/admin/partners/new" { (lang.t("첫 파트너 추가", "Add the first one")) } }
-            }
+        @if view.filtered() || view.wrong.is_some() {
+            (parts::nothing_fits(lang.t("조건에 맞는 파트너가 없습니다.", "No partner fits."), "/admin/partners", lang))
+        } @else {
+            (parts::empty(&parts::Empty {
+                icon: Icon::Shop,
+                title: lang.t("아직 파트너가 없습니다.", "There are no partners yet."),
+                text: "",
+                action: Some(("/admin/partners/new", lang.t("첫 파트너 추가", "Add the first one"))),
+            }))
         }
     }
 }
@@ -183,12 +180,7 @@ pub fn filter(fields: &Fields) -> Result<Filter, Problem> {
 }
 
 /// `GET /admin/partners`
-pub async fn show(
-    State(web): State<Web>,
-    _: Actor,
-    look: Look,
-    Q(fields): Q<Fields>,
-) -> Response {
+pub async fn show(State(web): State<Web>, _: Actor, look: Look, Q(fields): Q<Fields>) -> Response {
     let after = field(&fields, "after").map(str::to_owned);
     let found = match filter(&fields) {
         Ok(filter) => find(&web, filter, after, PAGE).await,

@@ -14,6 +14,7 @@ use axum::{
 };
 use maud::{Markup, html};
 
+use super::parts::crumb;
 use super::{
     layout::{Fields, Look, Page, Part, field, layout, nothing, see_other, segment},
     words,
@@ -71,10 +72,6 @@ fn page(title: &str) -> Page<'_> {
         part: Part::Partners,
         ..Page::default()
     }
-}
-
-fn crumb(href: &str, text: &str) -> Markup {
-    html! { p.crumb { a href=(href) { "← " (text) } } }
 }
 
 // --- Words

@@ -12,6 +12,7 @@ use axum::{
 use maud::{Markup, html};
 use serde_json::{Value, json};
 
+use super::super::{icons::Icon, parts};
 use super::{
     super::{
         layout::{Fields, Look, field, layout, see_other},
@@ -25,6 +26,7 @@ use crate::{
         bank_templates::{self, COMMON},
         pay_out::{self, Word},
         read_bank_result::{BankResult, ResultError, read_bank_result},
+        take_away::taken,
         write_bank_file::{FileError, withheld, withheld_sheet},
     },
     sheet::{CellError, Encoding, WriteError, csv, xlsx},
@@ -61,7 +63,7 @@ pub(super) fn page(look: &Look, view: &View<'_>) -> Markup {
     let open = batch.state == BatchState::Open;
     let path = batch_path(batch.id);
     let body = html! {
-        p.crumb { a href="/admin/payouts" { "← " (lang.t("지급", "Payouts")) } }
+        (parts::crumb("/admin/payouts", lang.t("지급", "Payouts")))
         div.head {
             h1 { (title(batch.id, lang)) }
             span.states { (batch_badge(batch.state, lang)) }
@@ -103,10 +105,10 @@ pub(super) fn page(look: &Look, view: &View<'_>) -> Markup {
         }
         h2 { (lang.t("지급", "Payouts")) }
         @if view.whole.payouts.is_empty() {
-            section.sheet.centre.empty { p { (lang.t(
+            (parts::none_yet(Icon::Send, lang.t(
                 "이체할 지급이 없는 묶음입니다. 0원인 정산만 완료했습니다.",
                 "Nothing was transferred: only settlements of ₩0 were completed.",
-            )) } }
+            )))
         } @else {
             (payouts(view, &path, lang))
         }
@@ -372,10 +374,10 @@ pub(super) async fn withholding(
     Q(query): Q<Fields>,
 ) -> Response {
     let as_csv = field(&query, "format") == Some("csv");
-    look.answer(withholding_file(&web, &id, as_csv, look.lang))
+    look.answer(withholding_file(&web, &id, as_csv, look.lang).await)
 }
 
-fn withholding_file(web: &Web, id: &str, as_csv: bool, lang: Lang) -> Result<Response, Problem> {
+async fn withholding_file(web: &Web, id: &str, as_csv: bool, lang: Lang) -> Result<Response, Problem> {
     let id = number(id)?;
     let (_, rows) = web.ctx.store.read(|conn| withheld(conn, id))?;
     let sheet = withheld_sheet(id, &rows, lang == Lang::Ko).map_err(FileError::Rows)?;
@@ -387,6 +389,8 @@ fn withholding_file(web: &Web, id: &str, as_csv: bool, lang: Lang) -> Result<Res
     let bytes = bytes
         .map_err(WriteError::into_cell_errors)
         .map_err(FileError::Rows)?;
+    let file = if as_csv { "withholding.csv" } else { "withholding.xlsx" };
+    taken(&web.ctx.store, file, [("batch", id.to_string())]).await?;
     let what = lang.t("원천징수내역", "withholding");
     Ok(download(&format!("{what}-{id}.{extension}"), bytes))
 }
@@ -493,7 +497,7 @@ fn preview(look: &Look, id: i64, result: &BankResult) -> Markup {
         })
         .collect();
     let body = html! {
-        p.crumb { a href=(batch_path(id)) { "← " (title(id, lang)) } }
+        (parts::crumb(&batch_path(id), &title(id, lang)))
         div.head { h1 { (lang.t("은행 결과 확인", "The bank's result")) } }
         section.sheet {
             p.big { (lang.t(

@@ -10,6 +10,7 @@ use axum::{
 use jiff::civil::{self, Weekday};
 use maud::{Markup, html};
 
+use super::super::parts;
 use super::{
     super::layout::{Fields, Look, Page, Part, field, layout, nothing, see_other},
     day_words, done, month_name, wrong_part,
@@ -67,7 +68,7 @@ fn page(look: &Look, view: &View<'_>) -> Markup {
         html! { @if YEARS.contains(&to) { a.button rel=(rel) href=(format!("/admin/calendar?year={to}")) { (text) } } }
     };
     let body = html! {
-        p.crumb { a href="/admin/payouts" { "← " (lang.t("지급", "Payouts")) } }
+        (parts::crumb("/admin/payouts", lang.t("지급", "Payouts")))
         div.head {
             h1 { (lang.t(format!("{year}년 영업일 달력"), format!("Calendar of {year}"))) }
             p.soft { (lang.t(
@@ -281,7 +282,7 @@ fn sure_page(look: &Look, change: &Change, moved: &[Moved]) -> Markup {
         ),
     };
     let body = html! {
-        p.crumb { a href=(format!("/admin/calendar?year={}", day.year())) { "← " (lang.t("영업일 달력", "Calendar")) } }
+        (parts::crumb(&format!("/admin/calendar?year={}", day.year()), lang.t("영업일 달력", "Calendar")))
         section.sheet {
             h1 { (lang.t("이렇게 바꿀까요?", "Change it so?")) }
             p.big { (what) " (" (day) ")" }

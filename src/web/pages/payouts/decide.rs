@@ -7,6 +7,7 @@ use axum::{
 };
 use maud::{Markup, html};
 
+use super::super::parts;
 use super::{
     super::{
         layout::{Fields, Look, field, layout, see_other},
@@ -33,7 +34,7 @@ fn page(look: &Look, row: &PayoutRow, reason: &str, wrong: Option<&str>) -> Mark
     let path = batch_path(row.batch);
     let amount = words::won(row.amount);
     let body = html! {
-        p.crumb { a href=(path) { "← " (title(row.batch, lang)) } }
+        (parts::crumb(&path, &title(row.batch, lang)))
         section.sheet.narrow {
             h1 { (lang.t("지급 결과 표시", "Mark a payout")) }
             p { strong { (row.partner_name) } " " (payout_badge(row.state, lang)) }
@@ -176,7 +177,7 @@ async fn ask_or_call_off(
     };
     let (lang, path) = (look.lang, batch_path(id));
     let body = html! {
-        p.crumb { a href=(path) { "← " (title(id, lang)) } }
+        (parts::crumb(&path, &title(id, lang)))
         section.sheet.narrow {
             h1 { (lang.t("지급을 취소할까요?", "Call it off?")) }
             p.big { (lang.t(

@@ -17,6 +17,7 @@ use maud::{Markup, html};
 use serde_json::Value;
 use url::form_urlencoded;
 
+use super::{icons::Icon, parts};
 use super::{
     layout::{Fields, Look, Page, Part, cut, field, layout, nothing, older, segment},
     words,
@@ -33,9 +34,7 @@ use crate::{
         payouts::{self, BatchRow, BatchState, PayoutState},
         settlements::{self, SettlementRow},
     },
-    web::{
-        Web, api::payouts::LARGEST_FILE, auth::Actor, error::Problem, extract::Q, lang::Lang,
-    },
+    web::{Web, api::payouts::LARGEST_FILE, auth::Actor, error::Problem, extract::Q, lang::Lang},
 };
 
 const PAGE: usize = 30;
@@ -376,9 +375,7 @@ fn list_page(look: &Look, view: &ListView<'_>) -> Markup {
         }
         h2 { (lang.t("지난 지급 묶음", "Past batches")) }
         @if view.past.is_empty() {
-            section.sheet.centre.empty {
-                p { (lang.t("끝난 지급 묶음이 아직 없습니다.", "No batch is done yet.")) }
-            }
+            (parts::none_yet(Icon::Send, lang.t("끝난 지급 묶음이 아직 없습니다.", "No batch is done yet.")))
         } @else {
             (batches(view.past, lang))
             (older(lang, "/admin/payouts", view.next))

@@ -10,6 +10,7 @@ use axum::{
 };
 use maud::{Markup, html};
 
+use super::super::{icons::Icon, parts};
 use super::{
     super::{
         layout::{Look, layout, see_other},
@@ -116,7 +117,7 @@ fn page(look: &Look, view: &View<'_>) -> Markup {
     let found = view.found;
     let proposal = &found.proposal;
     let body = html! {
-        p.crumb { a href="/admin/payouts" { "← " (lang.t("지급", "Payouts")) } }
+        (parts::crumb("/admin/payouts", lang.t("지급", "Payouts")))
         div.head {
             h1 { (lang.t("지급 묶음 만들기", "Make a batch")) }
             p.soft { (lang.t(
@@ -151,9 +152,9 @@ fn page(look: &Look, view: &View<'_>) -> Markup {
                 }
             }
             @if proposal.payouts.is_empty() {
-                section.sheet.centre.empty { p { (lang.t(
+                (parts::none_yet(Icon::Send, lang.t(
                     "이 날까지 지급할 수 있는 정산이 없습니다.", "Nothing can be paid up to this day.",
-                )) } }
+                )))
             } @else {
                 h2 { (lang.t("지급할 파트너사", "To be paid")) }
                 ul.cards { @for one in &proposal.payouts { (paid_card(one, view, lang)) } }

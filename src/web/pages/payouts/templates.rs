@@ -7,6 +7,7 @@ use axum::{
 };
 use maud::{Markup, html};
 
+use super::super::parts;
 use super::{
     super::layout::{Fields, Look, field, layout, nothing, see_other, segment},
     Pairs, done, self_page, wrong_part,
@@ -279,7 +280,7 @@ fn caution(lang: Lang) -> Markup {
 fn list_page(look: &Look, known: &[Known], did: Option<&str>) -> Markup {
     let lang = look.lang;
     let body = html! {
-        p.crumb { a href="/admin/payouts" { "← " (lang.t("지급", "Payouts")) } }
+        (parts::crumb("/admin/payouts", lang.t("지급", "Payouts")))
         div.head { h1 { (lang.t("은행 파일 양식", "Bank templates")) } }
         (told(did, lang))
         (caution(lang))
@@ -346,7 +347,7 @@ fn page(look: &Look, view: &View<'_>) -> Markup {
         .chain(std::iter::repeat_n(&empty, view.spare))
         .collect();
     let body = html! {
-        p.crumb { a href="/admin/payouts/templates" { "← " (lang.t("은행 파일 양식", "Bank templates")) } }
+        (parts::crumb("/admin/payouts/templates", lang.t("은행 파일 양식", "Bank templates")))
         div.head { h1 { (name) } }
         (told(view.did, lang))
         @if known.seeded { (caution(lang)) }

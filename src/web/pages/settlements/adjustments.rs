@@ -7,6 +7,7 @@ use axum::{
 };
 use maud::{Markup, html};
 
+use super::super::{icons::Icon, parts};
 use super::{
     super::{
         cancel::new_key,
@@ -66,7 +67,7 @@ pub fn page(look: &Look, view: &View<'_>) -> Markup {
         div.two {
             div.stack {
                 @if view.rows.is_empty() {
-                    section.sheet.centre.empty { p { (lang.t("아직 조정이 없습니다.", "There are no adjustments yet.")) } }
+                    (parts::none_yet(Icon::Coins, lang.t("아직 조정이 없습니다.", "There are no adjustments yet.")))
                 } @else {
                     (table(view.rows, lang))
                     (older(lang, "/admin/adjustments", view.next))
@@ -191,12 +192,7 @@ fn show_list(
 }
 
 /// `GET /admin/adjustments`
-pub async fn list(
-    State(web): State<Web>,
-    _: Actor,
-    look: Look,
-    Q(fields): Q<Fields>,
-) -> Response {
+pub async fn list(State(web): State<Web>, _: Actor, look: Look, Q(fields): Q<Fields>) -> Response {
     look.answer(show_list(&web, &look, &fields, None))
 }
 
@@ -227,12 +223,7 @@ fn read(form: &Fields) -> Result<Adjustment, Problem> {
 }
 
 /// `POST /admin/adjustments`
-pub async fn add(
-    State(web): State<Web>,
-    actor: Actor,
-    look: Look,
-    F(form): F<Fields>,
-) -> Response {
+pub async fn add(State(web): State<Web>, actor: Actor, look: Look, F(form): F<Fields>) -> Response {
     let result = async {
         let asked = read(&form)?;
         let key = field(&form, "key").map_or_else(new_key, str::to_owned);

@@ -10,6 +10,7 @@ use axum::{
 use jiff::Timestamp;
 use maud::{Markup, html};
 
+use super::super::{icons::Icon, parts};
 use super::{
     super::{
         layout::{Fields, Look, Page, field, layout, nothing, see_other},
@@ -100,7 +101,7 @@ pub fn page(look: &Look, view: &View<'_>) -> Markup {
             div.stack { (actions(view, today, lang)) }
         }
         @if view.rows.is_empty() {
-            section.sheet.centre.empty { p { (lang.t("이 날의 정산이 없습니다.", "There are no settlements of this day.")) } }
+            (parts::none_yet(Icon::Coins, lang.t("이 날의 정산이 없습니다.", "There are no settlements of this day.")))
         } @else {
             (table(view.rows, lang))
             @if view.rows.len() >= MOST {
@@ -321,7 +322,7 @@ fn report_page(look: &Look, report: &Report) -> Markup {
             }
         }
         @if report.settled.is_empty() {
-            section.sheet.centre.empty { p { (lang.t("정산할 것이 없습니다.", "There is nothing to settle.")) } }
+            (parts::none_yet(Icon::Coins, lang.t("정산할 것이 없습니다.", "There is nothing to settle.")))
         } @else {
             table.rows.tight {
                 thead { tr {

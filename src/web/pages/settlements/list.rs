@@ -7,6 +7,7 @@ use axum::{
 use maud::{Markup, html};
 use url::form_urlencoded;
 
+use super::super::{icons::Icon, parts};
 use super::{
     super::layout::{Fields, Look, field, layout, nothing},
     chart::{self, chart},
@@ -20,8 +21,7 @@ use crate::{
         settlements::{self, Cursor, DaySums, Filter, SettlementRow},
     },
     web::{
-        Web, api::settlements::SettlementQuery, auth::Actor, error::Problem, extract::Q,
-        lang::Lang,
+        Web, api::settlements::SettlementQuery, auth::Actor, error::Problem, extract::Q, lang::Lang,
     },
 };
 
@@ -90,14 +90,9 @@ pub fn page(look: &Look, view: &View<'_>) -> Markup {
             } @else {
                 (table(view.rows, lang))
                 (sums_of_page(view.rows, lang))
-                nav.pager aria-label=(lang.t("페이지", "Pages")) {
-                    @if field(view.fields, "after").is_some() {
-                        a.button href=(address(view.fields, None)) { (lang.t("처음으로", "Newest")) }
-                    }
-                    @if let Some(next) = view.next {
-                        a.button rel="next" href=(address(view.fields, Some(next))) { (lang.t("다음", "Next")) " →" }
-                    }
-                }
+                @let newest = field(view.fields, "after").map(|_| address(view.fields, None));
+                @let next = view.next.map(|next| address(view.fields, Some(next)));
+                (parts::pager(lang, newest.as_deref(), next.as_deref()))
             }
         }
     };
@@ -248,19 +243,17 @@ fn filters(view: &View<'_>, lang: Lang) -> Markup {
 
 fn empty(view: &View<'_>, lang: Lang) -> Markup {
     html! {
-        section.sheet.centre.empty {
-            @if view.wrong.is_some() {
-                p { (lang.t("조건을 고쳐서 다시 조회해 주세요.", "Correct the filter and try again.")) }
-            } @else if view.filtered() || field(view.fields, "after").is_some() {
-                p { (lang.t("조건에 맞는 정산이 없습니다.", "No settlement fits.")) }
-                p { a.button href="/admin/settlements" { (lang.t("전체 보기", "Show all")) } }
-            } @else {
-                p.big-sign.plain aria-hidden="true" { "₩" }
-                p { (lang.t(
-                    "아직 정산이 없습니다. 결제가 있던 날은 다음 날 새벽 1시에 정산됩니다.",
-                    "There are no settlements yet. A day with payments is settled at 01:00 of the next.",
-                )) }
-            }
+        @if view.wrong.is_some() {
+            (parts::none_yet(Icon::Search, lang.t("조건을 고쳐서 다시 조회해 주세요.", "Correct the filter and try again.")))
+        } @else if view.filtered() || field(view.fields, "after").is_some() {
+            (parts::nothing_fits(lang.t("조건에 맞는 정산이 없습니다.", "No settlement fits."), "/admin/settlements", lang))
+        } @else {
+            (parts::empty(&parts::Empty {
+                icon: Icon::Coins,
+                title: lang.t("아직 정산이 없습니다.", "There are no settlements yet."),
+                text: lang.t("결제가 있던 날은 다음 날 새벽 1시에 정산됩니다.", "A day with payments is settled at 01:00 of the next."),
+                action: None,
+            }))
         }
     }
 }
@@ -375,12 +368,7 @@ fn read_todo(conn: &rusqlite::Connection, today: KstDay) -> Result<ToDo, StoreEr
 }
 
 /// `GET /admin/settlements`
-pub async fn show(
-    State(web): State<Web>,
-    _: Actor,
-    look: Look,
-    Q(fields): Q<Fields>,
-) -> Response {
+pub async fn show(State(web): State<Web>, _: Actor, look: Look, Q(fields): Q<Fields>) -> Response {
     look.answer(answer(&web, &look, &fields).await)
 }
 

@@ -4,11 +4,11 @@ mod adjustments;
 mod chart;
 mod day;
 mod import;
-mod line;
+pub(super) mod line;
 mod list;
-mod one;
+pub(super) mod one;
 mod said;
-mod statement;
+pub(super) mod statement;
 
 use axum::{
     Router,
@@ -18,13 +18,14 @@ use axum::{
 use maud::{Markup, html};
 
 use super::layout::{Page, Part};
+use super::parts::crumb;
 use crate::{
     sheet::CellError,
     web::{Web, api::settlements::LARGEST_FILE, lang::Lang},
 };
 
 pub(super) use said::{
-    actor, badge as settlement_badge, of_payment, payout_badge, settlement_path, statement_path,
+    Desk, actor, badge as settlement_badge, of_payment, payout_badge, settlement_path, statement_path,
 };
 
 /// Pages for who is signed in.
@@ -69,11 +70,6 @@ fn page_of(title: &str) -> Page<'_> {
         part: Part::Settlements,
         ..Page::default()
     }
-}
-
-/// Leads between the pages of this part.
-fn crumb(href: &str, text: &str) -> Markup {
-    html! { p.crumb { a href=(href) { "← " (text) } } }
 }
 
 /// Why a file was not taken, row by row.
