@@ -437,6 +437,12 @@ pub const SETTINGS: &[Setting] = &[
         DURATION,
         "After how long without a request a browser is signed out.",
     ),
+    secret(
+        "buyers.secret",
+        true,
+        "at least 32 characters",
+        "Shared with the shop: it signs tokens with it by which its customers see their own payments.",
+    ),
     setting(
         "log.format",
         "text",
@@ -485,6 +491,8 @@ pub struct Config {
     /// How long a browser stays signed in: in all, and without a request.
     pub session: Duration,
     pub idle: Duration,
+    /// With what the shop signs its customers' tokens.
+    pub buyers_secret: Option<SecretString>,
     pub log_json: bool,
     pub log_level: String,
     /// Every setting as it was read, secrets masked.
@@ -922,6 +930,7 @@ fn build(mut r: Reader) -> Result<Config, ConfigErrors> {
     let admin_token = r.secret("admin.token", 32);
     let session = r.duration("admin.session");
     let idle = r.duration("admin.idle");
+    let buyers_secret = r.secret("buyers.secret", 32);
     let log_json = r.get("log.format", |text| match text {
         "text" => Some(false),
         "json" => Some(true),
@@ -1020,6 +1029,7 @@ fn build(mut r: Reader) -> Result<Config, ConfigErrors> {
             admin_token,
             session: session?,
             idle: idle?,
+            buyers_secret,
             log_json: log_json?,
             log_level: log_level?,
             shown,

@@ -23,7 +23,7 @@ use tower_service::Service;
 use crate::{
     adapters::{broker::amqp::UrlError, outbound::Reach, portone::Portone, slack::Slack},
     config::Config,
-    flow::{Ctx, Notifier, manage_users::first_owner_link, passwords},
+    flow::{Ctx, Notifier, buyer_links, manage_users::first_owner_link, passwords},
     store::{Clock, OpenError, Store, StoreError, search, sessions::Lasts},
     web::{self, Site, Web, auth, health, limits::Limits},
 };
@@ -85,6 +85,8 @@ pub struct Parts {
     pub clock: Clock,
     /// Whether workers and schedules run by themselves.
     pub workers: bool,
+    /// What shows a newcomer around: the demo's.
+    pub tour: Option<web::Tour>,
 }
 
 impl Default for Parts {
@@ -92,6 +94,7 @@ impl Default for Parts {
         Parts {
             clock: Clock::default(),
             workers: true,
+            tour: None,
         }
     }
 }
@@ -158,6 +161,7 @@ impl App {
         let ctx = context(&config, store.clone())?;
         auth::forget_codes(&store).await?;
         auth::keep_token(&store, config.admin_token.as_ref()).await?;
+        let buyers = buyer_links::Keys::ready(&store, config.buyers_secret.clone()).await?;
         let set_up = first_owner_link(&store).await?;
         tokio::task::spawn_blocking(passwords::warm);
 
@@ -178,6 +182,8 @@ impl App {
                     whole: config.session,
                     idle: config.idle,
                 },
+                buyers,
+                tour: parts.tour,
                 max_body: config.max_body,
                 limits: Limits::new(
                     config.rate,

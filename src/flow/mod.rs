@@ -7,6 +7,7 @@ pub mod adjust;
 pub mod agree_contract;
 pub mod approve;
 pub mod bank_templates;
+pub mod buyer_links;
 pub mod cancel_attempt;
 pub mod cancel_payment;
 pub mod change_calendar;

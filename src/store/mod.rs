@@ -20,6 +20,7 @@ pub mod attention;
 pub mod audit;
 pub mod backup;
 pub mod books;
+pub mod buyers;
 pub mod calendar;
 pub mod cancellations;
 pub mod clock;
@@ -55,6 +56,7 @@ pub mod search;
 pub mod sessions;
 pub mod settlements;
 pub mod stuck;
+pub mod tour;
 
 use std::{
     fs::File,

@@ -338,11 +338,11 @@ pub fn seoul_time_maybe<S: serde::Serializer>(
     }
 }
 
-const COLUMNS: &str =
+pub(super) const COLUMNS: &str =
     "p.id, p.imp_uid, p.merchant_uid, p.status, p.amount, p.cancelled, p.wish, p.hold, p.test,
                        p.about, p.fail_reason, p.at, p.paid_at, p.updated_at";
 
-fn payment_row(row: &Row<'_>) -> Result<PaymentRow, StoreError> {
+pub(super) fn payment_row(row: &Row<'_>) -> Result<PaymentRow, StoreError> {
     let text = |i: usize| {
         row.get_ref(i)
             .and_then(|v| Ok(v.as_str()?))

@@ -7,9 +7,10 @@ mod tests {
     use crate::{
         domain::settlement::State,
         store::{
-            alerts, attention, episodes, figures, job_lists, jobs,
+            alerts, attention, buyers, episodes, figures, job_lists, jobs,
             migrations::migrations,
             settlements::{self, Filter},
+            tour,
         },
     };
 
@@ -38,6 +39,27 @@ mod tests {
             plan.contains("SEARCH a USING INTEGER PRIMARY KEY"),
             "{plan}"
         );
+    }
+
+    /// Somebody with ten thousand orders reads a page of them.
+    #[test]
+    fn a_buyers_payments_come_off_the_index_of_their_orders() {
+        for after in [false, true] {
+            let plan = plan(&books(), &buyers::list_sql(after));
+            assert!(!plan.contains("SCAN"), "{plan}");
+            assert!(plan.contains("SEARCH o USING COVERING INDEX order_by_buyer (buyer=?"), "{plan}");
+            assert!(plan.contains("SEARCH p USING INDEX payment_by_order"), "{plan}");
+            // Of orders of one moment at most: the whole is never sorted.
+            assert!(!plan.contains("USE TEMP B-TREE FOR ORDER BY"), "{plan}");
+        }
+    }
+
+    #[test]
+    fn the_tour_reads_what_happened_since_it_began() {
+        for sql in tour::ALL {
+            let plan = plan(&books(), sql);
+            assert!(!plan.contains("SCAN") || plan.contains("SCAN job USING COVERING INDEX job_dead"), "{plan}");
+        }
     }
 
     /// Whoever reads them stops after the first few: they must not be sorted before.

@@ -16,9 +16,11 @@ pub enum Need {
     /// Any person with an account.
     SignedIn,
     Has(Right),
+    /// Who has the right sees all, a buyer only what is theirs: by a token, which is no sign-in.
+    OrBuyer(Right),
 }
 
-use Need::{Form, Has, Open, SignedIn};
+use Need::{Form, Has, Open, OrBuyer, SignedIn};
 
 /// A route and its need.
 #[derive(Clone, Copy, Debug)]
@@ -42,7 +44,8 @@ impl Row {
         match self.need {
             Open | Form => true,
             SignedIn => actor.is_some_and(|actor| actor.person().is_some()),
-            Has(right) => actor.is_some_and(|actor| actor.may(right)),
+            // Whether it is a buyer, the gate finds out: nobody signed in is one.
+            Has(right) | OrBuyer(right) => actor.is_some_and(|actor| actor.may(right)),
         }
     }
 }
@@ -180,6 +183,7 @@ pub static TABLE: &[Row] = &[
     row("GET", "/api/bank-templates/{name}", Has(PayoutsWrite)),
     row("PUT", "/api/bank-templates/{name}", Has(PayoutsWrite)),
     row("DELETE", "/api/bank-templates/{name}", Has(PayoutsWrite)),
+    row("POST", "/api/buyers/links", Has(OrdersWrite)),
     row("GET", "/api/calendar", Has(SettlementsRead)),
     row("PUT", "/api/calendar/{day}", Has(PayoutsWrite)),
     row("DELETE", "/api/calendar/{day}", Has(PayoutsWrite)),
@@ -237,7 +241,9 @@ pub static TABLE: &[Row] = &[
     row("GET", "/partner/statements/statement.csv", Has(OwnSettlements)),
     row("GET", "/partner/statements/statement.xlsx", Has(OwnSettlements)),
     row("GET", "/payment", Open),
-    row("GET", "/payment/mypage", Has(PaymentsRead)),
+    row("POST", "/payment/mine/leave", Form),
+    row("GET", "/payment/mine/{imp_uid}", OrBuyer(PaymentsRead)),
+    row("GET", "/payment/mypage", OrBuyer(PaymentsRead)),
     row("GET", "/payment/mypage/attention", Has(PaymentsRead)),
     row("GET", "/payment/mypage/rows/{imp_uid}", Has(PaymentsRead)),
     row("POST", "/payment/orders", Form),
@@ -264,6 +270,8 @@ pub static TABLE: &[Row] = &[
     row("POST", "/sign-out", Form),
     row("GET", "/theme", Open),
     row("POST", "/theme", Form),
+    // The demo's alone: no other program has the route.
+    row("POST", "/tour/{act}", SignedIn),
 ];
 
 /// The row of a route. HEAD is a GET whose body nobody reads.

@@ -4,6 +4,7 @@ pub mod access;
 pub mod api;
 pub mod assets;
 pub mod auth;
+pub mod buyers;
 pub mod error;
 pub mod extract;
 pub mod gate;
@@ -33,7 +34,7 @@ use url::Url;
 use crate::{
     config::PayPage,
     domain::rules::Started,
-    flow::{Broker, Ctx},
+    flow::{Broker, Ctx, buyer_links},
     store::sessions::Lasts,
 };
 
@@ -54,6 +55,10 @@ pub struct Site {
     pub settings: Vec<Started>,
     /// How long a browser stays signed in.
     pub lasts: Lasts,
+    /// With what buyers' tokens are signed.
+    pub buyers: buyer_links::Keys,
+    /// What shows a newcomer around, in the demo.
+    pub tour: Option<Tour>,
     pub max_body: usize,
     pub limits: limits::Limits,
     /// Requests under an idempotency key that are being carried out.
@@ -67,6 +72,13 @@ pub struct Site {
     pub stopping: CancellationToken,
 }
 
+/// What the demo's tour needs: where the sandbox stands, and how to tell it something.
+#[derive(Clone, Debug)]
+pub struct Tour {
+    pub sandbox: Url,
+    pub http: reqwest::Client,
+}
+
 impl Site {
     /// Cookies travel over TLS only, where people come over TLS.
     pub fn secure_cookies(&self) -> bool {
@@ -76,6 +88,10 @@ impl Site {
 
 /// Every route. Who may reach which stands in [`access`], and the gate asks it first.
 pub fn routes(web: Web) -> Router {
+    let tour = match web.site.tour {
+        Some(_) => pages::tour_routes(),
+        None => Router::new(),
+    };
     Router::new()
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
@@ -96,11 +112,13 @@ pub fn routes(web: Web) -> Router {
         .route("/api/orders", post(api::register))
         .route("/api/orders/{merchant_uid}", get(api::order))
         .merge(api::openapi::routes())
+        .merge(api::buyers::routes())
         .merge(api::partners::routes())
         .merge(api::settlements::routes())
         .merge(api::payouts::routes())
         .merge(api::approvals::routes())
         .merge(pages::signed_in())
+        .merge(tour)
         .fallback(pages::not_found)
         .method_not_allowed_fallback(pages::not_allowed)
         .layer(axum::extract::DefaultBodyLimit::max(extract::LARGEST_BODY))

@@ -115,6 +115,7 @@ impl TestApp {
         let parts = Parts {
             clock: self.clock.clone(),
             workers: self.workers,
+            ..Parts::default()
         };
         self.app = Some(App::start(config, parts).await.unwrap());
     }

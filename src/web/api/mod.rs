@@ -1,6 +1,7 @@
 //! The JSON API, on the paths of the original design.
 
 pub mod approvals;
+pub mod buyers;
 pub mod openapi;
 pub mod partners;
 pub mod payouts;
@@ -35,7 +36,7 @@ use crate::{
     domain::{
         calendar::KstDay,
         cancellation::{Fate, RefundAccount},
-        ids::{ImpUid, MerchantUid},
+        ids::{BuyerId, ImpUid, MerchantUid},
         money::Won,
         order::{Order, OrderLine},
         payment::{Hold, NotCancellable, Status},
@@ -587,6 +588,9 @@ pub(super) struct OrderBody {
     amount: Option<Won>,
     #[serde(default)]
     tax_free: Won,
+    /// The shop's own id of who buys.
+    #[serde(default)]
+    buyer: Option<BuyerId>,
     lines: Vec<OrderLine>,
 }
 
@@ -618,7 +622,8 @@ pub async fn register(
         body.tax_free,
         body.lines,
     )
-    .lang(lang)?;
+    .lang(lang)?
+    .of_buyer(body.buyer);
     let registered = register_order(&web.ctx, order).await.lang(lang)?;
     let status = if registered.new {
         StatusCode::CREATED

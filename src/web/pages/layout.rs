@@ -8,13 +8,15 @@ use axum::{
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use url::{Url, form_urlencoded};
 
-use super::{flash::Flash, nav, parts, search, theme::Theme};
+use super::{flash::Flash, nav, parts, search, theme::Theme, tour};
 use crate::{
     domain::account::Right,
+    flow::buyer_links::Buyer,
     store::{approvals, glance, rules},
     web::{
         Web, assets,
         auth::{self, Actor},
+        buyers,
         error::Problem,
         lang::Lang,
     },
@@ -30,6 +32,10 @@ pub struct Look {
     pub signed_in: bool,
     /// Who looks, if it is known.
     pub actor: Option<Actor>,
+    /// The buyer who looks, where nobody is signed in.
+    pub buyer: Option<Buyer>,
+    /// How far a newcomer has come, in the demo.
+    pub tour: Option<tour::Standing>,
     /// Dead letters that wait, for the navigation.
     pub dead: i64,
     /// What waits for a second person, for the same.
@@ -65,14 +71,18 @@ impl Look {
         } else {
             0
         };
-        let here = match parts.uri.path_and_query() {
-            Some(here) if parts.method.is_safe() => here.to_string(),
-            _ => page_of_form(parts.uri.path()).to_owned(),
+        let here = if parts.method.is_safe() {
+            buyers::here(parts)
+        } else {
+            page_of_form(parts.uri.path()).to_owned()
         };
+        let buyer = parts.extensions.get::<Buyer>().cloned();
         Look {
             lang: Lang::of(&parts.headers),
             here,
             signed_in,
+            buyer,
+            tour: tour::standing(web, parts, signed_in),
             actor,
             dead,
             approvals,
@@ -138,6 +148,7 @@ pub fn page_of_form(path: &str) -> &str {
         Some(("/account/sessions", _)) => "/account",
         Some((_, "sign-out")) => "/sign-in",
         Some((_, "revoke")) if path.starts_with("/admin/keys/") => "/admin/keys",
+        Some(("/payment/mine" | "/tour", _)) => "/payment/mypage",
         _ => path,
     }
 }
@@ -160,7 +171,11 @@ fn problem_body(look: &Look, problem: &Problem) -> Markup {
             p { (problem.sentence(lang)) }
             p.soft.small { "HTTP " (problem.status.as_u16()) " · " code { (problem.kind) } }
             p.acts {
-                a.button href=(auth::home_of(look.actor.as_ref().filter(|_| look.signed_in))) { (lang.t("처음으로", "To the start")) }
+                @if look.buyer.is_some() {
+                    a.button href="/payment/mypage" { (lang.t("내 결제로", "To your payments")) }
+                } @else {
+                    a.button href=(auth::home_of(look.actor.as_ref().filter(|_| look.signed_in))) { (lang.t("처음으로", "To the start")) }
+                }
             }
         }
     }
@@ -244,7 +259,10 @@ pub fn layout(look: &Look, page: Page<'_>, body: Markup) -> Markup {
                         div.page {
                             (notice(look))
                             @if look.may(Right::PaymentsRead) { div.seek { (search::head_field(lang)) } }
-                            main #main tabindex="-1" { (body) }
+                            main #main tabindex="-1" {
+                                @if let Some(standing) = &look.tour { (tour::card(standing, &look.here, lang)) }
+                                (body)
+                            }
                         }
                     }
                     (nav::tabs(look, page.part))

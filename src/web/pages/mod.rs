@@ -19,6 +19,7 @@ mod inbox;
 mod jobs;
 mod keys;
 mod layout;
+mod mine;
 mod mypage;
 mod nav;
 mod partners;
@@ -40,6 +41,7 @@ mod sign_in;
 mod theme;
 mod timeline;
 mod told;
+mod tour;
 mod users;
 mod words;
 
@@ -54,6 +56,7 @@ use axum::{
 use super::{Web, auth::home_of, error::Problem, gate::Asked};
 pub use cancel::asks_again;
 pub use layout::{page_of_form, segment};
+pub use tour::routes as tour_routes;
 
 pub(super) use flash::forget as forget_flash;
 pub(super) use layout::Look;
@@ -76,6 +79,7 @@ pub fn open() -> Router<Web> {
         )
         .route("/set-up", get(set_up::form).post(set_up::choose))
         .route("/sign-out", post(sign_in::sign_out))
+        .route("/payment/mine/leave", post(mine::leave))
         .route("/lang", get(sign_in::lang_link).post(sign_in::lang_form))
         .route("/theme", get(theme::link).post(theme::form))
 }
@@ -91,6 +95,7 @@ pub fn signed_in() -> Router<Web> {
         .route("/admin/filters/{id}/remove", post(saved::remove))
         .route("/admin/columns", post(saved::choose))
         .route("/payment/mypage", get(mypage::show))
+        .route("/payment/mine/{imp_uid}", get(mine::show))
         .route("/payment/mypage/attention", get(mypage::attention_changed))
         .route("/payment/mypage/rows/{imp_uid}", get(mypage::row_changed))
         .route("/payment/{imp_uid}", get(payment::show))
@@ -189,6 +194,7 @@ mod test_values {
         Order {
             merchant_uid: MerchantUid::new("ord-<1>").unwrap(),
             name: name.into(),
+            buyer: None,
             amount: Won::new(amount),
             tax_free: Won::ZERO,
             lines: vec![line],

@@ -11,6 +11,7 @@ use url::form_urlencoded;
 use super::{icons::Icon, parts};
 use super::{
     layout::{Fields, Look, Page, Part, field, layout, payment_path, segment},
+    mine,
     saved::{self, Column, Kept, Shown, column},
     words,
 };
@@ -340,14 +341,18 @@ fn count(conn: &rusqlite::Connection) -> Result<Attention, StoreError> {
     })
 }
 
-/// `GET /payment/mypage`
+/// `GET /payment/mypage`: the shop's people see all of it, a buyer what is theirs.
 pub async fn show(
     State(web): State<Web>,
-    _: Actor,
     look: Look,
     Query(fields): Query<Fields>,
 ) -> Response {
-    look.answer(list(&web, &look, &fields).await)
+    let shown = match (&look.actor, &look.buyer) {
+        (Some(_), _) => list(&web, &look, &fields).await,
+        (None, Some(buyer)) => mine::list(&web, &look, buyer, &fields),
+        (None, None) => Err(Problem::unauthorized()),
+    };
+    look.answer(shown)
 }
 
 async fn list(web: &Web, look: &Look, fields: &Fields) -> Result<Response, Problem> {

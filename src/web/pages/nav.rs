@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     domain::account::Right,
-    web::{auth::home_of, lang::Lang},
+    web::{auth::home_of, buyers::LIST, lang::Lang},
 };
 
 /// Under which heading an entry stands.
@@ -121,7 +121,10 @@ fn entry(entry: &Entry, look: &Look, part: Part, key: bool) -> Markup {
 
 /// The shop's name, which leads home.
 pub fn name(look: &Look) -> Markup {
-    let home = home_of(look.actor.as_ref().filter(|_| look.signed_in));
+    let home = match &look.buyer {
+        Some(_) => LIST,
+        None => home_of(look.actor.as_ref().filter(|_| look.signed_in)),
+    };
     html! { a.name href=(home) { span.mark aria-hidden="true" { "₩" } "정산" small { "jeongsan" } } }
 }
 
@@ -138,6 +141,10 @@ pub fn tools(look: &Look) -> Markup {
                 button.tool type="button" data-keys hidden { (icon(Icon::Keyboard)) span.word { (lang.t("단축키", "Keys")) } }
                 form.leave method="post" action="/sign-out" {
                     button.tool { (icon(Icon::Leave)) span.word { (lang.t("로그아웃", "Sign out")) } }
+                }
+            } @else if look.buyer.is_some() {
+                form method="post" action="/payment/mine/leave" {
+                    button.tool { (icon(Icon::Leave)) span.word { (lang.t("나가기", "Leave")) } }
                 }
             }
         }

@@ -147,7 +147,7 @@ pub fn order_page(look: &Look, view: &OrderView<'_>) -> Markup {
     layout(look, page, body)
 }
 
-fn lines(order: &Order, lang: Lang) -> Markup {
+pub(super) fn lines(order: &Order, lang: Lang) -> Markup {
     html! {
         ul.lines {
             @for line in &order.lines {
@@ -328,6 +328,7 @@ async fn create_sample(
         return Err(Problem::too_many(3));
     }
     let order = sample.order(web.ctx.store.now(), lang)?;
+    let order = order.of_buyer(samples::buyer());
     let registered = register_order(&web.ctx, order).await?;
     Ok(see_other(
         &order_path(registered.order.merchant_uid.as_str()),

@@ -322,7 +322,7 @@ fn buyer(view: &View<'_>, lang: Lang) -> Markup {
 }
 
 /// A link from outside: to the web or nowhere.
-fn web_link(url: &str) -> Option<&str> {
+pub(super) fn web_link(url: &str) -> Option<&str> {
     (url.starts_with("https://") || url.starts_with("http://")).then_some(url)
 }
 

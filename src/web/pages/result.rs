@@ -121,7 +121,7 @@ fn sign(tone: &str, sign: &str) -> Markup {
     html! { p class={ "big-sign " (tone) } aria-hidden="true" { (sign) } }
 }
 
-fn known(row: &PaymentRow, ordered: bool, lang: Lang) -> Markup {
+pub(super) fn known(row: &PaymentRow, ordered: bool, lang: Lang) -> Markup {
     let paid = !matches!(row.status, Status::Ready | Status::Failed);
     html! {
         @if paid && row.hold.is_some() && row.status != Status::Canceled {
