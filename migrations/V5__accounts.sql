@@ -15,8 +15,13 @@ create table user (
     created_by    text not null,
     signed_in_at  integer,
     disabled_at   integer,
+    -- What the person chose to see the pages in: it comes along to every browser they sign in on.
+    lang          text,
+    theme         text,
     constraint user_name_once unique (name),
     constraint user_role_known check (role in ('owner', 'operator', 'accountant', 'viewer', 'partner')),
+    constraint user_lang_known check (lang in ('ko', 'en')),
+    constraint user_theme_known check (theme in ('auto', 'light', 'dark')),
     constraint user_of_a_partner check ((role = 'partner') = (partner_id is not null))
 ) strict;
 

@@ -3,14 +3,14 @@
 mod cli;
 
 use std::{
-    io::{IsTerminal, Write},
+    io::Write,
     path::PathBuf,
     process::ExitCode,
 };
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use jeongsan::{
-    app::{self, App, Parts, Worker},
+    app::{self, App, Parts, Worker, logging},
     config::{self, Config},
     demo::{self, DemoOptions},
     flow::dead_letters::{self, Discarded},
@@ -160,6 +160,14 @@ enum Command {
         #[command(subcommand)]
         action: cli::users::Users,
     },
+    /// Keys of programs: make one, list all, revoke one.
+    Key {
+        /// Print JSON.
+        #[arg(long, global = true)]
+        json: bool,
+        #[command(subcommand)]
+        action: cli::keys::Keys,
+    },
     /// Ask the server that listens here whether it lives; exits 1 if not. For containers.
     Healthcheck,
 }
@@ -238,11 +246,7 @@ async fn run(cli: Cli) -> ExitCode {
         let file = std::fs::create_dir_all(&data_dir)
             .and_then(|()| std::fs::File::create(data_dir.join("jeongsan.log")));
         match file {
-            Ok(file) => tracing_subscriber::fmt()
-                .with_max_level(tracing::Level::INFO)
-                .with_ansi(false)
-                .with_writer(std::sync::Mutex::new(file))
-                .init(),
+            Ok(file) => logging::begin_in(file),
             Err(why) => return fail(&format!("cannot use `{}`: {why}", data_dir.display())),
         }
         let options = DemoOptions {
@@ -354,19 +358,7 @@ async fn at_once(config: Config, command: Command) -> ExitCode {
             }
         },
         Command::User { json, action } => cli::users::users(&config, action, json).await,
-    }
-}
-
-fn log(format: &str, level: &str) {
-    use tracing_subscriber::EnvFilter;
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-    let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
-    if format == "json" {
-        lines.json().init();
-    } else {
-        lines.with_ansi(std::io::stderr().is_terminal()).init();
+        Command::Key { json, action } => cli::keys::keys(&config, action, json).await,
     }
 }
 
@@ -387,10 +379,7 @@ async fn signal() {
 }
 
 async fn serve(config: Config) -> ExitCode {
-    log(
-        if config.log_json { "json" } else { "text" },
-        &config.log_level,
-    );
+    logging::begin(config.log_json, &config.log_level);
     let mode = if config.portone.test { "test" } else { "live" };
     let url = config.public_url.clone();
     // Listened for from before the first answer on: whoever sees it alive may stop it.
@@ -412,10 +401,7 @@ async fn serve(config: Config) -> ExitCode {
 }
 
 async fn work(config: Config) -> ExitCode {
-    log(
-        if config.log_json { "json" } else { "text" },
-        &config.log_level,
-    );
+    logging::begin(config.log_json, &config.log_level);
     let stop = tokio::spawn(signal());
     tokio::task::yield_now().await;
     let worker = match Worker::start(&config, Clock::default()).await {
@@ -469,12 +455,19 @@ fn verify(config: &Config, as_json: bool, audit_head: Option<&str>) -> ExitCode 
     let rules = books::rules().count();
     if as_json {
         let audit = json!({ "lines": lines, "head": head });
-        say!("{}", json!({ "rules": rules, "broken": broken, "audit": audit }));
+        say!(
+            "{}",
+            json!({ "rules": rules, "broken": broken, "audit": audit })
+        );
     } else if broken.is_empty() {
         say!("The books are sound: {rules} rules hold.");
         if lines > 0 {
-            say!("The audit log has {lines} lines and ends with {head}: kept elsewhere, it shows later");
-            say!("with `jeongsan verify --audit-head {head}` that none of them was changed or cut off.");
+            say!(
+                "The audit log has {lines} lines and ends with {head}: kept elsewhere, it shows later"
+            );
+            say!(
+                "with `jeongsan verify --audit-head {head}` that none of them was changed or cut off."
+            );
         }
     } else {
         say!("{} of {rules} rules are broken:", broken.len());

@@ -59,6 +59,8 @@ impl Shop {
             ("cancel.backoff", "5ms".into()),
             ("cancel.backoff_max", "20ms".into()),
             ("jobs.shutdown", "1s".into()),
+            ("api.rate", "100000".into()),
+            ("api.address_rate", "100000".into()),
             ("admin.token", TOKEN.into()),
         ];
         let config = Config::load(None, [], &settings).unwrap();

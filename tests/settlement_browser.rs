@@ -54,6 +54,8 @@ impl Shop {
             ("settle.cron", "0 1 29 2 *".into()),
             ("admin.session", "365d".into()),
             ("jobs.shutdown", "1s".into()),
+            ("api.rate", "100000".into()),
+            ("api.address_rate", "100000".into()),
             ("admin.token", TOKEN.into()),
         ];
         let config = Config::load(None, [], &settings).unwrap();

@@ -92,6 +92,8 @@ pub fn command(dir: &Path, portone: &str, addr: SocketAddr) -> Command {
         ("INTAKE_RATE", "1000000"),
         ("INTAKE_UNKNOWN_IDS", "1000000"),
         ("INTAKE_IN_FLIGHT", "4096"),
+        ("API_RATE", "1000000"),
+        ("API_ADDRESS_RATE", "1000000"),
         ("ORDERS_UNKNOWN", "accept"),
         // A sweep would enter the payments before their webhooks do.
         ("SWEEP_CRON", "0 0 29 2 *"),

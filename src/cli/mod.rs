@@ -1,11 +1,12 @@
 //! The command line beside `serve`: a file per subject, each reading its words and calling one flow.
 
-pub mod users;
 pub mod broker;
 pub mod jobs;
+pub mod keys;
 pub mod partners;
 pub mod payouts;
 pub mod settlements;
+pub mod users;
 
 use std::{fmt::Display, io::Write, process::ExitCode};
 

@@ -99,7 +99,7 @@ pub async fn users(config: &Config, action: Users, as_json: bool) -> ExitCode {
             }
         }
         Users::Reset { name } => match UserName::new(&name) {
-            Ok(wanted) => match manage_users::reset(&ctx.store, wanted).await {
+            Ok(wanted) => match manage_users::reset(&ctx.store, wanted, true).await {
                 Ok(code) => made(&name, &code),
                 Err(error) => fail(&error),
             },

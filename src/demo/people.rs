@@ -48,7 +48,7 @@ async fn person(store: &Store, name: &str, role: Role, password: &str) -> Result
     let name = UserName::new(name)?;
     let there = store.read(|conn| accounts::by_name(conn, name.as_str()))?;
     let link = match there {
-        Some(_) => manage_users::reset(store, name.clone()).await?,
+        Some(_) => manage_users::reset(store, name.clone(), true).await?,
         None => manage_users::add(store, name.clone(), role, None, "demo").await?,
     };
     let password = password.to_owned().into();

@@ -179,13 +179,17 @@ pub struct UserName(String);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AccountError {
-    #[error("a sign-in name is 2 to 40 small letters, digits, `-`, `_` or `.`, and begins with a letter")]
+    #[error(
+        "a sign-in name is 2 to 40 small letters, digits, `-`, `_` or `.`, and begins with a letter"
+    )]
     Name,
     #[error("a password has at least {} characters", PASSWORD.start())]
     Short,
     #[error("a password has at most {} characters", PASSWORD.end())]
     Long,
-    #[error("this password is guessed too easily: take a longer one, or some words that do not belong together")]
+    #[error(
+        "this password is guessed too easily: take a longer one, or some words that do not belong together"
+    )]
     Guessable,
 }
 
@@ -296,14 +300,28 @@ mod tests {
     #[test]
     fn a_password_that_is_guessed_is_refused() {
         assert_eq!(check_password("short", &[]), Err(AccountError::Short));
-        for common in ["password", "12345678", "qwertyuiop", "iloveyou1", "minji2026", "abcdabcd"] {
+        for common in [
+            "password",
+            "12345678",
+            "qwertyuiop",
+            "iloveyou1",
+            "minji2026",
+            "abcdabcd",
+        ] {
             let checked = check_password(common, &["minji"]);
             assert_eq!(checked, Err(AccountError::Guessable), "{common}");
         }
-        for good in ["correct horse battery", "gx8!kQ2zPw", "사과나무 아래 고양이 셋"] {
+        for good in [
+            "correct horse battery",
+            "gx8!kQ2zPw",
+            "사과나무 아래 고양이 셋",
+        ] {
             assert_eq!(check_password(good, &["minji"]), Ok(()), "{good}");
         }
         assert_eq!(check_password(&"가나다라 ".repeat(20), &[]), Ok(()));
-        assert_eq!(check_password(&"x".repeat(300), &[]), Err(AccountError::Long));
+        assert_eq!(
+            check_password(&"x".repeat(300), &[]),
+            Err(AccountError::Long)
+        );
     }
 }

@@ -252,9 +252,11 @@ impl From<AccountNumber> for String {
 }
 
 /// An account in Korea, in won.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct BankAccount {
+    #[schema(value_type = String)]
     pub bank: BankCode,
+    #[schema(value_type = String)]
     pub number: AccountNumber,
     /// As the bank has it (예금주): a transfer to another name is refused.
     pub holder: String,

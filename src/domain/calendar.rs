@@ -17,8 +17,21 @@ pub fn seoul() -> TimeZone {
 }
 
 /// One day in Seoul.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    utoipa::ToSchema,
+)]
 #[serde(try_from = "String", into = "String")]
+#[schema(value_type = String, format = Date)]
 pub struct KstDay(civil::Date);
 
 /// A date that cannot be read, or lies outside of what a calendar here can hold.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{ids::CancellationId, money::Won, seen::SeenCancel};
 
 /// How a cancellation stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Fate {
     /// On disk, and being carried out.
@@ -152,7 +152,7 @@ pub fn find_new(booked: &[Booked], seen: &[SeenCancel]) -> Vec<Found> {
 }
 
 /// Where money goes when the method cannot take it back (virtual accounts, old phone payments).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct RefundAccount {
     pub holder: String,
     /// The PG's own code of the bank.

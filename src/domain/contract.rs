@@ -18,7 +18,18 @@ use super::{
 
 /// A part of a whole, in units of 10⁻⁵: 10,000 is 10 %, 3,300 is 3.3 %. Between 0 and 100 %.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    utoipa::ToSchema,
 )]
 #[serde(try_from = "i64", into = "i64")]
 pub struct Rate(u32);
@@ -97,7 +108,9 @@ impl fmt::Display for Rate {
 }
 
 /// How a step is rounded to whole won. Amounts here are never negative, so down is toward zero.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema,
+)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Round {
     /// 버림: the odd won is the partner's.
@@ -136,7 +149,7 @@ impl Round {
 }
 
 /// How each step of the formula is rounded.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Rounding {
     pub fee: Round,
@@ -148,7 +161,7 @@ pub struct Rounding {
 }
 
 /// What is taken for a service, on each order line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Fee {
     /// A part of the order amount.
@@ -177,7 +190,9 @@ impl fmt::Display for Fee {
 }
 
 /// Who bears the VAT of a fee.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema,
+)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum VatBearer {
     /// It comes on top of the fee and is deducted.
@@ -211,7 +226,7 @@ impl VatBearer {
 }
 
 /// A fee beside the platform's: of a PG, a channel, a warehouse.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AdditionalFee {
     pub name: String,
@@ -221,7 +236,7 @@ pub struct AdditionalFee {
 }
 
 /// What holds between a partner and the shop from some day on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(try_from = "TermsParts")]
 pub struct Terms {
     /// Platform fee (중개 수수료).
@@ -232,6 +247,7 @@ pub struct Terms {
     pub discount_share: Rate,
     /// Whether the VAT inside what the buyer paid is kept back.
     pub subtract_payment_vat: bool,
+    #[schema(value_type = Object)]
     pub cycle: Cycle,
     /// A partner's payout below this waits for the next one. 0 pays everything.
     pub min_payout: Won,
@@ -291,7 +307,9 @@ impl TryFrom<TermsParts> for Terms {
 }
 
 /// What of an order line is sold, at some moment: nothing yet, all of it, or what was not given back.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema,
+)]
 pub struct Position {
     /// Order amount: unit price × quantity.
     pub order: Won,
@@ -316,7 +334,7 @@ impl Position {
 /// What terms make of a position, or of the difference of two: the figures of a settlement line.
 ///
 /// `net = order − fee − fee_vat − additional − additional_vat − discount_share − payment_vat`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Cut {
     pub order: Won,
     pub discount: Won,

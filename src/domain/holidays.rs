@@ -23,7 +23,7 @@ use serde::Serialize;
 use super::calendar::KstDay;
 
 /// Where a holiday comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum HolidayKind {
     /// The same date every year.
@@ -41,7 +41,7 @@ pub enum HolidayKind {
 }
 
 /// One day off that is more than a weekend. Two may fall on one day.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Holiday {
     pub day: KstDay,
     pub name_ko: Cow<'static, str>,
@@ -50,7 +50,7 @@ pub struct Holiday {
 }
 
 /// A day about which the operator knows better than the rules.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Special {
     pub day: KstDay,
     pub name: String,

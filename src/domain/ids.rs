@@ -18,7 +18,7 @@ pub struct NotAnId {
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident, $what:literal) => {
         $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
         #[serde(try_from = "String", into = "String")]
         pub struct $name(String);
 
@@ -77,6 +77,10 @@ id!(
 id!(
     /// A partner's id (파트너사), chosen by the merchant.
     PartnerId, "partner"
+);
+id!(
+    /// The shop's own id of a customer: whose an order is.
+    BuyerId, "buyer"
 );
 id!(
     /// Our own id of one cancellation: `c` and a ULID. It travels to PortOne inside the reason.

@@ -10,7 +10,18 @@ use serde::{Deserialize, Serialize};
 /// A whole number of won. Money that goes back is negative where a sum is kept, positive where an
 /// amount is asked for.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    utoipa::ToSchema,
 )]
 #[serde(transparent)]
 pub struct Won(i64);

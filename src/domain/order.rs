@@ -3,15 +3,18 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ids::{MerchantUid, PartnerId},
+    ids::{BuyerId, MerchantUid, PartnerId},
     money::{OutOfRange, Won},
 };
 
 /// An order whose figures tie: the lines add up to the amount, nothing is negative.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Order {
     pub merchant_uid: MerchantUid,
     pub name: String,
+    /// Whose it is, where the shop says so: they may look at its payments.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub buyer: Option<BuyerId>,
     pub amount: Won,
     /// Part of `amount` that bears no VAT (면세).
     pub tax_free: Won,
@@ -19,7 +22,7 @@ pub struct Order {
 }
 
 /// One position of an order.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct OrderLine {
     pub partner: PartnerId,
     pub name: String,
@@ -139,10 +142,17 @@ impl Order {
         Ok(Order {
             merchant_uid,
             name,
+            buyer: None,
             amount,
             tax_free,
             lines,
         })
+    }
+
+    /// The same order, as this buyer's.
+    pub fn of_buyer(mut self, buyer: Option<BuyerId>) -> Order {
+        self.buyer = buyer;
+        self
     }
 }
 

@@ -217,7 +217,9 @@ impl From<BusinessNumber> for String {
 // --- The partner
 
 /// May it be paid? As the operator decides.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema,
+)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum PartnerStatus {
     #[default]
@@ -253,7 +255,7 @@ impl PartnerStatus {
 }
 
 /// Whom to ask.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Contact {
     pub name: Option<String>,
     pub email: Option<String>,

@@ -21,7 +21,19 @@ use super::{
 };
 
 /// The state's name, as the original design spells it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    utoipa::ToSchema,
+)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Status {
     Ready,
@@ -408,7 +420,7 @@ impl Payment {
 
 /// What does not fit between a payment and what was expected. The payment is kept, shown with
 /// this reason, counted in no settlement, and waits for a person (or for the order).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(tag = "reason", rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Hold {
     /// Another sum than the order's was charged.
@@ -424,6 +436,15 @@ pub enum Hold {
 }
 
 impl Hold {
+    /// The codes of all reasons.
+    pub const CODES: [&str; 5] = [
+        "AMOUNT_DIFFERS",
+        "ALREADY_PAID",
+        "UNKNOWN_ORDER",
+        "TEST_PAYMENT",
+        "LIVE_PAYMENT",
+    ];
+
     pub fn code(&self) -> &'static str {
         match self {
             Hold::AmountDiffers { .. } => "AMOUNT_DIFFERS",

@@ -40,7 +40,7 @@ pub struct Seen {
 }
 
 /// What is shown about a payment and decides nothing.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct About {
     pub name: String,
     pub method: String,

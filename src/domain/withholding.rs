@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::{money::Won, partner::PartnerType};
 
 /// A payout, and what becomes of it. `gross == income_tax + local_tax + paid`, always.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Withheld {
     /// Due before tax.
     pub gross: Won,

@@ -32,7 +32,7 @@ pub enum TemplateError {
 }
 
 /// A template, and where it comes from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Known {
     #[serde(flatten)]
     pub template: BankTemplate,

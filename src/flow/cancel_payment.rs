@@ -23,7 +23,7 @@ use crate::{
         confirm_payment::new_cancellation_id,
     },
     store::{
-        StoreError, Tx, admin,
+        StoreError, Tx, acting, admin,
         cancellations::{self, CancellationRow},
         events, jobs, movements, orders,
         payments::{self, PaymentRow},
@@ -116,7 +116,7 @@ pub async fn cancel_payment(
     // In a task of its own from the first write on: a caller that hangs up, even while it waits for
     // that write, does not stop it half way.
     let (tell, taken) = oneshot::channel();
-    let run = tokio::spawn({
+    let run = tokio::spawn(acting::carry({
         let ctx = ctx.clone();
         async move {
             match take_on(&ctx, imp_uid, asked).await {
@@ -128,7 +128,7 @@ pub async fn cancel_payment(
                 Err(error) => _ = tell.send(Err(error)),
             }
         }
-    });
+    }));
     let cancellation = taken
         .await
         .map_err(|died| StoreError::Panicked(died.to_string()))??;

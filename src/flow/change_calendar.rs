@@ -50,7 +50,7 @@ impl Change {
 }
 
 /// A settlement whose payout day a change moves.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct Moved {
     pub settlement: i64,
     pub partner: String,
@@ -133,7 +133,9 @@ fn check(change: Change, today: KstDay) -> Result<Change, CalendarError> {
 }
 
 fn apply(tx: &mut Tx<'_>, change: &Change, by: &str) -> Result<(), CalendarError> {
-    let detail = json!(change);
+    let specials = calendar::specials(tx.conn())?;
+    let was = specials.iter().find(|special| special.day == change.day());
+    let detail = json!({ "now": change, "was": was });
     match change {
         Change::Put(special) => {
             calendar::put(tx, special, by)?;

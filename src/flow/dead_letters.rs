@@ -20,7 +20,9 @@ use crate::{
         raise_alert::raise,
     },
     store::{
-        StoreError, Tx, cancellations, episodes, events,
+        StoreError, Tx,
+        audit::{self, Act},
+        cancellations, episodes, events,
         inbox::{self, Verdict},
         jobs::{self, JobRow, SettleError},
         payments, published,
@@ -227,6 +229,7 @@ pub fn replay_in(tx: &mut Tx<'_>, id: i64, by: &'static str) -> Result<Replayed,
         });
         let Some((kept, next)) = replayed else {
             jobs::discard(tx, id, "the cancellation is settled already")?;
+            note(tx, "dead_letter.replayed", &row, "cancelled", None)?;
             return Ok(Replayed::SettledAlready);
         };
         let from = kept.payment.status();
@@ -243,7 +246,10 @@ pub fn replay_in(tx: &mut Tx<'_>, id: i64, by: &'static str) -> Result<Replayed,
         )?;
     }
     match jobs::replay(tx, id) {
-        Ok(true) => Ok(Replayed::Runs),
+        Ok(true) => {
+            note(tx, "dead_letter.replayed", &row, "ready", None)?;
+            Ok(Replayed::Runs)
+        }
         Ok(false) => Err(DeadLetterError::NotFound(id)),
         Err(StoreError::Rule(_)) => Err(DeadLetterError::Live),
         Err(error) => Err(error.into()),
@@ -263,11 +269,11 @@ pub enum Discarded {
 pub async fn discard(
     ctx: &Ctx,
     id: i64,
-    note: String,
+    why: String,
     by: &'static str,
 ) -> Result<Discarded, DeadLetterError> {
-    let note = note.trim().to_owned();
-    if note.is_empty() || note.chars().count() > 500 {
+    let why = why.trim().to_owned();
+    if why.is_empty() || why.chars().count() > 500 {
         return Err(DeadLetterError::Note);
     }
     let job = ctx
@@ -283,9 +289,9 @@ pub async fn discard(
         _ => None,
     };
     if let Some(imp_uid) = payment
-        && let Some(Booked::Contradiction(why)) = refresh(ctx, &imp_uid, by).await?
+        && let Some(Booked::Contradiction(what)) = refresh(ctx, &imp_uid, by).await?
     {
-        return Err(DeadLetterError::Contradiction(why));
+        return Err(DeadLetterError::Contradiction(what));
     }
     ctx.store
         .write(move |tx| {
@@ -307,7 +313,7 @@ pub async fn discard(
                 });
                 if let Some((kept, next)) = given_up {
                     let from = kept.payment.status();
-                    cancellations::set_fate(tx, &cancellation, Fate::Discarded, None, Some(&note))?;
+                    cancellations::set_fate(tx, &cancellation, Fate::Discarded, None, Some(&why))?;
                     payments::put(tx, &kept, &next)?;
                     person_acted(
                         tx,
@@ -316,14 +322,34 @@ pub async fn discard(
                         by,
                         from,
                         next.status(),
-                        json!({ "cancellation": cancellation, "note": note, "job": id }),
+                        json!({ "cancellation": cancellation, "note": why, "job": id }),
                     )?;
                 }
             }
-            jobs::discard(tx, id, &note)?;
+            jobs::discard(tx, id, &why)?;
+            note(tx, "dead_letter.given_up", &row, "cancelled", Some(&why))?;
             Ok(Discarded::GivenUp)
         })
         .await
+}
+
+/// Notes what a person does to a dead letter.
+fn note(
+    tx: &Tx<'_>,
+    act: &str,
+    row: &JobRow,
+    state: &str,
+    why: Option<&str>,
+) -> Result<(), StoreError> {
+    let before = json!({ "state": row.state });
+    let after = json!({ "kind": row.kind, "state": state, "note": why });
+    let act = Act {
+        act,
+        subject: &format!("job:{}", row.id),
+        before: Some(&before),
+        after: Some(&after),
+    };
+    audit::note(tx, &act)
 }
 
 fn of(tx: &Tx<'_>, id: &CancellationId) -> Result<Option<payments::Kept>, StoreError> {

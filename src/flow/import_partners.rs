@@ -12,6 +12,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use serde::Serialize;
+use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use crate::{
@@ -28,7 +29,9 @@ use crate::{
     },
     sheet::{self, CellError, Column, Columns, Others, Row, Said, Table},
     store::{
-        StoreError, Tx, contracts,
+        StoreError, Tx, acting,
+        audit::{self, Act},
+        contracts,
         partners::{self, PartnerRow},
         progress,
     },
@@ -251,7 +254,9 @@ pub async fn import(
     by: &'static str,
 ) -> Result<Plan, ImportError> {
     let ctx = ctx.clone();
-    let work = tokio::spawn(async move { write(&ctx, table, seen, by).await });
+    let work = tokio::spawn(acting::carry(
+        async move { write(&ctx, table, seen, by).await },
+    ));
     match work.await {
         Ok(result) => result,
         Err(error) => Err(StoreError::Panicked(error.to_string()).into()),
@@ -290,6 +295,14 @@ async fn write(
             .write(move |tx| {
                 if first {
                     progress::begin(tx, PROGRESS, total as i64)?;
+                    let after = json!({ "rows": total });
+                    let act = Act {
+                        act: "partner.imported",
+                        subject: "partners",
+                        before: None,
+                        after: Some(&after),
+                    };
+                    audit::note(tx, &act)?;
                 }
                 write_rows(tx, &columns, &rows, by)?;
                 progress::step(tx, PROGRESS, done as i64)?;

@@ -153,6 +153,15 @@ fn tie(settlements: &[SettlementRow], lines: &[LineRow]) -> Result<(), Statement
 }
 
 impl Totals {
+    /// What these settlements come to.
+    pub fn of(rows: &[SettlementRow]) -> Result<Totals, OutOfRange> {
+        let mut totals = Totals::default();
+        for row in rows {
+            totals.add(row)?;
+        }
+        Ok(totals)
+    }
+
     fn add(&mut self, row: &SettlementRow) -> Result<(), OutOfRange> {
         let (sums, more) = (&mut self.sums, &row.sums);
         sums.lines += more.lines;

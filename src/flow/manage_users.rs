@@ -102,11 +102,7 @@ pub async fn add(
     Ok(secret)
 }
 
-fn check_partner(
-    tx: &Tx<'_>,
-    role: Role,
-    partner: Option<&PartnerId>,
-) -> Result<(), UserError> {
+fn check_partner(tx: &Tx<'_>, role: Role, partner: Option<&PartnerId>) -> Result<(), UserError> {
     match (role, partner) {
         (Role::Partner, Some(partner)) => {
             if partners::get(tx.conn(), partner.as_str())?.is_none() {
@@ -120,13 +116,22 @@ fn check_partner(
     }
 }
 
-/// Takes password and authenticator away and ends all sessions. Gives the link to choose anew.
-pub async fn reset(store: &Store, name: UserName) -> Result<SecretString, UserError> {
+/// Takes password and authenticator away and ends all sessions. Gives the link to choose anew. The
+/// only owner who can sign in is reset at the terminal alone: who loses that link can make another.
+pub async fn reset(
+    store: &Store,
+    name: UserName,
+    only_owner_too: bool,
+) -> Result<SecretString, UserError> {
     let secret = new_secret();
     let value = secret.clone();
     store
         .write(move |tx| {
             let user = known(tx, name.as_str())?;
+            let is_owner = user.role == Role::Owner && !only_owner_too;
+            if is_owner && !accounts::other_owner(tx.conn(), user.id)? {
+                return Err(UserError::LastOwner);
+            }
             accounts::add_link(tx, value.expose_secret(), Some(user.id), LINK_LASTS)?;
             accounts::clear_password(tx, user.id)?;
             accounts::set_totp(tx, user.id, None, 0, &[])?;
@@ -165,7 +170,13 @@ pub async fn change_role(
             sessions::close_all(tx, user.id, None)?;
             let before = json!({ "role": user.role, "partner": user.partner });
             let after = json!({ "role": role, "partner": partner });
-            note(tx, &user.name, "user.role_changed", Some(&before), Some(&after))?;
+            note(
+                tx,
+                &user.name,
+                "user.role_changed",
+                Some(&before),
+                Some(&after),
+            )?;
             Ok(Some(()))
         })
         .await
@@ -188,9 +199,63 @@ pub async fn set_disabled(
             }
             accounts::set_disabled(tx, user.id, disabled)?;
             sessions::close_all(tx, user.id, None)?;
-            let act = if disabled { "user.disabled" } else { "user.enabled" };
+            let act = if disabled {
+                "user.disabled"
+            } else {
+                "user.enabled"
+            };
             note(tx, &user.name, act, None, None)?;
             Ok(Some(()))
+        })
+        .await
+}
+
+/// Ends all sessions of an account. Gives how many there were.
+pub async fn end_sessions(store: &Store, name: UserName) -> Result<usize, UserError> {
+    store
+        .write(move |tx| {
+            let user = known(tx, name.as_str())?;
+            let ended = sessions::close_all(tx, user.id, None)?;
+            let after = json!({ "sessions_ended": ended });
+            note(tx, &user.name, "user.sessions_ended", None, Some(&after))?;
+            Ok(ended)
+        })
+        .await
+}
+
+/// Ends one of a person's own sessions; false if there is none of that name.
+pub async fn end_session(
+    store: &Store,
+    user: i64,
+    name: &str,
+    session: &str,
+) -> Result<bool, UserError> {
+    let (name, session) = (name.to_owned(), session.to_owned());
+    store
+        .write(move |tx| {
+            let ended = sessions::revoke(tx, user, &session)?;
+            if ended {
+                note(tx, &name, "user.session_revoked", None, None)?;
+            }
+            Ok(ended)
+        })
+        .await
+}
+
+/// Ends all of a person's own sessions but the one they are in. Gives how many there were.
+pub async fn end_other_sessions(
+    store: &Store,
+    user: i64,
+    name: &str,
+    session: &str,
+) -> Result<usize, UserError> {
+    let (name, session) = (name.to_owned(), session.to_owned());
+    store
+        .write(move |tx| {
+            let ended = sessions::close_all(tx, user, Some(&session))?;
+            let after = json!({ "sessions_ended": ended });
+            note(tx, &name, "user.sessions_ended", None, Some(&after))?;
+            Ok(ended)
         })
         .await
 }
@@ -294,6 +359,34 @@ pub async fn set_totp(
             };
             note(tx, &name, act, None, None)
         })
+        .await
+}
+
+/// Gives a person ten new recovery codes; the ones before are worth nothing.
+pub async fn set_recovery(
+    store: &Store,
+    user: i64,
+    name: &str,
+    codes: Vec<String>,
+) -> Result<(), UserError> {
+    let name = name.to_owned();
+    store
+        .write(move |tx| {
+            accounts::set_recovery(tx, user, &codes)?;
+            note(tx, &name, "user.recovery_codes_made", None, None)
+        })
+        .await
+}
+
+/// Keeps in which language and colours a person sees the pages.
+pub async fn set_look(
+    store: &Store,
+    user: i64,
+    lang: Option<&'static str>,
+    theme: Option<&'static str>,
+) -> Result<(), StoreError> {
+    store
+        .write(move |tx| accounts::set_look(tx, user, lang, theme))
         .await
 }
 

@@ -5,10 +5,14 @@
 
 pub mod adjust;
 pub mod agree_contract;
+pub mod approve;
 pub mod bank_templates;
+pub mod buyer_links;
 pub mod cancel_attempt;
 pub mod cancel_payment;
 pub mod change_calendar;
+pub mod change_rules;
+pub mod check_audit;
 pub mod confirm_payment;
 pub mod dead_letters;
 pub mod export_partners;
@@ -17,6 +21,7 @@ pub mod import_adjustments;
 pub mod import_partners;
 pub mod keep_webhook;
 pub mod make_statement;
+pub mod manage_keys;
 pub mod manage_users;
 pub mod operate_jobs;
 pub mod passwords;
@@ -32,12 +37,14 @@ pub mod release_hold;
 pub mod reopen_day;
 pub mod replay_dead_letters;
 pub mod retry_cancel;
+pub mod reveal;
 pub mod run_schedules;
 pub mod save_partner;
 pub mod send_alert;
 pub mod settle_day;
 pub mod sign_in;
 pub mod sweep;
+pub mod take_away;
 pub mod tell_episode;
 pub mod tell_stuck;
 pub mod write_bank_file;
@@ -191,10 +198,8 @@ pub enum Heard {
 
 /// Who tells a person.
 pub trait Notifier: Send + Sync {
-    /// `slack`, `log`.
-    fn name(&self) -> &'static str;
-
-    fn send<'a>(&'a self, note: &'a Note) -> BoxFuture<'a, Result<(), NotifyError>>;
+    /// Gives the name of whoever took it: `slack`, `log`.
+    fn send<'a>(&'a self, note: &'a Note) -> BoxFuture<'a, Result<&'static str, NotifyError>>;
 }
 
 /// An alert on its way to a person.

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use rusqlite::Connection;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     domain::{
@@ -19,7 +19,9 @@ use crate::{
         dead_letters::{self, DeadLetter},
     },
     store::{
-        Store, StoreError, alerts, cancellations, inbox,
+        Store, StoreError, Tx, alerts,
+        audit::{self, Act},
+        cancellations, inbox,
         job_lists::{self, Stand},
         jobs::{self, JobRow, Pause},
         leases::{self, KEEPER, Lease, Process},
@@ -113,8 +115,17 @@ pub fn may_run_now(conn: &Connection, id: i64, now: Timestamp) -> Result<JobRow,
 pub async fn run_now(ctx: &Ctx, id: i64, by: &'static str) -> Result<(), OperateError> {
     ctx.store
         .write(move |tx| {
-            may_run_now(tx.conn(), id, tx.now)?;
+            let row = may_run_now(tx.conn(), id, tx.now)?;
             jobs::run_now(tx, id)?;
+            let before = json!({ "run_at": row.run_at });
+            let after = json!({ "kind": row.kind, "run_at": tx.now });
+            note(
+                tx,
+                "job.run_now",
+                &format!("job:{id}"),
+                Some(&before),
+                &after,
+            )?;
             Ok::<_, OperateError>(())
         })
         .await?;
@@ -144,12 +155,21 @@ pub fn may_discard(conn: &Connection, id: i64) -> Result<JobRow, OperateError> {
 }
 
 /// Calls off a job that waits, saying why.
-pub async fn discard(ctx: &Ctx, id: i64, note: &str, by: &'static str) -> Result<(), OperateError> {
-    let note = noted(note)?;
+pub async fn discard(ctx: &Ctx, id: i64, why: &str, by: &'static str) -> Result<(), OperateError> {
+    let why = noted(why)?;
     ctx.store
         .write(move |tx| {
-            may_discard(tx.conn(), id)?;
-            jobs::discard_waiting(tx, id, &note)?;
+            let row = may_discard(tx.conn(), id)?;
+            jobs::discard_waiting(tx, id, &why)?;
+            let before = json!({ "state": row.state });
+            let after = json!({ "kind": row.kind, "state": "cancelled", "note": why });
+            note(
+                tx,
+                "job.called_off",
+                &format!("job:{id}"),
+                Some(&before),
+                &after,
+            )?;
             Ok::<_, OperateError>(())
         })
         .await?;
@@ -169,20 +189,22 @@ pub fn known_kind(conn: &Connection, kind: &str) -> Result<(), OperateError> {
 }
 
 /// Lets nothing of a kind begin any more. What runs ends, what comes waits.
-pub async fn pause(
-    ctx: &Ctx,
-    kind: &str,
-    note: &str,
-    by: &'static str,
-) -> Result<(), OperateError> {
-    let (kind, note) = (kind.to_owned(), noted(note)?);
+pub async fn pause(ctx: &Ctx, kind: &str, why: &str, by: &'static str) -> Result<(), OperateError> {
+    let (kind, why) = (kind.to_owned(), noted(why)?);
     ctx.store
         .write(move |tx| {
             known_kind(tx.conn(), &kind)?;
-            match jobs::pause(tx, &kind, by, &note)? {
-                true => Ok(()),
-                false => Err(OperateError::Paused(kind)),
+            if !jobs::pause(tx, &kind, by, &why)? {
+                return Err(OperateError::Paused(kind));
             }
+            let subject = format!("job_kind:{kind}");
+            Ok(note(
+                tx,
+                "job_kind.paused",
+                &subject,
+                None,
+                &json!({ "note": why }),
+            )?)
         })
         .await
 }
@@ -191,11 +213,31 @@ pub async fn pause(
 pub async fn resume(ctx: &Ctx, kind: &str) -> Result<(), OperateError> {
     let kind = kind.to_owned();
     ctx.store
-        .write(move |tx| match jobs::resume(tx, &kind)? {
-            true => Ok(()),
-            false => Err(OperateError::NotPaused(kind)),
+        .write(move |tx| {
+            if !jobs::resume(tx, &kind)? {
+                return Err(OperateError::NotPaused(kind));
+            }
+            let subject = format!("job_kind:{kind}");
+            Ok(note(tx, "job_kind.resumed", &subject, None, &json!({}))?)
         })
         .await
+}
+
+/// Notes what a person does to a job or a kind of jobs.
+fn note(
+    tx: &Tx<'_>,
+    act: &str,
+    subject: &str,
+    before: Option<&Value>,
+    after: &Value,
+) -> Result<(), StoreError> {
+    let act = Act {
+        act,
+        subject,
+        before,
+        after: Some(after),
+    };
+    audit::note(tx, &act)
 }
 
 /// What a job is about: where to look, and how much money hangs on it.

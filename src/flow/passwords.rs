@@ -35,8 +35,7 @@ impl PasswordError {
 }
 
 fn argon2() -> Result<Argon2<'static>, PasswordError> {
-    let params =
-        Params::new(MEMORY_KIB, PASSES, LANES, None).map_err(|_| PasswordError::Broken)?;
+    let params = Params::new(MEMORY_KIB, PASSES, LANES, None).map_err(|_| PasswordError::Broken)?;
     Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
 }
 
@@ -105,7 +104,10 @@ mod tests {
     #[tokio::test]
     async fn a_hash_is_argon2id_as_asked_and_fits_its_password_alone() {
         let kept = hash("correct horse battery".into()).await.unwrap();
-        assert!(kept.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{kept}");
+        assert!(
+            kept.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"),
+            "{kept}"
+        );
         let is = |password: &str, hash: Option<&String>| {
             check(password.to_owned().into(), hash.cloned())
         };

@@ -1,12 +1,18 @@
 //! Registers what is to be paid, and has PortOne refuse any other sum for it.
 
+use serde_json::json;
+
 use crate::{
     domain::{alert::Alert, ids::MerchantUid, job::Job, order::Order, payment::Hold, retry::Class},
     flow::{
         Ctx, GatewayError, Policy, confirm_payment::held_because, raise_alert::raise,
         record_movements::record,
     },
-    store::{StoreError, Tx, alerts, events, jobs, orders, payments},
+    store::{
+        StoreError, Tx, alerts,
+        audit::{self, Act},
+        events, jobs, orders, payments,
+    },
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +59,14 @@ pub async fn register_order(ctx: &Ctx, order: Order) -> Result<Registered, Regis
                 return same_or_taken(before, order);
             }
             orders::add(tx, &order, prepared)?;
+            let after = json!({ "amount": order.amount, "lines": order.lines.len() });
+            let act = Act {
+                act: "order.registered",
+                subject: &format!("order:{}", order.merchant_uid),
+                before: None,
+                after: Some(&after),
+            };
+            audit::note(tx, &act)?;
             if !prepared {
                 let job = Job::PrepareOrder {
                     merchant_uid: order.merchant_uid.clone(),
@@ -140,7 +154,7 @@ fn judge_again(tx: &mut Tx<'_>, policy: &Policy, order: &Order) -> Result<(), St
                     actor: "api",
                     from: None,
                     to: None,
-                    detail: serde_json::json!({ "hold": hold }),
+                    detail: json!({ "hold": hold }),
                 },
             )?;
         }

@@ -13,6 +13,7 @@ use std::{
 use jiff::Timestamp;
 use rusqlite::Connection;
 use serde::Serialize;
+use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use crate::{
@@ -28,7 +29,9 @@ use crate::{
         operate_jobs::{Subject, order_of, subject},
     },
     store::{
-        StoreError, Tx, cancellations,
+        StoreError, Tx,
+        audit::{self, Act},
+        cancellations,
         job_lists::{self, DeadFilter},
         jobs::{self, JobRow},
         orders, payments,
@@ -380,6 +383,11 @@ pub async fn replay_all(
     if run.ids.is_empty() {
         return Err(BulkError::Nothing(Box::new(run)));
     }
+    note(ctx, &run).await.map_err(|why| BulkError::BrokeOff {
+        done: 0,
+        all: run.ids.len(),
+        why,
+    })?;
     let mut done = Done {
         replayed: 0,
         skipped: run.skipped.clone(),
@@ -404,6 +412,24 @@ pub async fn replay_all(
         "dead letters were replayed in bulk"
     );
     Ok(done)
+}
+
+/// Notes what was confirmed, before the first of it: each letter has a line of its own besides.
+async fn note(ctx: &Ctx, run: &DryRun) -> Result<(), StoreError> {
+    let after = json!({
+        "filter": run.filter, "mark": run.mark, "letters": run.ids.len(), "amount": run.amount, "back": run.back,
+    });
+    ctx.store
+        .write(move |tx| {
+            let act = Act {
+                act: "dead_letter.bulk_replayed",
+                subject: "jobs",
+                before: None,
+                after: Some(&after),
+            };
+            audit::note(tx, &act)
+        })
+        .await
 }
 
 /// One portion; where too much is being written, a moment later.

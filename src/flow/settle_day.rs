@@ -25,7 +25,9 @@ use crate::{
     },
     flow::{Ctx, raise_alert::raise, record_movements},
     store::{
-        Store, StoreError, Tx, calendar,
+        Store, StoreError, Tx,
+        audit::{self, Act},
+        calendar,
         contracts::{self, Version},
         history::{self, Subject},
         jobs::{self, SettleError},
@@ -77,7 +79,7 @@ impl SettleDayError {
 }
 
 /// What one partner's day comes to.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct PartnerDay {
     pub partner: String,
     pub payout_day: Option<KstDay>,
@@ -88,7 +90,7 @@ pub struct PartnerDay {
 }
 
 /// A partner whose day cannot be settled: no contract holds on a day that it needs.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct Blocked {
     pub partner: String,
     /// The first day for which a contract is missing.
@@ -99,7 +101,7 @@ pub struct Blocked {
 }
 
 /// What settling a day came to.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct Report {
     pub day: KstDay,
     pub dry_run: bool,
@@ -133,7 +135,16 @@ pub async fn settle_day(ctx: &Ctx, day: KstDay, by: &str) -> Result<Report, Sett
     let name = progress_of(day);
     let begun = ctx
         .store
-        .write(move |tx| settlements::close_day(tx, day))
+        .write(move |tx| {
+            let act = Act {
+                act: "day.settled",
+                subject: &format!("day:{day}"),
+                before: None,
+                after: None,
+            };
+            audit::note(tx, &act)?;
+            settlements::close_day(tx, day)
+        })
         .await?;
     // A big day takes a while to count: not the writer's while.
     let total = ctx

@@ -238,27 +238,58 @@ pub async fn prove(
     if session.has_totp {
         prove_by_code(ctx, session, given.expose_secret(), &place).await?;
     } else {
-        let now = ctx.store.now();
-        let known = ctx
-            .store
-            .read(|conn| knows(conn, Some(session.user), &place, now))?;
-        unlocked(ctx, &session.name, known, now)?;
-        let hash = ctx
-            .store
-            .read(|conn| accounts::password_hash(conn, session.user))?;
-        if !passwords::check(given, hash).await? {
-            failed(ctx, session.name.clone(), known, place, "sign_in.failed").await?;
-            return Err(SignInError::Wrong);
-        }
+        prove_by_password(ctx, session, given, &place).await?;
     }
-    let id = session.id.clone();
+    let (id, name) = (session.id.clone(), session.name.clone());
     ctx.store
-        .write(move |tx| sessions::proved(tx, &id))
+        .write(move |tx| {
+            sessions::proved(tx, &id)?;
+            note(tx, &name, &place, "sign_in.proved")
+        })
         .await?;
     Ok(())
 }
 
-async fn prove_by_code(
+/// Checks the password of somebody who is signed in. Wrong ones count as at the door.
+pub async fn prove_by_password(
+    ctx: &Ctx,
+    session: &Session,
+    given: SecretString,
+    place: &Place,
+) -> Result<(), SignInError> {
+    let now = ctx.store.now();
+    let known = ctx
+        .store
+        .read(|conn| knows(conn, Some(session.user), place, now))?;
+    unlocked(ctx, &session.name, known, now)?;
+    let hash = ctx
+        .store
+        .read(|conn| accounts::password_hash(conn, session.user))?;
+    if passwords::check(given, hash).await? {
+        return Ok(());
+    }
+    let name = session.name.clone();
+    failed(ctx, name, known, place.clone(), "sign_in.failed").await?;
+    Err(SignInError::Wrong)
+}
+
+/// Ends a browser's session, and says so in the audit log.
+pub async fn sign_out(ctx: &Ctx, secret: SecretString, place: Place) -> Result<(), StoreError> {
+    let now = ctx.store.now().as_millisecond();
+    let ever = std::time::Duration::from_secs(10 * 366 * 24 * 3_600);
+    ctx.store
+        .write(move |tx| {
+            if let Some(session) = sessions::find(tx.conn(), secret.expose_secret(), now, ever)? {
+                note(tx, &session.name, &place, "sign_in.ended")?;
+            }
+            sessions::close(tx, secret.expose_secret())
+        })
+        .await
+}
+
+/// Checks a code of the authenticator, or a recovery code, and uses it up. Wrong ones count as at the
+/// door. Gives whether the place is known.
+pub async fn prove_by_code(
     ctx: &Ctx,
     session: &Session,
     code: &str,
@@ -404,11 +435,7 @@ pub fn new_recovery_codes() -> Vec<String> {
 
 /// A recovery code as it is kept, if it looks like one.
 fn as_recovery(given: &str) -> Option<String> {
-    let letters: String = given
-        .to_lowercase()
-        .chars()
-        .filter(|c| *c != '-')
-        .collect();
+    let letters: String = given.to_lowercase().chars().filter(|c| *c != '-').collect();
     if letters.len() != 12 || !letters.is_ascii() {
         return None;
     }
@@ -442,6 +469,10 @@ mod tests {
             (Some(step - 1), Some(step), Some(step + 1))
         );
         assert_eq!((at(-90), at(90)), (None, None));
-        assert!(totp_url(&secret, "minji").unwrap().starts_with("otpauth://totp/jeongsan:minji"));
+        assert!(
+            totp_url(&secret, "minji")
+                .unwrap()
+                .starts_with("otpauth://totp/jeongsan:minji")
+        );
     }
 }

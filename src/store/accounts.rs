@@ -29,10 +29,13 @@ pub struct User {
     pub created_by: String,
     pub signed_in_at: Option<Timestamp>,
     pub disabled_at: Option<Timestamp>,
+    /// In which language the person reads the pages, if they chose one.
+    pub lang: Option<String>,
+    pub theme: Option<String>,
 }
 
 const USER: &str = "select id, name, role, partner_id, password_hash is not null, totp_secret is not null,
-                           created_at, created_by, signed_in_at, disabled_at from user";
+                           created_at, created_by, signed_in_at, disabled_at, lang, theme from user";
 
 fn user(row: &Row<'_>) -> Result<User, StoreError> {
     let role: String = row.get(2)?;
@@ -50,6 +53,8 @@ fn user(row: &Row<'_>) -> Result<User, StoreError> {
         created_by: row.get(7)?,
         signed_in_at: instant_maybe(row.get(8)?)?,
         disabled_at: instant_maybe(row.get(9)?)?,
+        lang: row.get(10)?,
+        theme: row.get(11)?,
     })
 }
 
@@ -75,6 +80,18 @@ pub fn by_id(conn: &Connection, id: i64) -> Result<Option<User>, StoreError> {
 pub fn list(conn: &Connection) -> Result<Vec<User>, StoreError> {
     let mut query = conn.prepare_cached(&format!("{USER} order by name limit 5000"))?;
     let mut rows = query.query([])?;
+    let mut users = Vec::new();
+    while let Some(row) = rows.next()? {
+        users.push(user(row)?);
+    }
+    Ok(users)
+}
+
+/// A page of them by name, behind `after`.
+pub fn page(conn: &Connection, after: Option<&str>, most: usize) -> Result<Vec<User>, StoreError> {
+    let sql = format!("{USER} where name > ?1 order by name limit ?2");
+    let mut query = conn.prepare_cached(&sql)?;
+    let mut rows = query.query((after.unwrap_or_default(), most as i64))?;
     let mut users = Vec::new();
     while let Some(row) = rows.next()? {
         users.push(user(row)?);
@@ -127,6 +144,21 @@ pub fn set_role(
     tx.conn()
         .prepare_cached("update user set role = ?2, partner_id = ?3 where id = ?1")?
         .execute((id, role.as_str(), partner.map(PartnerId::as_str)))?;
+    Ok(())
+}
+
+/// Keeps what a person chose to see the pages in; what is `None` stays.
+pub fn set_look(
+    tx: &Tx<'_>,
+    id: i64,
+    lang: Option<&str>,
+    theme: Option<&str>,
+) -> Result<(), StoreError> {
+    tx.conn()
+        .prepare_cached(
+            "update user set lang = coalesce(?2, lang), theme = coalesce(?3, theme) where id = ?1",
+        )?
+        .execute((id, lang, theme))?;
     Ok(())
 }
 
@@ -188,6 +220,12 @@ pub fn set_totp(
     let conn = tx.conn();
     conn.prepare_cached("update user set totp_secret = ?2, totp_step = ?3 where id = ?1")?
         .execute((id, secret, step))?;
+    set_recovery(tx, id, codes)
+}
+
+/// Keeps new recovery codes; the ones before are worth nothing.
+pub fn set_recovery(tx: &Tx<'_>, id: i64, codes: &[String]) -> Result<(), StoreError> {
+    let conn = tx.conn();
     conn.prepare_cached("delete from recovery_code where user_id = ?1")?
         .execute([id])?;
     for code in codes {
@@ -220,7 +258,9 @@ pub fn use_recovery(tx: &Tx<'_>, id: i64, code: &str) -> Result<bool, StoreError
 /// Recovery codes that are left.
 pub fn recovery_left(conn: &Connection, id: i64) -> Result<i64, StoreError> {
     Ok(conn
-        .prepare_cached("select count(*) from recovery_code where user_id = ?1 and used_at is null")?
+        .prepare_cached(
+            "select count(*) from recovery_code where user_id = ?1 and used_at is null",
+        )?
         .query_row([id], |row| row.get(0))?)
 }
 

@@ -83,11 +83,12 @@ pub fn delivered(tx: &Tx<'_>, id: i64, to: &str) -> Result<(), StoreError> {
     Ok(())
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct AlertRow {
     pub id: i64,
     pub at: Timestamp,
     pub severity: String,
+    #[schema(value_type = Object)]
     pub alert: Alert,
     pub resolved_at: Option<Timestamp>,
     pub delivered_at: Option<Timestamp>,
@@ -138,6 +139,23 @@ pub fn newest(
     let mut query = conn.prepare_cached(&sql)?;
     query
         .query_and_then((before.unwrap_or(i64::MAX), limit as i64), read)?
+        .collect()
+}
+
+pub const OPEN: &str = "a.id in (select id from alert indexed by alert_open
+     where topic is not null and resolved_at is null and kind = ?3 and id < ?1 order by id desc limit ?2)";
+
+/// Those of a kind whose reason has not passed, newest first, below `before`.
+pub fn open(
+    conn: &Connection,
+    kind: &str,
+    before: Option<i64>,
+    limit: usize,
+) -> Result<Vec<AlertRow>, StoreError> {
+    let sql = format!("select {COLUMNS} from {FROM} where {OPEN} order by a.id desc");
+    let mut query = conn.prepare_cached(&sql)?;
+    query
+        .query_and_then((before.unwrap_or(i64::MAX), limit as i64, kind), read)?
         .collect()
 }
 

@@ -167,7 +167,7 @@ pub fn check(conn: &Connection) -> Result<Vec<String>, StoreError> {
         }
         if raw.prev != expected.1 {
             broken.push(format!(
-                "audit log: row {} does not follow from the one before it",
+                "audit log: row {} does not build on the one before it",
                 raw.id
             ));
         }
@@ -193,7 +193,7 @@ pub fn holds(conn: &Connection, hash: &str) -> Result<bool, StoreError> {
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
     pub actor: Option<String>,
-    /// An act, or what acts begin with: `payout.`.
+    /// An act, or with a dot at its end all of a group: `payout.`.
     pub act: Option<String>,
     pub subject: Option<String>,
     pub from: Option<Timestamp>,
@@ -203,32 +203,198 @@ pub struct Filter {
     pub before: Option<i64>,
 }
 
-/// Rows, newest first.
-pub fn list(conn: &Connection, filter: &Filter, limit: usize) -> Result<Vec<Line>, StoreError> {
-    let mut query = conn.prepare_cached(
-        "select id, at, actor, origin, act, subject, before, after, hash from audit
-          where id < ?1
-            and (?2 is null or actor = ?2)
-            and (?3 is null or act >= ?3 and act < ?3 || char(1114111))
-            and (?4 is null or subject = ?4)
-            and (?5 is null or at >= ?5)
-            and (?6 is null or at < ?6)
-          order by id desc limit ?7",
-    )?;
-    let mut rows = query.query((
-        filter.before.unwrap_or(i64::MAX),
-        &filter.actor,
-        &filter.act,
-        &filter.subject,
-        filter.from.map(Timestamp::as_millisecond),
-        filter.to.map(Timestamp::as_millisecond),
-        limit as i64,
-    ))?;
+/// Rows, newest first, and below which number to go on.
+#[derive(Clone, Debug, Default)]
+pub struct Page {
+    pub lines: Vec<Line>,
+    pub next: Option<i64>,
+}
+
+/// Rows of an index that one page looks through at most, where more than one thing is asked for. A page
+/// may then hold fewer than there are, and says where to go on.
+const LOOKED_THROUGH: i64 = 5_000;
+
+macro_rules! rows_by {
+    ($first:literal) => {
+        concat!(
+            "select id, at, actor, origin, act, subject, before, after, hash from (
+                select * from audit where ",
+            $first,
+            " and id >= :low and id < :high order by id desc limit :through)
+              where (:actor is null or actor = :actor)
+                and (:group is null or act >= :group and act < :group || char(1114111))
+              order by id desc limit :most"
+        )
+    };
+}
+
+/// The narrowest index that fits comes first; what is left is looked for among its rows.
+const BY_SUBJECT: &str = rows_by!("subject = :key");
+const BY_ACT: &str = rows_by!("act = :key");
+const BY_ACTOR: &str = rows_by!("actor = :key");
+const BY_TIME: &str = rows_by!(":key is null");
+
+/// The `n`-th number of rows below which a query was cut, by the same index.
+macro_rules! floor_by {
+    ($first:literal) => {
+        concat!(
+            "select id from audit where ",
+            $first,
+            " and id >= :low and id < :high order by id desc limit 1 offset :through"
+        )
+    };
+}
+
+const FLOOR_BY_SUBJECT: &str = floor_by!("subject = :key");
+const FLOOR_BY_ACT: &str = floor_by!("act = :key");
+const FLOOR_BY_ACTOR: &str = floor_by!("actor = :key");
+
+/// Rows, newest first. Reads by an index, and never more than a page needs or [`LOOKED_THROUGH`].
+pub fn list(conn: &Connection, filter: &Filter, most: usize) -> Result<Page, StoreError> {
+    let low = match filter.from {
+        Some(from) => first_at(conn, from.as_millisecond())?,
+        None => 0,
+    };
+    let mut high = match filter.to {
+        Some(to) => first_at(conn, to.as_millisecond())?,
+        None => i64::MAX,
+    };
+    high = high.min(filter.before.unwrap_or(i64::MAX));
+    let span = (low, high, most);
+    let actor = filter.actor.as_deref();
+    let (group, exact) = match filter.act.as_deref() {
+        Some(act) if act.ends_with('.') => (Some(act), None),
+        other => (None, other),
+    };
+    if let Some(subject) = &filter.subject {
+        let part = exact.or(group);
+        let mut page = driven(
+            conn,
+            [BY_SUBJECT, FLOOR_BY_SUBJECT],
+            Some(subject),
+            actor,
+            part,
+            span,
+        )?;
+        if let Some(exact) = exact {
+            // Among one subject's rows an act is looked for by its beginning.
+            page.lines.retain(|line| line.act == exact);
+        }
+        return Ok(page);
+    }
+    match (exact, group, actor) {
+        (Some(act), _, _) => driven(conn, [BY_ACT, FLOOR_BY_ACT], Some(act), actor, None, span),
+        (None, Some(group), Some(by)) => driven(
+            conn,
+            [BY_ACTOR, FLOOR_BY_ACTOR],
+            Some(by),
+            None,
+            Some(group),
+            span,
+        ),
+        (None, Some(group), None) => {
+            let mut all = Vec::new();
+            for act in acts(conn)?.iter().filter(|act| act.starts_with(group)) {
+                let sql = [BY_ACT, FLOOR_BY_ACT];
+                all.extend(driven(conn, sql, Some(act), None, None, span)?.lines);
+            }
+            all.sort_by_key(|line| std::cmp::Reverse(line.id));
+            all.truncate(most);
+            Ok(paged(all, most, None))
+        }
+        (None, None, Some(by)) => {
+            driven(conn, [BY_ACTOR, FLOOR_BY_ACTOR], Some(by), None, None, span)
+        }
+        (None, None, None) => driven(conn, [BY_TIME, ""], None, None, None, span),
+    }
+}
+
+fn driven(
+    conn: &Connection,
+    [rows, floor]: [&str; 2],
+    key: Option<&str>,
+    actor: Option<&str>,
+    group: Option<&str>,
+    (low, high, most): (i64, i64, usize),
+) -> Result<Page, StoreError> {
+    let sifted = actor.is_some() || group.is_some();
+    let through = if sifted { LOOKED_THROUGH } else { most as i64 };
+    let mut query = conn.prepare_cached(rows)?;
+    let mut found = query.query(rusqlite::named_params! {
+        ":key": key, ":actor": actor, ":group": group,
+        ":low": low, ":high": high, ":through": through, ":most": most as i64,
+    })?;
     let mut lines = Vec::new();
-    while let Some(row) = rows.next()? {
+    while let Some(row) = found.next()? {
         lines.push(line(row)?);
     }
-    Ok(lines)
+    let mut cut = None;
+    if sifted && lines.len() < most {
+        // The last row that was looked at, if there are more behind it.
+        cut = conn
+            .prepare_cached(floor)?
+            .query_row(
+                rusqlite::named_params! {
+                    ":key": key, ":low": low, ":high": high, ":through": through - 1,
+                },
+                |row| row.get(0),
+            )
+            .optional()?;
+    }
+    Ok(paged(lines, most, cut))
+}
+
+fn paged(lines: Vec<Line>, most: usize, cut: Option<i64>) -> Page {
+    let last = lines.last().filter(|_| lines.len() >= most);
+    let next = last.map(|line| line.id).or(cut);
+    Page { lines, next }
+}
+
+/// The number of the first row that is not older. Numbers follow the time, so halving finds it.
+fn first_at(conn: &Connection, at: i64) -> Result<i64, StoreError> {
+    let mut query = conn.prepare_cached("select at from audit where id = ?1")?;
+    let (mut low, mut high) = (1, last(conn)?.0 + 1);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        let there: Option<i64> = query.query_row([middle], |row| row.get(0)).optional()?;
+        // A row that is missing is for `check` to tell.
+        match there {
+            Some(there) if there < at => low = middle + 1,
+            _ => high = middle,
+        }
+    }
+    Ok(low)
+}
+
+/// Every act that there is, by one step through the index for each.
+pub fn acts(conn: &Connection) -> Result<Vec<String>, StoreError> {
+    distinct(
+        conn,
+        "with recursive known (name) as (
+            select min(act) from audit
+            union all
+            select (select min(act) from audit where act > known.name) from known where known.name is not null
+         ) select name from known where name is not null limit 300",
+    )
+}
+
+/// Everybody who did something, the same way.
+pub fn actors(conn: &Connection) -> Result<Vec<String>, StoreError> {
+    distinct(
+        conn,
+        "with recursive known (name) as (
+            select min(actor) from audit
+            union all
+            select (select min(actor) from audit where actor > known.name) from known where known.name is not null
+         ) select name from known where name is not null limit 300",
+    )
+}
+
+fn distinct(conn: &Connection, sql: &str) -> Result<Vec<String>, StoreError> {
+    let mut query = conn.prepare_cached(sql)?;
+    Ok(query
+        .query_map([], |row| row.get(0))?
+        .collect::<Result<_, _>>()?)
 }
 
 fn line(row: &Row<'_>) -> Result<Line, StoreError> {

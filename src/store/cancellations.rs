@@ -12,6 +12,12 @@ use crate::domain::{
     seen::SeenCancel,
 };
 
+/// Whether nobody knows what became of the cancel of a payment `p`: the last call that asked for it, not only
+/// read, ended so.
+pub(super) const OUTCOME_UNKNOWN: &str = "p.wish is not null and 'UNKNOWN' = (
+    select outcome from cancel_attempt t where t.cancellation_id = p.wish and t.asked <> 'read the payment'
+     order by t.number desc limit 1)";
+
 fn unreadable(why: impl ToString) -> StoreError {
     StoreError::Unreadable {
         table: "cancellation",
@@ -90,7 +96,7 @@ pub fn carried_by(tx: &Tx<'_>, id: &CancellationId, job: i64) -> Result<(), Stor
 }
 
 /// A cancellation as flows, pages and programs look at it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct CancellationRow {
     pub id: String,
     pub state: Fate,
@@ -286,7 +292,7 @@ pub fn add_attempt(tx: &Tx<'_>, id: &CancellationId, attempt: &Attempt) -> Resul
 }
 
 /// An attempt as it is shown.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct AttemptRow {
     pub number: u32,
     pub step: String,

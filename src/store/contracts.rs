@@ -18,7 +18,7 @@ fn unreadable(why: impl ToString) -> StoreError {
 }
 
 /// What holds from a day on, until the next version's day.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Version {
     pub id: i64,
     pub partner: String,

@@ -52,7 +52,10 @@ pub fn add(tx: &Tx<'_>, event: &Happened<'_>) -> Result<(), StoreError> {
         &audit::Act {
             act: &format!("payment.{}", event.kind),
             subject: &format!("payment:{imp_uid}"),
-            before: event.from.map(|from| json!({ "status": from.as_str() })).as_ref(),
+            before: event
+                .from
+                .map(|from| json!({ "status": from.as_str() }))
+                .as_ref(),
             after: Some(&after),
         },
     )
@@ -94,7 +97,7 @@ pub fn news_after(
 }
 
 /// An event as it is shown.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct EventRow {
     pub id: i64,
     #[serde(serialize_with = "super::payments::seoul_time")]

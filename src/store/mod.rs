@@ -13,9 +13,14 @@ pub mod acting;
 pub mod adjustments;
 pub mod admin;
 pub mod alerts;
+pub mod api_keys;
+pub mod asked_once;
+pub mod approvals;
+pub mod attention;
 pub mod audit;
 pub mod backup;
 pub mod books;
+pub mod buyers;
 pub mod calendar;
 pub mod cancellations;
 pub mod clock;
@@ -23,6 +28,8 @@ pub mod contracts;
 mod directory;
 pub mod episodes;
 pub mod events;
+pub mod figures;
+pub mod find;
 pub mod glance;
 pub mod history;
 pub mod inbox;
@@ -38,15 +45,18 @@ pub mod payments;
 pub mod payouts;
 #[cfg(test)]
 mod plans;
+pub mod preferences;
 pub mod presence;
 pub mod progress;
 pub mod published;
 pub mod replay;
+pub mod rules;
 pub mod schedules;
 pub mod search;
 pub mod sessions;
 pub mod settlements;
 pub mod stuck;
+pub mod tour;
 
 use std::{
     fs::File,
@@ -275,8 +285,16 @@ where
             return false;
         };
         tx.acting = self.acting.take();
-        let result = catch_unwind(AssertUnwindSafe(|| work(tx)))
-            .unwrap_or_else(|panic| Err(StoreError::Panicked(panic_text(&*panic)).into()));
+        // What is carried out under an idempotency key says so in the same transaction.
+        let once = tx.acting.as_ref().and_then(|acting| acting.once);
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            let done = work(tx)?;
+            if let Some(row) = once {
+                asked_once::touch(tx.conn, row)?;
+            }
+            Ok(done)
+        }))
+        .unwrap_or_else(|panic| Err(StoreError::Panicked(panic_text(&*panic)).into()));
         let keep = result.is_ok();
         self.result = Some(result);
         keep

@@ -56,7 +56,7 @@ pub struct New<'a> {
 }
 
 /// A movement as the night's run reads it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Movement {
     pub seq: i64,
     pub kind: Kind,

@@ -24,12 +24,14 @@ fn unreadable(why: impl ToString) -> StoreError {
 }
 
 /// A partner as it stands in the books. One that an order named first has a name, and nothing else yet.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct PartnerRow {
     pub id: PartnerId,
     pub name: String,
     #[serde(rename = "type")]
+    #[schema(value_type = Option<String>)]
     pub kind: Option<PartnerType>,
+    #[schema(value_type = Option<String>)]
     pub business_number: Option<BusinessNumber>,
     pub account: Option<BankAccount>,
     pub contact: Contact,
@@ -218,7 +220,7 @@ pub fn set_archived(tx: &Tx<'_>, id: &str, archived: bool) -> Result<(), StoreEr
 // --- What a list shows
 
 /// What a partner lacks before it can be paid.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Lack {
     Type,
@@ -228,7 +230,7 @@ pub enum Lack {
 }
 
 /// A partner of a list, with what holds now and what is missing.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct Listed {
     #[serde(flatten)]
     pub partner: PartnerRow,

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{StoreError, Tx, instant, instant_maybe};
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Progress {
     pub name: String,
     pub done: i64,

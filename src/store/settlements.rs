@@ -20,7 +20,7 @@ fn unreadable(why: impl ToString) -> StoreError {
 // --- Days
 
 /// How a day's settlement stands.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Day {
     pub day: KstDay,
     pub generation: i64,
@@ -139,7 +139,7 @@ pub fn last_closed(conn: &Connection) -> Result<Option<KstDay>, StoreError> {
 // --- Lines
 
 /// A movement under a contract version.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Line {
     pub seq: i64,
     pub contract: Option<i64>,
@@ -239,7 +239,7 @@ pub fn add_lines(
 }
 
 /// A line with the movement that made it, and what a person knows it by.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct LineRow {
     pub day: KstDay,
     pub partner: String,
@@ -358,7 +358,7 @@ pub fn lines(
 // --- Settlements
 
 /// The figures of a settlement, as its lines make them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Sums {
     pub lines: i64,
     pub orders: i64,
@@ -481,7 +481,7 @@ pub fn add(tx: &Tx<'_>, new: &New<'_>) -> Result<Option<i64>, StoreError> {
 }
 
 /// A settlement as people and programs look at it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct SettlementRow {
     pub id: i64,
     pub partner: String,
@@ -754,7 +754,7 @@ pub fn list(
 }
 
 /// Sums per day over all partners, in `[from, to]`: for the chart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct DaySums {
     pub day: KstDay,
     pub settlements: i64,

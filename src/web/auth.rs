@@ -1,7 +1,11 @@
 //! Who calls: a person by their browser's session, a program by its key, the shop's own by the token of
 //! its settings. Rights are looked up in [`super::access`]; handlers take [`Actor`] and know both.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use axum::{
     extract::FromRequestParts,
@@ -18,10 +22,13 @@ use super::{
     lang::{Lang, cookie},
 };
 use crate::{
-    domain::account::{Right, Rights, Role},
+    domain::{
+        account::{Right, Rights, Role},
+        api_key::{MARK, Standing},
+    },
     flow::sign_in::{Place, new_secret},
     store::{
-        Store, StoreError, acting, admin,
+        Store, StoreError, acting, admin, api_keys,
         sessions::{self, Session, Stage},
     },
 };
@@ -46,6 +53,10 @@ pub enum Cookie {
     Form,
     /// That somebody signed in from this browser before.
     Place,
+    /// A buyer's token, out of the link that brought it.
+    Buyer,
+    /// Where the demo's tour began, and whether it goes on.
+    Tour,
     /// What was just done, to be said once.
     Flash,
 }
@@ -61,6 +72,10 @@ impl Cookie {
             (Cookie::Form, false) => "jeongsan_form",
             (Cookie::Place, true) => "__Host-jeongsan_place",
             (Cookie::Place, false) => "jeongsan_place",
+            (Cookie::Buyer, true) => "__Host-jeongsan_buyer",
+            (Cookie::Buyer, false) => "jeongsan_buyer",
+            (Cookie::Tour, true) => "__Host-jeongsan_tour",
+            (Cookie::Tour, false) => "jeongsan_tour",
             (Cookie::Flash, true) => "__Host-jeongsan_flash",
             (Cookie::Flash, false) => "jeongsan_flash",
         }
@@ -75,7 +90,11 @@ impl Cookie {
 
     /// The line that sets it.
     pub fn set(self, site: &Site, value: &str, lasts: Duration) -> String {
-        let secure = if site.secure_cookies() { "; Secure" } else { "" };
+        let secure = if site.secure_cookies() {
+            "; Secure"
+        } else {
+            ""
+        };
         format!(
             "{}={value}; Path=/; HttpOnly; SameSite=Lax; Max-Age={}{secure}",
             self.name(site),
@@ -149,6 +168,8 @@ pub struct Actor {
 pub enum Who {
     /// Somebody with an account, by their browser's session.
     Person(Arc<Session>),
+    /// A program, by a key that an owner made for it.
+    Key { id: i64, name: String },
     /// The token of the settings, `admin.token`.
     Token,
 }
@@ -161,7 +182,7 @@ impl Actor {
     pub fn person(&self) -> Option<&Session> {
         match &self.who {
             Who::Person(session) => Some(session),
-            Who::Token => None,
+            Who::Key { .. } | Who::Token => None,
         }
     }
 
@@ -209,6 +230,7 @@ pub fn identify(web: &Web, headers: &HeaderMap) -> Result<Option<Actor>, Problem
     let store = &web.ctx.store;
     if let Some(token) = bearer(headers) {
         return match token {
+            Some(secret) if secret.starts_with(MARK) => of_key(web, secret).map(Some),
             Some(token) if is_token(store, token)? => Ok(Some(Actor {
                 by: "api",
                 rights: Rights::ALL_BUT_OWN,
@@ -222,6 +244,50 @@ pub fn identify(web: &Web, headers: &HeaderMap) -> Result<Option<Actor>, Problem
         note_use(web, session);
     }
     Ok(session.map(Actor::of))
+}
+
+/// The program that this key was made for.
+fn of_key(web: &Web, secret: &str) -> Result<Actor, Problem> {
+    let store = &web.ctx.store;
+    let key = store
+        .read(|conn| api_keys::of_secret(conn, secret))?
+        .ok_or_else(Problem::unauthorized)?;
+    match key.standing(store.now()) {
+        Standing::Live => {}
+        over => return Err(Problem::key_is_over(&key.name, over)),
+    }
+    web.site.key_uses.note(store, key.id);
+    Ok(Actor {
+        by: acting::name(&format!("key:{}", key.name)),
+        rights: key.scopes,
+        who: Who::Key {
+            id: key.id,
+            name: key.name,
+        },
+    })
+}
+
+/// When the use of each key was noted last, in this process.
+#[derive(Default)]
+pub struct KeyUses(Mutex<HashMap<i64, i64>>);
+
+impl KeyUses {
+    /// Notes that a key is in use, at most once a minute, and lets nobody wait for it.
+    fn note(&self, store: &Store, id: i64) {
+        let now = store.now().as_millisecond();
+        let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if noted.get(&id).is_some_and(|at| now - at < NOTED) {
+            return;
+        }
+        noted.insert(id, now);
+        drop(noted);
+        let store = store.clone();
+        tokio::spawn(async move {
+            if let Err(error) = store.write(move |tx| api_keys::used(tx, id)).await {
+                tracing::debug!(%error, "a key's use was not noted");
+            }
+        });
+    }
 }
 
 /// The browser's session, if it is at this stage.
@@ -284,9 +350,8 @@ pub fn form_secret(headers: &HeaderMap, site: &Site) -> Option<String> {
 
 /// Whether the form's token is this browser's.
 pub fn is_form_token(headers: &HeaderMap, site: &Site, given: &str) -> bool {
-    form_secret(headers, site).is_some_and(|secret| {
-        bool::from(form_token(&secret).as_bytes().ct_eq(given.as_bytes()))
-    })
+    form_secret(headers, site)
+        .is_some_and(|secret| bool::from(form_token(&secret).as_bytes().ct_eq(given.as_bytes())))
 }
 
 /// Whether a request comes from our own pages, as far as the browser says.
@@ -324,8 +389,19 @@ impl<S: Send + Sync> FromRequestParts<S> for Actor {
     }
 }
 
-/// Where people go who say nothing else.
-pub const HOME: &str = "/payment/mypage";
+/// Where people go who say nothing else: it leads each to [`home_of`] them.
+pub const HOME: &str = "/";
+
+/// The page that somebody begins with.
+pub fn home_of(actor: Option<&Actor>) -> &'static str {
+    let may = |right| actor.is_some_and(|actor| actor.may(right));
+    match actor {
+        None => "/payment",
+        Some(_) if may(Right::PaymentsRead) => "/admin",
+        Some(_) if may(Right::OwnSettlements) => "/partner",
+        Some(_) => "/account",
+    }
+}
 
 /// A path of our own to go on to: nothing that leads elsewhere.
 pub fn own_path(next: Option<&str>) -> &str {

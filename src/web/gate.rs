@@ -16,8 +16,10 @@ use super::{
     Web, access,
     access::{Need, Row},
     auth::{self, Actor, Cookie},
+    buyers::{self, Came},
     error::Problem,
     lang::Lang,
+    offered, once,
     pages::{Look, page_of_form},
 };
 use crate::{
@@ -49,9 +51,20 @@ pub async fn gate(State(web): State<Web>, request: Request, next: Next) -> Respo
         if access::known(matched.as_str()) {
             return next.run(unlisted(parts, body)).await;
         }
-        tracing::error!(path = matched.as_str(), "a route has no row in the table of access: nobody may reach it");
+        tracing::error!(
+            path = matched.as_str(),
+            "a route has no row in the table of access: nobody may reach it"
+        );
         return refuse(&web, &parts, &Problem::forbidden("?"));
     };
+    if let Err(seconds) = within_limits(
+        &web,
+        &parts,
+        row,
+        identified.as_ref().ok().and_then(Option::as_ref),
+    ) {
+        return refuse(&web, &parts, &Problem::too_many(seconds));
+    }
     let actor = match identified {
         Ok(actor) => actor,
         Err(_) if row.need == Need::Open => None,
@@ -61,7 +74,29 @@ pub async fn gate(State(web): State<Web>, request: Request, next: Next) -> Respo
         Ok(body) => body,
         Err(problem) => return refuse(&web, &parts, &problem),
     };
-    if !row.admits(actor.as_ref()) {
+    let mut cookie = None;
+    let mut buyer = false;
+    if let Need::OrBuyer(_) = row.need {
+        // Somebody who is signed in stays who they are, whatever link they follow.
+        if actor.is_some() {
+            if let Some(answer) = buyers::without_token(&parts) {
+                return answer;
+            }
+        } else {
+            match buyers::arrive(&web, &parts) {
+                Came::Nobody if row.path != buyers::LIST => {
+                    return refuse(&web, &parts, &buyers::link_needed());
+                }
+                Came::Nobody => {}
+                Came::Answered(answer) => return answer,
+                Came::Buyer(who, line) => {
+                    parts.extensions.insert(who);
+                    (cookie, buyer) = (line, true);
+                }
+            }
+        }
+    }
+    if !row.admits(actor.as_ref()) && !buyer {
         return match actor {
             None => sign_in_first(&web, &parts),
             Some(_) => refuse(&web, &parts, &Problem::forbidden(needed(row))),
@@ -71,17 +106,31 @@ pub async fn gate(State(web): State<Web>, request: Request, next: Next) -> Respo
     if row.fresh && actor.as_ref().is_some_and(|actor| !actor.is_fresh(now)) {
         return prove_first(&parts);
     }
-    let request = Request::from_parts(parts, body);
     match actor {
         Some(actor) => {
             let acting = Acting {
                 by: actor.by,
-                origin: origin(&web, &request).into(),
+                origin: origin(&web, &parts).into(),
                 once: None,
             };
-            acting::scope(acting, next.run(request)).await
+            let mut response = if is_api(&parts)
+                && row.need != Need::Open
+                && once::writes(&parts.method, row.path)
+            {
+                once::run(&web, acting, row.path, parts, body, next).await
+            } else {
+                acting::scope(acting, next.run(Request::from_parts(parts, body))).await
+            };
+            response.extensions_mut().insert(actor);
+            response
         }
-        None => next.run(request).await,
+        None => {
+            let mut response = next.run(Request::from_parts(parts, body)).await;
+            if let Some(line) = cookie {
+                response.headers_mut().append(header::SET_COOKIE, line);
+            }
+            response
+        }
     }
 }
 
@@ -101,23 +150,51 @@ pub struct Asked(pub Method);
 
 fn needed(row: &Row) -> &'static str {
     match row.need {
-        Need::Has(right) => right.as_str(),
+        Need::Has(right) | Need::OrBuyer(right) => right.as_str(),
         Need::Open | Need::Form | Need::SignedIn => "",
     }
 }
 
-fn origin(web: &Web, request: &Request) -> String {
-    request
-        .extensions()
+fn is_api(parts: &Parts) -> bool {
+    parts.uri.path().starts_with("/api/")
+}
+
+/// How often the API may be asked: by this address, and under this key. The webhook has limits of
+/// its own, and so does what a browser asks on behalf of a person, whose address counts.
+fn within_limits(web: &Web, parts: &Parts, row: &Row, actor: Option<&Actor>) -> Result<(), u64> {
+    if !is_api(parts) || row.need == Need::Open {
+        return Ok(());
+    }
+    let limits = &web.site.limits;
+    if let Some(ConnectInfo(peer)) = parts.extensions.get::<ConnectInfo<SocketAddr>>() {
+        limits.admit_to_api(limits.client(peer.ip(), &parts.headers))?;
+    }
+    match actor {
+        Some(actor) if !actor.is_page() => limits.admit_key(actor.by),
+        _ => Ok(()),
+    }
+}
+
+fn origin(web: &Web, parts: &Parts) -> String {
+    parts
+        .extensions
         .get::<ConnectInfo<SocketAddr>>()
-        .map(|ConnectInfo(peer)| web.site.limits.client(peer.ip(), request.headers()).to_string())
+        .map(|ConnectInfo(peer)| {
+            web.site
+                .limits
+                .client(peer.ip(), &parts.headers)
+                .to_string()
+        })
         .unwrap_or_default()
 }
 
 /// A page for people, a problem for programs.
 fn refuse(web: &Web, parts: &Parts, problem: &Problem) -> Response {
     if parts.uri.path().starts_with("/api/") || parts.uri.path() == "/metrics" {
-        problem.clone().lang(Lang::of(&parts.headers)).into_response()
+        problem
+            .clone()
+            .lang(Lang::of(&parts.headers))
+            .into_response()
     } else {
         Look::of(parts, web).problem(problem)
     }
@@ -161,7 +238,7 @@ async fn ours(
     let by_browser = match row.need {
         Need::Open => false,
         Need::Form => actor.is_none_or(Actor::is_page),
-        Need::SignedIn | Need::Has(_) => actor.is_some_and(Actor::is_page),
+        Need::SignedIn | Need::Has(_) | Need::OrBuyer(_) => actor.is_some_and(Actor::is_page),
     };
     if !by_browser {
         return Ok(body);
@@ -215,9 +292,11 @@ fn token_in(head: &[u8]) -> Option<String> {
     (token.len() == 64).then_some(token)
 }
 
-/// Adds the token to every form of a page that is sent back by POST.
+/// Makes a page fit for whom it goes to: without what they may not do, and with the token in every
+/// form that is posted.
 pub async fn form_tokens(State(web): State<Web>, request: Request, next: Next) -> Response {
     let secret = auth::form_secret(request.headers(), &web.site);
+    let lang = Lang::of(request.headers());
     let response = next.run(request).await;
     let is_page = response
         .headers()
@@ -234,8 +313,15 @@ pub async fn form_tokens(State(web): State<Web>, request: Request, next: Next) -
     let Ok(text) = std::str::from_utf8(&bytes) else {
         return Response::from_parts(parts, Body::from(bytes));
     };
-    if !text.contains("<form method=\"post\"") && !text.contains(" method=\"post\"") {
-        return Response::from_parts(parts, Body::from(bytes));
+    let seen = parts
+        .extensions
+        .get::<Actor>()
+        .filter(|actor| actor.is_page())
+        .map(|actor| offered::only(text, actor, lang));
+    let text = seen.as_deref().unwrap_or(text);
+    if !text.contains(" method=\"post\"") {
+        parts.headers.remove(header::CONTENT_LENGTH);
+        return Response::from_parts(parts, Body::from(text.to_owned()));
     }
     let secret = secret.unwrap_or_else(|| {
         let made = new_secret().expose_secret().to_owned();
@@ -257,7 +343,9 @@ fn with_tokens(page: &str, token: &str) -> String {
     let mut out = String::with_capacity(page.len() + 4 * field.len());
     let mut rest = page;
     while let Some(at) = rest.find("<form") {
-        let Some(end) = rest[at..].find('>') else { break };
+        let Some(end) = rest[at..].find('>') else {
+            break;
+        };
         let tag = &rest[at..at + end + 1];
         out.push_str(&rest[..at + end + 1]);
         if tag.contains(" method=\"post\"") {
@@ -282,7 +370,13 @@ mod tests {
         let with = with_tokens(page, "abc");
         assert_eq!(with.matches("name=\"form_token\" value=\"abc\"").count(), 2);
         assert!(with.contains("<form action=\"/find\"><input></form>"));
-        assert_eq!(with.replace("<input type=\"hidden\" name=\"form_token\" value=\"abc\">", ""), page);
+        assert_eq!(
+            with.replace(
+                "<input type=\"hidden\" name=\"form_token\" value=\"abc\">",
+                ""
+            ),
+            page
+        );
     }
 
     #[tokio::test]

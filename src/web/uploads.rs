@@ -8,7 +8,7 @@ use tokio::{
 };
 
 use super::error::Problem;
-use crate::store::StoreError;
+use crate::store::{StoreError, acting};
 
 static READING: Semaphore = Semaphore::const_new(1);
 
@@ -22,11 +22,11 @@ pub async fn in_turn<T: Send + 'static>(
     work: impl Future<Output = T> + Send + 'static,
 ) -> Result<T, Problem> {
     let turn = turn_of(&READING, PATIENCE).await?;
-    let work = tokio::spawn(async move {
+    let work = tokio::spawn(acting::carry(async move {
         let done = work.await;
         drop(turn);
         done
-    });
+    }));
     let broken = |error: tokio::task::JoinError| StoreError::Panicked(error.to_string());
     Ok(work.await.map_err(broken)?)
 }

@@ -402,8 +402,7 @@ async fn a_signed_in_browser_cancels_by_get_from_our_own_pages_only() {
     let app = TestApp::start().await;
     let imp_uid = app.paid("ord-1", 10_000).await;
     let web = &app.app().web;
-    let visitor =
-        Visitor::signed_in(&web.ctx.store, &app.url(""), "minji", Role::Operator).await;
+    let visitor = Visitor::signed_in(&web.ctx.store, &app.url(""), "minji", Role::Operator).await;
     let get = |site: Option<&'static str>| {
         let mut request = app
             .http

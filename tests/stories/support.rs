@@ -40,6 +40,8 @@ pub fn settings(sandbox: &Sandbox, dir: &Path) -> Vec<(&'static str, String)> {
         ("portone.read_timeout", "1500ms".into()),
         ("intake.budget", "1s".into()),
         ("intake.rate", "100000".into()),
+        ("api.rate", "100000".into()),
+        ("api.address_rate", "100000".into()),
         ("cancel.direct_backoff", "5ms".into()),
         ("cancel.backoff", "5ms".into()),
         ("cancel.backoff_max", "20ms".into()),
@@ -47,6 +49,7 @@ pub fn settings(sandbox: &Sandbox, dir: &Path) -> Vec<(&'static str, String)> {
         ("jobs.backoff_max", "20ms".into()),
         ("jobs.shutdown", "5s".into()),
         ("slack.webhook_url", format!("{}/slack/test", sandbox.url())),
+        ("slack.private_addresses", "true".into()),
         ("admin.token", TOKEN.into()),
     ]
 }
@@ -112,6 +115,7 @@ impl TestApp {
         let parts = Parts {
             clock: self.clock.clone(),
             workers: self.workers,
+            ..Parts::default()
         };
         self.app = Some(App::start(config, parts).await.unwrap());
     }

@@ -10,7 +10,7 @@ use crate::sheet::columns::plain;
 const MOST_COLUMNS: usize = 30;
 
 /// How one bank wants its bulk transfers, and how it answers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(try_from = "Unchecked")]
 pub struct BankTemplate {
     pub name: String,
@@ -21,7 +21,7 @@ pub struct BankTemplate {
     pub result: ResultColumns,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FileFormat {
     Xlsx,
@@ -40,10 +40,11 @@ impl FileFormat {
 }
 
 /// One column of the file that a bank takes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TemplateColumn {
     pub header: String,
+    #[schema(value_type = String)]
     pub field: BankField,
     /// The longest text that the bank takes, in characters. Memos are cut to it; a text that says
     /// who is paid is an error instead.
@@ -73,7 +74,7 @@ pub enum BankField {
 }
 
 /// How a bank's answer is read: names of its columns, and its words for paid and failed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ResultColumns {
     pub account: Vec<String>,

@@ -326,7 +326,7 @@ async fn account(
 // --- Contracts
 
 /// Where a version stands in time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Standing {
     Past,
@@ -383,9 +383,12 @@ async fn list_contracts(
 
 const CONTRACT_EXAMPLE: &str = r#"{"from": "2026-08-01", "terms": {"fee": {"rate": 10000}, "cycle": {"lag_days": 2, "method": {"kind": "MONTHLY", "days": [31]}, "holiday": "BEFORE"}}}"#;
 
-#[derive(Deserialize)]
-struct ContractBody {
+#[derive(Deserialize, utoipa::ToSchema)]
+pub(super) struct ContractBody {
+    /// From this day on.
+    #[schema(example = "2026-08-01")]
     from: String,
+    #[schema(value_type = Terms)]
     terms: Value,
 }
 

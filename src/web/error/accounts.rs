@@ -4,8 +4,14 @@ use axum::http::StatusCode;
 
 use super::Problem;
 use crate::{
-    domain::account::AccountError,
-    flow::{manage_users::UserError, passwords::PasswordError, sign_in::SignInError},
+    domain::{
+        account::AccountError,
+        api_key::{WrongKey, all_scopes},
+    },
+    flow::{
+        buyer_links::LinkError, manage_keys::KeyError, manage_users::UserError,
+        passwords::PasswordError, sign_in::SignInError,
+    },
 };
 
 impl From<PasswordError> for Problem {
@@ -32,11 +38,14 @@ impl From<AccountError> for Problem {
                 "너무 쉽게 짐작되는 비밀번호입니다. 더 길게 하거나 서로 상관없는 낱말 몇 개를 이어 쓰세요."
             }
         };
-        let kind = match error {
-            AccountError::Name => "user-name",
-            AccountError::Short | AccountError::Long | AccountError::Guessable => "password",
-        };
-        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, kind, ko, format!("{error}."))
+        let en = format!("{error}.");
+        let unprocessable = StatusCode::UNPROCESSABLE_ENTITY;
+        match error {
+            AccountError::Name => Problem::new(unprocessable, "user-name", ko, en),
+            AccountError::Short | AccountError::Long | AccountError::Guessable => {
+                Problem::new(unprocessable, "password", ko, en)
+            }
+        }
     }
 }
 
@@ -53,6 +62,31 @@ impl From<SignInError> for Problem {
             SignInError::Password(error) => error.into(),
             SignInError::Store(error) => error.into(),
         }
+    }
+}
+
+impl From<LinkError> for Problem {
+    fn from(error: LinkError) -> Problem {
+        let ko = match &error {
+            LinkError::UnknownOrder(order) => return Problem::not_found(order.as_str()),
+            LinkError::Store(_) | LinkError::Signing => {
+                if let LinkError::Store(error) = error {
+                    return error.into();
+                }
+                tracing::error!(%error, "answered 500");
+                return Problem::internal();
+            }
+            LinkError::Whose => {
+                "구매자 하나(buyer) 또는 주문 1~10건(merchant_uids) 가운데 하나만 적어 주세요."
+            }
+            LinkError::Lasts => {
+                "링크의 기한(expires)은 1분 이상 30일 이하로, `12h`나 `7d`처럼 적어 주세요."
+            }
+            LinkError::TooLong => {
+                "링크가 브라우저에 담기에 너무 깁니다. 주문을 더 적게 적어 주세요."
+            }
+        };
+        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "link", ko, format!("{error}."))
     }
 }
 
@@ -100,6 +134,65 @@ impl From<UserError> for Problem {
             UserError::Account(error) => error.into(),
             UserError::Password(error) => error.into(),
             UserError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<WrongKey> for Problem {
+    fn from(error: WrongKey) -> Problem {
+        let en = format!("{error}.");
+        let wrong = StatusCode::UNPROCESSABLE_ENTITY;
+        match error {
+            WrongKey::Name => Problem::new(
+                wrong,
+                "key-name",
+                "키 이름은 영문 소문자로 시작하는 2~40자의 소문자, 숫자, `-`, `_`, `.`입니다.",
+                en,
+            ),
+            WrongKey::NoScope | WrongKey::Scope => Problem::new(
+                wrong,
+                "key-scope",
+                format!(
+                    "권한을 하나 이상 골라 주세요. 가능한 권한: {}",
+                    all_scopes()
+                ),
+                en,
+            ),
+            WrongKey::Own => Problem::new(
+                wrong,
+                "key-scope",
+                "`own:read`는 파트너사 계정의 권한이라 키에는 줄 수 없습니다.",
+                en,
+            ),
+            WrongKey::Expiry => Problem::new(
+                wrong,
+                "key-expiry",
+                "키의 기한은 1분~3,650일이거나 없어야 합니다.",
+                en,
+            ),
+        }
+    }
+}
+
+impl From<KeyError> for Problem {
+    fn from(error: KeyError) -> Problem {
+        let en = format!("{error}.");
+        match error {
+            KeyError::Wrong(error) => error.into(),
+            KeyError::Taken(name) => Problem::new(
+                StatusCode::CONFLICT,
+                "key-taken",
+                format!("`{name}` 키가 이미 있습니다. 먼저 폐기하거나 다른 이름을 쓰세요."),
+                en,
+            ),
+            KeyError::Unknown(name) => Problem::not_found(&name),
+            KeyError::Revoked(name) => Problem::new(
+                StatusCode::CONFLICT,
+                "key-revoked",
+                format!("`{name}` 키는 이미 폐기되었습니다."),
+                en,
+            ),
+            KeyError::Store(error) => error.into(),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! English. The cause of what is our fault is logged here, once, and not told to the caller.
 
 mod accounts;
+pub mod approvals;
 mod jobs;
 mod partners;
 mod payouts;
@@ -19,6 +20,7 @@ use serde_json::{Map, Value, json};
 use super::lang::Lang;
 use crate::{
     domain::{
+        api_key::Standing,
         ids::NotAnId,
         money::Won,
         order::{Order, WrongOrder},
@@ -151,6 +153,20 @@ impl Problem {
         )
     }
 
+    /// An API key that was good once.
+    pub fn key_is_over(name: &str, why: Standing) -> Problem {
+        let (ko, en) = match why {
+            Standing::Revoked => ("폐기되었습니다", "was revoked"),
+            Standing::Expired | Standing::Live => ("기한이 지났습니다", "is past its time"),
+        };
+        Problem::new(
+            StatusCode::UNAUTHORIZED,
+            "unauthorized",
+            format!("API 키 `{name}`은(는) {ko}. 소유자에게 새 키를 요청하세요."),
+            format!("The API key `{name}` {en}: ask an owner of the shop for a new one."),
+        )
+    }
+
     /// Somebody who is known, and may not.
     pub fn forbidden(right: &str) -> Problem {
         let en = match right {
@@ -181,6 +197,16 @@ impl Problem {
             "다른 사이트에서 온 요청이라 거부했습니다.",
             "The request came from another site and was refused.",
         )
+    }
+
+    /// An idempotency key that is none.
+    pub fn wrong_idempotency_key() -> Problem {
+        CancelError::Key.into()
+    }
+
+    /// An idempotency key that was used for something else.
+    pub fn key_reused() -> Problem {
+        CancelError::KeyReused.into()
     }
 
     pub(super) fn internal() -> Problem {

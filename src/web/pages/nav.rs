@@ -9,7 +9,10 @@ use super::{
     layout::{Look, Part},
     theme,
 };
-use crate::{domain::account::Right, web::lang::Lang};
+use crate::{
+    domain::account::Right,
+    web::{auth::home_of, buyers::LIST, lang::Lang},
+};
 
 /// Under which heading an entry stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,16 +20,23 @@ enum Group {
     Payments,
     Settlement,
     Operations,
+    People,
 }
 
 impl Group {
-    const ALL: [Group; 3] = [Group::Payments, Group::Settlement, Group::Operations];
+    const ALL: [Group; 4] = [
+        Group::Payments,
+        Group::Settlement,
+        Group::Operations,
+        Group::People,
+    ];
 
     fn words(self, lang: Lang) -> &'static str {
         match self {
             Group::Payments => lang.t("결제", "Payments"),
             Group::Settlement => lang.t("정산", "Settlement"),
             Group::Operations => lang.t("운영", "Operations"),
+            Group::People => lang.t("사람", "People"),
         }
     }
 }
@@ -49,15 +59,24 @@ struct Entry {
 
 #[rustfmt::skip]
 const ENTRIES: &[Entry] = &[
+    Entry { part: Part::Home, need: Some(Right::PaymentsRead), href: "/admin", ko: "홈", en: "Home", icon: Icon::Home, key: 'h', group: Group::Payments, tab: true },
+    Entry { part: Part::Own, need: Some(Right::OwnSettlements), href: "/partner", ko: "내 정산", en: "My settlements", icon: Icon::Coins, key: 'm', group: Group::Settlement, tab: true },
+    Entry { part: Part::Statements, need: Some(Right::OwnSettlements), href: "/partner/statements", ko: "정산내역서", en: "Statements", icon: Icon::Log, key: 't', group: Group::Settlement, tab: true },
     Entry { part: Part::Payments, need: Some(Right::PaymentsRead), href: "/payment/mypage", ko: "결제 내역", en: "Payments", icon: Icon::Card, key: 'p', group: Group::Payments, tab: true },
     Entry { part: Part::Pay, need: None, href: "/payment", ko: "결제창", en: "Pay page", icon: Icon::Cart, key: 'w', group: Group::Payments, tab: false },
     Entry { part: Part::Settlements, need: Some(Right::SettlementsRead), href: "/admin/settlements", ko: "정산", en: "Settlements", icon: Icon::Coins, key: 's', group: Group::Settlement, tab: true },
-    Entry { part: Part::Payouts, need: Some(Right::SettlementsRead), href: "/admin/payouts", ko: "지급", en: "Payouts", icon: Icon::Send, key: 'o', group: Group::Settlement, tab: true },
+    Entry { part: Part::Payouts, need: Some(Right::SettlementsRead), href: "/admin/payouts", ko: "지급", en: "Payouts", icon: Icon::Send, key: 'o', group: Group::Settlement, tab: false },
+    Entry { part: Part::Approvals, need: Some(Right::SettlementsRead), href: "/admin/approvals", ko: "승인", en: "Approvals", icon: Icon::Check, key: 'v', group: Group::Settlement, tab: false },
     Entry { part: Part::Partners, need: Some(Right::PartnersRead), href: "/admin/partners", ko: "파트너사", en: "Partners", icon: Icon::Shop, key: 'r', group: Group::Settlement, tab: false },
     Entry { part: Part::DeadLetters, need: Some(Right::JobsRead), href: "/admin/dead-letters", ko: "데드레터", en: "Dead letters", icon: Icon::Warning, key: 'd', group: Group::Operations, tab: true },
     Entry { part: Part::Jobs, need: Some(Right::JobsRead), href: "/admin/jobs", ko: "작업", en: "Jobs", icon: Icon::Queue, key: 'j', group: Group::Operations, tab: false },
     Entry { part: Part::Alerts, need: Some(Right::JobsRead), href: "/admin/alerts", ko: "알림", en: "Alerts", icon: Icon::Bell, key: 'a', group: Group::Operations, tab: false },
     Entry { part: Part::Inbox, need: Some(Right::JobsRead), href: "/admin/inbox", ko: "수신함", en: "Inbox", icon: Icon::Inbox, key: 'i', group: Group::Operations, tab: false },
+    Entry { part: Part::Account, need: None, href: "/account", ko: "내 계정", en: "My account", icon: Icon::Person, key: 'c', group: Group::People, tab: false },
+    Entry { part: Part::People, need: Some(Right::Manage), href: "/admin/users", ko: "사용자", en: "Users", icon: Icon::People, key: 'u', group: Group::People, tab: false },
+    Entry { part: Part::Keys, need: Some(Right::Manage), href: "/admin/keys", ko: "API 키", en: "API keys", icon: Icon::Key, key: 'k', group: Group::People, tab: false },
+    Entry { part: Part::Audit, need: Some(Right::AuditRead), href: "/admin/audit", ko: "감사 로그", en: "Audit log", icon: Icon::Log, key: 'l', group: Group::People, tab: false },
+    Entry { part: Part::Settings, need: Some(Right::Manage), href: "/admin/settings", ko: "설정", en: "Settings", icon: Icon::Gear, key: 'e', group: Group::Operations, tab: false },
 ];
 
 impl Entry {
@@ -69,6 +88,7 @@ impl Entry {
     fn count(&self, look: &Look) -> i64 {
         match self.part {
             Part::DeadLetters => look.dead,
+            Part::Approvals => look.approvals,
             _ => 0,
         }
     }
@@ -76,7 +96,11 @@ impl Entry {
 
 /// The entries that this person may follow.
 fn open_to(look: &Look) -> impl Iterator<Item = &'static Entry> {
-    let open = |entry: &&Entry| entry.need.is_none_or(|right| look.may(right));
+    // A partner's people have come for their own, and sell nothing here.
+    let partner = look.may(Right::OwnSettlements);
+    let open = move |entry: &&Entry| {
+        entry.need.is_none_or(|right| look.may(right)) && !(partner && entry.part == Part::Pay)
+    };
     ENTRIES.iter().filter(open)
 }
 
@@ -97,10 +121,9 @@ fn entry(entry: &Entry, look: &Look, part: Part, key: bool) -> Markup {
 
 /// The shop's name, which leads home.
 pub fn name(look: &Look) -> Markup {
-    let home = if look.signed_in {
-        "/payment/mypage"
-    } else {
-        "/payment"
+    let home = match &look.buyer {
+        Some(_) => LIST,
+        None => home_of(look.actor.as_ref().filter(|_| look.signed_in)),
     };
     html! { a.name href=(home) { span.mark aria-hidden="true" { "₩" } "정산" small { "jeongsan" } } }
 }
@@ -118,6 +141,10 @@ pub fn tools(look: &Look) -> Markup {
                 button.tool type="button" data-keys hidden { (icon(Icon::Keyboard)) span.word { (lang.t("단축키", "Keys")) } }
                 form.leave method="post" action="/sign-out" {
                     button.tool { (icon(Icon::Leave)) span.word { (lang.t("로그아웃", "Sign out")) } }
+                }
+            } @else if look.buyer.is_some() {
+                form method="post" action="/payment/mine/leave" {
+                    button.tool { (icon(Icon::Leave)) span.word { (lang.t("나가기", "Leave")) } }
                 }
             }
         }
@@ -229,13 +256,15 @@ mod tests {
         assert_eq!((keys.len(), hrefs.len()), (ENTRIES.len(), ENTRIES.len()));
         assert!(!keys.contains(&'g') && keys.iter().all(char::is_ascii_lowercase));
         // A phone shows four and the menu.
-        assert!(ENTRIES.iter().filter(|entry| entry.tab).count() <= 4);
+        let own = |entry: &&Entry| entry.need == Some(Right::OwnSettlements);
+        let shops = || ENTRIES.iter().filter(|entry| !own(entry));
+        assert!(shops().filter(|entry| entry.tab).count() <= 4);
         for lang in [Lang::Ko, Lang::En] {
             let (side, tabs) = (
                 side(&signed_in(lang), Part::Jobs).into_string(),
                 tabs(&signed_in(lang), Part::Jobs).into_string(),
             );
-            for entry in ENTRIES {
+            for entry in shops() {
                 let link = format!("href=\"{}\"", entry.href);
                 assert!(side.contains(&link) && tabs.contains(&link), "{link}");
                 assert!(side.contains(entry.words(lang)) && tabs.contains(entry.words(lang)));
@@ -277,9 +306,29 @@ mod tests {
     }
 
     #[test]
+    fn a_partners_people_are_shown_their_own_and_nothing_of_the_shop() {
+        let look = with_rights(Lang::En, Rights::of(&[Right::OwnSettlements]));
+        let text = side(&look, Part::Own).into_string();
+        let hrefs: Vec<&str> = text
+            .split("<nav")
+            .nth(1)
+            .unwrap()
+            .split("</nav>")
+            .next()
+            .unwrap()
+            .split("href=\"")
+            .skip(1)
+            .map(|part| part.split('"').next().unwrap())
+            .collect();
+        assert_eq!(hrefs, ["/partner", "/partner/statements", "/account"]);
+        assert!(text.contains("class=\"name\" href=\"/partner\""), "{text}");
+    }
+
+    #[test]
     fn the_help_names_every_key() {
         let text = keys(&signed_in(Lang::Ko)).into_string();
-        for entry in ENTRIES {
+        let open = |entry: &&Entry| entry.need != Some(Right::OwnSettlements);
+        for entry in ENTRIES.iter().filter(open) {
             assert!(
                 text.contains(&format!("<kbd>{}</kbd>", entry.key)),
                 "{}",

@@ -15,11 +15,12 @@ use super::{
     sign_in::{arrive, marked, may_try},
 };
 use crate::{
-    domain::account::PASSWORD,
+    domain::account::{PASSWORD, UserName},
     flow::{
         manage_users::{self, LinkIsFor, UserError},
         sign_in,
     },
+    store::acting::{self, Acting},
     web::{
         Web,
         auth::{self, HOME},
@@ -133,7 +134,20 @@ pub async fn choose(
             "The two passwords differ: type the same one twice.",
         ));
     }
-    let user = match manage_users::choose_password(store, code.to_owned().into(), name, password.into()).await {
+    let place = marked(auth::place(&web, peer.ip(), &headers));
+    // Whoever has the link is that person, from here on.
+    let by = match &is_for {
+        LinkIsFor::FirstOwner => UserName::new(name).map(|name| name.mention()),
+        LinkIsFor::User(user) => Ok(format!("@{}", user.name)),
+    };
+    let acting = Acting {
+        by: by.map_or("set-up link", |by| acting::name(&by)),
+        origin: place.address.as_str().into(),
+        once: None,
+    };
+    let chosen =
+        manage_users::choose_password(store, code.to_owned().into(), name, password.into());
+    let user = match acting::scope(acting, chosen).await {
         Ok(user) => user,
         Err(error @ UserError::Account(_)) => {
             let problem = Problem::from(error);
@@ -141,9 +155,13 @@ pub async fn choose(
         }
         Err(error) => return look.problem(&error.into()),
     };
-    let place = marked(auth::place(&web, peer.ip(), &headers));
+    let next = match is_for {
+        // An owner without an authenticator is the one account worth guessing at.
+        LinkIsFor::FirstOwner => "/account?new=1",
+        LinkIsFor::User(_) => HOME,
+    };
     match sign_in::without_password(&web.ctx, user, place.clone(), web.site.lasts).await {
-        Ok(opened) => arrive(&web, &place, opened, HOME),
+        Ok(opened) => arrive(&web, &place, opened, next),
         Err(error) => look.problem(&error.into()),
     }
 }
@@ -160,7 +178,8 @@ mod tests {
                 lang,
                 ..Look::default()
             };
-            let text = page(&look, "\"<c>", &LinkIsFor::FirstOwner, "<n>", Some("no")).into_string();
+            let text =
+                page(&look, "\"<c>", &LinkIsFor::FirstOwner, "<n>", Some("no")).into_string();
             assert!(!text.contains("<c>") && !text.contains("<n>"));
             assert!(text.contains("role=\"alert\""));
         }

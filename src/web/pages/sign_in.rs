@@ -20,6 +20,7 @@ use crate::{
         auth::{self, Actor, Cookie, own_path},
         error::Problem,
         lang::Lang,
+        preferences,
     },
 };
 
@@ -133,6 +134,12 @@ pub fn page(look: &Look, next: &str, name: &str, refused: Option<Refused>) -> Ma
                 (lang.t("비밀번호를 잊었다면 소유자에게 새 링크를 요청하세요. 소유자는 서버에서 ", "Forgotten? Ask an owner for a new link. An owner runs "))
                 code { "jeongsan user reset" }
                 (lang.t("을 실행합니다.", " on the server."))
+            }
+            @if next.starts_with(crate::web::buyers::LIST) {
+                p.soft.small { (lang.t(
+                    "구매자이신가요? 내 결제는 가게가 보낸 링크로 열립니다. 링크가 없다면 가게에 요청해 주세요.",
+                    "Did you buy something? Your payments open by a link from the shop: ask it for one.",
+                )) }
             }
         }
     };
@@ -296,11 +303,20 @@ pub(super) fn arrive(web: &Web, place: &Place, opened: Opened, next: &str) -> Re
         next.to_owned()
     };
     let secret = opened.secret.expose_secret();
-    let mut response = see_other(&to, Some(Cookie::Session.set(site, secret, site.lasts.whole)));
+    let mut response = see_other(
+        &to,
+        Some(Cookie::Session.set(site, secret, site.lasts.whole)),
+    );
     if let Some(mark) = &place.mark
         && let Ok(line) = Cookie::Place.set(site, mark, PLACE_LASTS).parse()
     {
         response.headers_mut().append(header::SET_COOKIE, line);
+    }
+    if !opened.needs_code {
+        let lines = preferences::lines_of(web, opened.user).unwrap_or_default();
+        for line in lines.iter().filter_map(|line| line.parse().ok()) {
+            response.headers_mut().append(header::SET_COOKIE, line);
+        }
     }
     response
 }
@@ -449,35 +465,50 @@ pub async fn again(
 }
 
 /// `POST /sign-out`
-pub async fn sign_out(State(web): State<Web>, look: Look, headers: HeaderMap) -> Response {
-    let ended = end_former(&web, &headers).await;
-    look.answer(ended.map(|()| see_other("/sign-in", Some(Cookie::Session.unset(&web.site)))))
+pub async fn sign_out(
+    State(web): State<Web>,
+    look: Look,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+) -> Response {
+    let ended = match Cookie::Session.of(&headers, &web.site) {
+        Some(secret) => {
+            let place = auth::place(&web, peer.ip(), &headers);
+            sign_in::sign_out(&web.ctx, secret.into(), place).await
+        }
+        None => Ok(()),
+    };
+    look.answer(
+        ended
+            .map_err(Problem::from)
+            .map(|()| see_other("/sign-in", Some(Cookie::Session.unset(&web.site)))),
+    )
 }
 
 /// `GET /lang?to=en&next=/path`: the language switch.
-pub async fn lang_link(State(web): State<Web>, Query(query): Query<Fields>) -> Response {
-    choose(&web, &query)
+pub async fn lang_link(
+    State(web): State<Web>,
+    look: Look,
+    Query(query): Query<Fields>,
+) -> Response {
+    choose(&web, &look, &query).await
 }
 
 /// `POST /lang`: the same as a form.
-pub async fn lang_form(State(web): State<Web>, Form(form): Form<Fields>) -> Response {
-    choose(&web, &form)
+pub async fn lang_form(State(web): State<Web>, look: Look, Form(form): Form<Fields>) -> Response {
+    choose(&web, &look, &form).await
 }
 
-fn choose(web: &Web, fields: &Fields) -> Response {
+async fn choose(web: &Web, look: &Look, fields: &Fields) -> Response {
     let to = match field(fields, "to") {
         Some("en") => Lang::En,
         _ => Lang::Ko,
     };
-    let secure = if web.site.secure_cookies() {
-        "; Secure"
-    } else {
-        ""
-    };
-    let cookie = format!(
-        "lang={}; Path=/; SameSite=Lax; Max-Age=31536000{secure}",
-        to.code()
-    );
+    let kept = preferences::remember(web, look.actor.as_ref(), Some(to.code()), None).await;
+    if let Err(error) = kept {
+        return look.problem(&error.into());
+    }
+    let cookie = preferences::line(&web.site, "lang", to.code());
     // A path of our own, and the start for whoever has none.
     let next = field(fields, "next").map_or("/", |next| own_path(Some(next)));
     see_other(next, Some(cookie))

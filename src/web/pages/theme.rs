@@ -19,6 +19,7 @@ use crate::web::{
     Web,
     auth::own_path,
     lang::{Lang, cookie},
+    preferences,
 };
 
 /// What the pages are drawn in.
@@ -32,7 +33,7 @@ pub enum Theme {
 }
 
 impl Theme {
-    const ALL: [Theme; 3] = [Theme::Light, Theme::Auto, Theme::Dark];
+    pub const ALL: [Theme; 3] = [Theme::Light, Theme::Auto, Theme::Dark];
 
     pub fn code(self) -> &'static str {
         match self {
@@ -47,7 +48,7 @@ impl Theme {
         cookie(headers, "theme").map_or(Theme::Auto, Theme::named)
     }
 
-    fn named(text: &str) -> Theme {
+    pub fn named(text: &str) -> Theme {
         let all = Theme::ALL.into_iter();
         all.filter(|theme| theme.code() == text)
             .last()
@@ -68,7 +69,7 @@ impl Theme {
         }
     }
 
-    fn words(self, lang: Lang) -> &'static str {
+    pub fn words(self, lang: Lang) -> &'static str {
         match self {
             Theme::Auto => lang.t("시스템 설정", "System"),
             Theme::Light => lang.t("밝게", "Light"),
@@ -103,26 +104,22 @@ pub fn switch(look: &Look) -> Markup {
 }
 
 /// `GET /theme?to=dark&next=/path`: the same as a link.
-pub async fn link(State(web): State<Web>, Query(query): Query<Fields>) -> Response {
-    choose(&web, &query)
+pub async fn link(State(web): State<Web>, look: Look, Query(query): Query<Fields>) -> Response {
+    choose(&web, &look, &query).await
 }
 
 /// `POST /theme`
-pub async fn form(State(web): State<Web>, Form(form): Form<Fields>) -> Response {
-    choose(&web, &form)
+pub async fn form(State(web): State<Web>, look: Look, Form(form): Form<Fields>) -> Response {
+    choose(&web, &look, &form).await
 }
 
-fn choose(web: &Web, fields: &Fields) -> Response {
+async fn choose(web: &Web, look: &Look, fields: &Fields) -> Response {
     let to = Theme::named(field(fields, "to").unwrap_or_default());
-    let secure = if web.site.secure_cookies() {
-        "; Secure"
-    } else {
-        ""
-    };
-    let cookie = format!(
-        "theme={}; Path=/; SameSite=Lax; Max-Age=31536000{secure}",
-        to.code()
-    );
+    let kept = preferences::remember(web, look.actor.as_ref(), None, Some(to.code())).await;
+    if let Err(error) = kept {
+        return look.problem(&error.into());
+    }
+    let cookie = preferences::line(&web.site, "theme", to.code());
     // A path of our own, and the start for whoever has none.
     let next = field(fields, "next").map_or("/", |next| own_path(Some(next)));
     see_other(next, Some(cookie))

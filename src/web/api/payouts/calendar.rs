@@ -77,9 +77,9 @@ pub(super) struct DryRun {
     dry_run: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-struct PutBody {
+pub(in crate::web::api) struct PutBody {
     name: String,
     #[serde(default = "off")]
     off: bool,

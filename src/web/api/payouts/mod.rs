@@ -32,6 +32,7 @@ use crate::{
     },
     sheet::bank::BankTemplate,
     store::{
+        approvals::{self, ApprovalRow},
         history,
         payouts::{self, BatchRow, PayoutRow, PayoutState},
     },
@@ -169,6 +170,15 @@ pub struct Whole {
     /// Without those that were called off.
     pub totals: Totals,
     pub history: Vec<history::Happened>,
+    /// The newest one, of a batch that needs a second person.
+    pub approval: Option<ApprovalRow>,
+}
+
+impl Whole {
+    /// Whether nothing of it may go to the bank yet.
+    pub fn waits(&self) -> bool {
+        self.approval.as_ref().is_some_and(ApprovalRow::waits)
+    }
 }
 
 /// Looks a batch up.
@@ -188,6 +198,7 @@ pub fn whole(conn: &Connection, id: i64) -> Result<Whole, PayoutError> {
         payouts,
         totals,
         history: history::of(conn, &history::Subject::Batch(id), 100)?,
+        approval: approvals::of_batch(conn, id)?,
     })
 }
 
@@ -215,6 +226,7 @@ fn whole_json(whole: &Whole) -> Value {
         "payouts": rows,
         "totals": whole.totals,
         "timeline": whole.history,
+        "approval": whole.approval,
     })
 }
 
@@ -233,6 +245,7 @@ pub async fn written(
         let extension = template.format.extension();
         Ok::<_, Problem>((format!("payout-{id}-{}.{extension}", template.name), bytes))
     })?;
+    // Nobody has it yet: whether it may go is decided in the transaction that notes that it went.
     handed_out(ctx, id, name, by).await?;
     Ok(file)
 }
@@ -310,9 +323,9 @@ async fn list(
     Ok(Json(json!({ "items": rows, "next": next })))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-struct CreateBody {
+pub(super) struct CreateBody {
     until: KstDay,
     #[serde(default)]
     leave_out: BTreeSet<i64>,
@@ -347,7 +360,11 @@ async fn create(
         .lang(lang)?;
     let made = web.ctx.store.read(|conn| whole(conn, id)).lang(lang)?;
     let location = [(header::LOCATION, format!("/api/payouts/{id}"))];
-    Ok((StatusCode::CREATED, location, Json(whole_json(&made))).into_response())
+    let status = match made.waits() {
+        true => StatusCode::ACCEPTED,
+        false => StatusCode::CREATED,
+    };
+    Ok((status, location, Json(whole_json(&made))).into_response())
 }
 
 /// A number out of a path; what is none is not known here.
@@ -474,9 +491,9 @@ async fn result(
     Ok(Json(result_json(&read, Some(told))))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-struct DecideBody {
+pub(super) struct DecideBody {
     #[serde(default)]
     paid: bool,
     #[serde(default)]
@@ -516,9 +533,9 @@ async fn decide(
     Ok(Json(json!({ "told": told, "payout": described(&row) })))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-struct CallOffBody {
+pub(super) struct CallOffBody {
     #[serde(default)]
     reason: String,
     /// Needed once the bank's file was fetched: the bank will not carry it out.

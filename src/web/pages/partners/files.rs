@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     domain::{
+        account::Right,
         bank::BankCode,
         calendar::KstDay,
         partner::{PartnerStatus, PartnerType},
@@ -25,6 +26,7 @@ use crate::{
     flow::{
         export_partners,
         import_partners::{self, COLUMNS, Change, ImportError, Item, MOST_ROWS, Plan, What},
+        take_away::taken,
     },
     sheet::{self, CellError, Encoding, Row, Sheet, Table},
     store::{
@@ -306,12 +308,7 @@ fn last_import(web: &Web) -> Result<Option<Progress>, StoreError> {
 }
 
 /// `GET /admin/partners/import`
-pub async fn form(
-    State(web): State<Web>,
-    _: Actor,
-    look: Look,
-    Q(query): Q<Fields>,
-) -> Response {
+pub async fn form(State(web): State<Web>, _: Actor, look: Look, Q(query): Q<Fields>) -> Response {
     let done = field(&query, "did").and_then(|counts| {
         let counts: Result<Vec<usize>, _> = counts.split('-').map(str::parse).collect();
         counts.ok()?.try_into().ok()
@@ -489,13 +486,24 @@ fn unwritten(error: sheet::WriteError) -> Problem {
     Problem::wrong_import(&error.into_cell_errors(), 0)
 }
 
-async fn exported(web: &Web, look: &Look, fields: &Fields) -> Result<Sheet, Problem> {
+async fn exported(
+    web: &Web,
+    look: &Look,
+    fields: &Fields,
+    file: &'static str,
+) -> Result<Sheet, Problem> {
     let filter = filter(fields)?;
+    let asked = ["q", "status", "kind", "tag"].map(|name| {
+        let value = fields.get(name).cloned().unwrap_or_default();
+        (name, value)
+    });
+    taken(&web.ctx.store, file, asked).await?;
     let (today, korean) = (KstDay::of(web.ctx.store.now()), look.lang == Lang::Ko);
+    let whole = look.may(Right::PersonalRead);
     let found = web
         .ctx
         .store
-        .read_long(move |conn| export_partners::sheet(conn, &filter, today, korean));
+        .read_long(move |conn| export_partners::sheet(conn, &filter, today, korean, whole));
     Ok(found.await?)
 }
 
@@ -506,7 +514,7 @@ pub async fn export_csv(
     look: Look,
     Q(fields): Q<Fields>,
 ) -> Response {
-    let table = exported(&web, &look, &fields).await;
+    let table = exported(&web, &look, &fields, "partners.csv").await;
     look.answer(table.map(|table| as_csv(&look, "partners", &table)))
 }
 
@@ -517,7 +525,7 @@ pub async fn export_xlsx(
     look: Look,
     Q(fields): Q<Fields>,
 ) -> Response {
-    let table = exported(&web, &look, &fields).await;
+    let table = exported(&web, &look, &fields, "partners.xlsx").await;
     look.answer(table.map(|table| as_xlsx(&look, "partners", &table)))
 }
 

@@ -8,11 +8,11 @@ use maud::{Markup, html};
 
 use super::{
     super::{
-        layout::{Look, layout, nothing, payment_path},
+        layout::{Look, layout, nothing},
         words::{self, won},
     },
-    crumb, page_of,
-    said::{figure, formula, kind, partner_path, settlement_path, signed, version_link},
+    crumb,
+    said::{Desk, figure, formula, kind, signed},
 };
 use crate::{
     domain::{
@@ -35,7 +35,13 @@ use crate::{
     },
 };
 
-pub fn page(look: &Look, row: &SettlementRow, line: &LineRow, version: Option<&Version>) -> Markup {
+pub fn page(
+    look: &Look,
+    desk: Desk,
+    row: &SettlementRow,
+    line: &LineRow,
+    version: Option<&Version>,
+) -> Markup {
     let lang = look.lang;
     let seq = line.movement.seq;
     let title = lang.t(
@@ -44,7 +50,7 @@ pub fn page(look: &Look, row: &SettlementRow, line: &LineRow, version: Option<&V
     );
     let movement = &line.movement;
     let body = html! {
-        (crumb(&settlement_path(row.id), &lang.t(format!("정산 {}", row.id), format!("Settlement {}", row.id))))
+        (crumb(&desk.settlement(row.id), &lang.t(format!("정산 {}", row.id), format!("Settlement {}", row.id))))
         div.head {
             h1 { @if line.title.trim().is_empty() { (title) } @else { (line.title) } }
             p.states { (kind(movement.kind, lang)) }
@@ -59,13 +65,13 @@ pub fn page(look: &Look, row: &SettlementRow, line: &LineRow, version: Option<&V
                     }
                 } @else {
                     (positions(&movement.before, &movement.after, lang))
-                    (derivation(line, version, lang))
+                    (derivation(line, version, desk, lang))
                 }
             }
-            (facts(row, line, version, lang))
+            (facts(row, line, version, desk, lang))
         }
     };
-    layout(look, page_of(&title), body)
+    layout(look, desk.page(&title), body)
 }
 
 /// What was sold before and after.
@@ -105,7 +111,7 @@ fn positions(before: &Position, after: &Position, lang: Lang) -> Markup {
 }
 
 /// Each figure by its rule, before and after, and that they add up to the line.
-fn derivation(line: &LineRow, version: Option<&Version>, lang: Lang) -> Markup {
+fn derivation(line: &LineRow, version: Option<&Version>, desk: Desk, lang: Lang) -> Markup {
     let Some(version) = version else {
         return nothing();
     };
@@ -129,9 +135,9 @@ fn derivation(line: &LineRow, version: Option<&Version>, lang: Lang) -> Markup {
                 p.tie.good-text { "✓ " (lang.t("같은 규칙으로 다시 계산한 값과 맞습니다.", "Worked out again by the same rules, it ties.")) }
             } @else {
                 p.message.bad role="alert" { "! " (lang.t(
-                    "다시 계산한 값이 장부와 다릅니다. `jeongsan verify`로 장부를 확인해 주세요.",
-                    "Worked out again, it differs from the books: run `jeongsan verify`.",
-                )) }
+                    "다시 계산한 값이 장부와 다릅니다.",
+                    "Worked out again, it differs from the books.",
+                )) " " (desk.look_into(lang)) }
             }
         }
     }
@@ -156,20 +162,26 @@ fn shown_step(step: &Step, first: bool, lang: Lang) -> Markup {
     }
 }
 
-fn facts(row: &SettlementRow, line: &LineRow, version: Option<&Version>, lang: Lang) -> Markup {
+fn facts(
+    row: &SettlementRow,
+    line: &LineRow,
+    version: Option<&Version>,
+    desk: Desk,
+    lang: Lang,
+) -> Markup {
     let movement = &line.movement;
     html! {
         section.sheet {
             h2 { (lang.t("항목", "The line")) }
             dl.facts {
-                dt { (lang.t("파트너사", "Partner")) } dd { a href=(partner_path(&row.partner)) { (row.partner_name) } }
+                dt { (lang.t("파트너사", "Partner")) } dd { (desk.partner(&row.partner, &row.partner_name)) }
                 dt { (lang.t("정산일", "Day")) } dd { (row.day) }
                 dt { (lang.t("발생 시각", "Happened at")) } dd { (words::time(movement.happened_at)) }
-                @if let Some(id) = &line.imp_uid { dt { (lang.t("결제", "Payment")) } dd { a href=(payment_path(id)) { code { (id) } } } }
+                @if let Some(id) = &line.imp_uid { dt { (lang.t("결제", "Payment")) } dd { (desk.payment(id, html! { code { (id) } })) } }
                 @if let Some(order) = &line.merchant_uid { dt { (lang.t("주문", "Order")) } dd { code { (order) } } }
                 @if let Some(version) = version {
                     dt { (lang.t("계약", "Contract")) }
-                    dd { (version_link(&row.partner, version.id, lang)) br; span.soft.small { (lang.t(
+                    dd { (desk.version(&row.partner, version.id, lang)) br; span.soft.small { (lang.t(
                         format!("결제한 날({})의 계약, {}부터", movement.terms_day, version.from),
                         format!("of the day of payment ({}), from {}", movement.terms_day, version.from),
                     )) } }
@@ -187,15 +199,21 @@ pub async fn show(
     look: Look,
     Path((id, seq)): Path<(String, String)>,
 ) -> Response {
-    look.answer(answer(&web, &look, &id, &seq))
+    look.answer(find(&web, &id).and_then(|row| shown(&web, &look, Desk::Shop, &row, &seq)))
 }
 
-fn answer(web: &Web, look: &Look, id: &str, seq: &str) -> Result<Response, Problem> {
-    let row = find(web, id)?;
-    let missing = || Problem::not_found(&format!("{id}/{seq}"));
+/// A line as it is seen from a desk, from which its settlement may be seen.
+pub fn shown(
+    web: &Web,
+    look: &Look,
+    desk: Desk,
+    row: &SettlementRow,
+    seq: &str,
+) -> Result<Response, Problem> {
+    let missing = || Problem::not_found(&format!("{}/{seq}", row.id));
     let number: i64 = seq.parse().map_err(|_| missing())?;
     let (line, version) = web.ctx.store.read(|conn| {
-        let line = lines_of(conn, &row, number.saturating_sub(1), 1)?
+        let line = lines_of(conn, row, number.saturating_sub(1), 1)?
             .into_iter()
             .find(|line| line.movement.seq == number);
         let version = match line.as_ref().and_then(|line| line.line.contract) {
@@ -205,7 +223,7 @@ fn answer(web: &Web, look: &Look, id: &str, seq: &str) -> Result<Response, Probl
         Ok::<_, StoreError>((line, version))
     })?;
     let line = line.ok_or_else(missing)?;
-    Ok(page(look, &row, &line, version.as_ref()).into_response())
+    Ok(page(look, desk, row, &line, version.as_ref()).into_response())
 }
 
 #[cfg(test)]
@@ -220,7 +238,14 @@ mod tests {
         };
         let row = test_values::settlement(State::Requested, 8_900);
         let line = test_values::line(of);
-        page(&look, &row, &line, Some(&test_values::version())).into_string()
+        page(
+            &look,
+            Desk::Shop,
+            &row,
+            &line,
+            Some(&test_values::version()),
+        )
+        .into_string()
     }
 
     #[test]

@@ -4,11 +4,11 @@ mod adjustments;
 mod chart;
 mod day;
 mod import;
-mod line;
+pub(super) mod line;
 mod list;
-mod one;
+pub(super) mod one;
 mod said;
-mod statement;
+pub(super) mod statement;
 
 use axum::{
     Router,
@@ -19,13 +19,16 @@ use maud::{Markup, html};
 
 use super::layout::{Page, Part};
 use super::parts::crumb;
+pub(super) use list::COLUMNS;
+
 use crate::{
     sheet::CellError,
     web::{Web, api::settlements::LARGEST_FILE, lang::Lang},
 };
 
 pub(super) use said::{
-    actor, badge as settlement_badge, of_payment, payout_badge, settlement_path, statement_path,
+    Desk, actor, badge as settlement_badge, of_payment, payout_badge, settlement_path,
+    statement_path,
 };
 
 /// Pages for who is signed in.

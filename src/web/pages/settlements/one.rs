@@ -9,13 +9,12 @@ use maud::{Markup, html};
 
 use super::{
     super::{
-        layout::{Fields, Look, field, layout, nothing, payment_path, see_other},
+        layout::{Fields, Look, field, layout, nothing, see_other},
         words::{self, won},
     },
     crumb, page_of,
     said::{
-        badge, day_path, kind, lines_en, partner_path, payout_badge, payout_why, rules,
-        settlement_path, statement_path, timeline, version_link,
+        Desk, badge, kind, lines_en, payout_badge, payout_why, rules, settlement_path, timeline,
     },
 };
 use crate::{
@@ -42,6 +41,7 @@ use crate::{
 const PAGE: usize = 50;
 
 pub struct View<'a> {
+    pub desk: Desk,
     pub row: &'a SettlementRow,
     /// The versions that made its lines, and the one of its day.
     pub versions: &'a [Version],
@@ -62,13 +62,13 @@ pub fn page(look: &Look, view: &View<'_>) -> Markup {
     let row = view.row;
     let title = lang.t(format!("정산 {}", row.id), format!("Settlement {}", row.id));
     let body = html! {
-        (crumb("/admin/settlements", lang.t("정산", "Settlements")))
+        (crumb(view.desk.list(), lang.t("정산", "Settlements")))
         (done(view.did, lang))
         div.head {
-            h1 { a.main href=(partner_path(&row.partner)) { (row.partner_name) } " · " (row.day) }
+            h1 { (view.desk.partner(&row.partner, &row.partner_name)) " · " (row.day) }
             p.states { (badge(row, lang)) }
         }
-        (trouble(row, lang))
+        (trouble(row, view.desk, lang))
         div.two {
             div.stack {
                 (ladder(view, lang))
@@ -76,7 +76,7 @@ pub fn page(look: &Look, view: &View<'_>) -> Markup {
             }
             div.stack {
                 (facts(view, lang))
-                (actions(row, lang))
+                @if view.desk == Desk::Shop { (actions(row, lang)) }
                 section.sheet aria-labelledby="history" {
                     h2 #history { (lang.t("진행 기록", "What happened")) " " span.by { (lang.t("한국 시간", "Korean time")) } }
                     (timeline(view.events, lang))
@@ -84,7 +84,7 @@ pub fn page(look: &Look, view: &View<'_>) -> Markup {
             }
         }
     };
-    layout(look, page_of(&title), body)
+    layout(look, view.desk.page(&title), body)
 }
 
 fn done(did: Option<&str>, lang: Lang) -> Markup {
@@ -103,18 +103,18 @@ fn done(did: Option<&str>, lang: Lang) -> Markup {
     html! { p.message.good role="status" { (text) } }
 }
 
-fn trouble(row: &SettlementRow, lang: Lang) -> Markup {
+fn trouble(row: &SettlementRow, desk: Desk, lang: Lang) -> Markup {
     html! {
         @if let Some(why) = &row.hold {
-            p.message.bad { "‖ " (lang.t("보류된 정산입니다: ", "Held: ")) (why) }
+            p.message.bad { "‖ " (lang.t("보류된 정산입니다: ", "Held: ")) (words::masked_text(why)) }
         }
         @if let Some(why) = &row.fail_reason {
-            p.message.bad { "✕ " (lang.t("지급에 실패했습니다: ", "The payout failed: ")) (why) }
+            p.message.bad { "✕ " (lang.t("지급에 실패했습니다: ", "The payout failed: ")) (words::masked_text(why)) }
         }
         @if let Some(into) = row.carried_into {
             p.message.wait {
                 "↷ " (lang.t("이 음수 합계는 ", "This negative sum was netted in "))
-                a href=(settlement_path(into)) { (lang.t(format!("정산 {into}"), format!("settlement {into}"))) }
+                a href=(desk.settlement(into)) { (lang.t(format!("정산 {into}"), format!("settlement {into}"))) }
                 (lang.t("에 이월 반영되었습니다.", "."))
             }
         } @else if row.is_carried_over() {
@@ -164,7 +164,7 @@ fn ladder(view: &View<'_>, lang: Lang) -> Markup {
                 (rung(lang.t("조정", "Adjustments"), sums.adjustment, html! { p { (lang.t(
                     "사람이 사유와 함께 더하거나 뺀 금액입니다.",
                     "What a person added or took, with a reason.",
-                )) " " a href="/admin/adjustments" { (lang.t("조정 목록", "Adjustments")) } } }))
+                )) @if view.desk == Desk::Shop { " " a href="/admin/adjustments" { (lang.t("조정 목록", "Adjustments")) } } } }))
                 li.total { span.grow { "= " (lang.t("항목 합계", "Net of the lines")) } strong { (earned) } }
                 (rung(lang.t("이월 반영", "Carried in"), row.carried_in, carried(view, lang)))
                 li.total.net { span.grow { "= " (lang.t("정산 결과", "Settlement")) } strong { (row.net) } }
@@ -204,7 +204,7 @@ fn by_version(view: &View<'_>, at: usize, lang: Lang) -> Markup {
             @let version = view.versions.iter().find(|v| Some(v.id) == part.contract);
             p {
                 @if let Some(version) = version {
-                    (version_link(&view.row.partner, version.id, lang)) ": " (rules(&version.terms, lang)[at]) " "
+                    (view.desk.version(&view.row.partner, version.id, lang)) ": " (rules(&version.terms, lang)[at]) " "
                 }
                 (lang.t(
                     format!("→ 항목 {}개의 합 {}", part.sums.lines, won(of(&part.sums))),
@@ -225,7 +225,7 @@ fn carried(view: &View<'_>, lang: Lang) -> Markup {
             p { (lang.t("앞에서 이월된 음수 합계가 없습니다.", "No negative sum was carried into it.")) }
         } @else {
             ul { @for from in view.carried_in {
-                li { a href=(settlement_path(from.id)) { (from.day) " " (lang.t("정산 ", "settlement ")) (from.id) } " " (from.net) }
+                li { a href=(view.desk.settlement(from.id)) { (from.day) " " (lang.t("정산 ", "settlement ")) (from.id) } " " (from.net) }
             } }
         }
     }
@@ -247,16 +247,16 @@ fn tie(view: &View<'_>, lang: Lang) -> Markup {
             )) }
         } @else {
             p.message.bad role="alert" { "! " (lang.t(
-                format!("항목을 다시 더한 합({})이 정산의 숫자와 맞지 않습니다. 지급하지 말고 `jeongsan verify`로 장부를 확인해 주세요.", won(net)),
-                format!("The lines add up to {}, which does not tie with the settlement. Do not pay it; run `jeongsan verify`.", won(net)),
-            )) }
+                format!("항목을 다시 더한 합({})이 정산의 숫자와 맞지 않습니다.", won(net)),
+                format!("The lines add up to {}, which does not tie with the settlement.", won(net)),
+            )) " " (view.desk.look_into(lang)) }
         }
     }
 }
 
 fn lines(view: &View<'_>, lang: Lang) -> Markup {
     let row = view.row;
-    let here = settlement_path(row.id);
+    let here = view.desk.settlement(row.id);
     html! {
         section.stack aria-labelledby="lines" {
             h2 #lines { (lang.t(format!("항목 {}개", row.sums.lines), lines_en(row.sums.lines))) }
@@ -269,7 +269,7 @@ fn lines(view: &View<'_>, lang: Lang) -> Markup {
                     th.num scope="col" { (lang.t("정산금", "Net")) }
                     th scope="col" { span.hidden { (lang.t("계산 보기", "How it was made")) } }
                 } }
-                tbody { @for line in view.lines { (line_row(&here, line, lang)) } }
+                tbody { @for line in view.lines { (line_row(&here, view.desk, line, lang)) } }
             }
             nav.pager aria-label=(lang.t("페이지", "Pages")) {
                 @if view.after > 0 { a.button href={ (here) "#lines" } { (lang.t("처음으로", "First")) } }
@@ -279,7 +279,7 @@ fn lines(view: &View<'_>, lang: Lang) -> Markup {
     }
 }
 
-fn line_row(here: &str, line: &LineRow, lang: Lang) -> Markup {
+fn line_row(here: &str, desk: Desk, line: &LineRow, lang: Lang) -> Markup {
     let cut = &line.line.cut;
     let taken = Won::new(cut.net.get().saturating_sub(cut.order.get()));
     let seq = line.movement.seq;
@@ -288,8 +288,8 @@ fn line_row(here: &str, line: &LineRow, lang: Lang) -> Markup {
             td.state { (kind(line.movement.kind, lang)) }
             td.what {
                 @match (&line.imp_uid, line.title.trim()) {
-                    (Some(id), "") => a.main href=(payment_path(id)) { (id) },
-                    (Some(id), title) => a.main href=(payment_path(id)) { (title) },
+                    (Some(id), "") => { (desk.payment(id, html! { (id) })) }
+                    (Some(id), title) => { (desk.payment(id, html! { (title) })) }
                     (None, title) => strong { (title) },
                 }
                 div.soft.small { (words::short_time(line.movement.happened_at)) @if let Some(order) = &line.merchant_uid { " · " code { (order) } } }
@@ -309,28 +309,28 @@ fn facts(view: &View<'_>, lang: Lang) -> Markup {
         section.sheet aria-labelledby="facts" {
             h2 #facts { (lang.t("지급", "Payout")) }
             dl.facts {
-                dt { (lang.t("정산일", "Day")) } dd { a href=(day_path(row.day)) { (row.day) } }
+                dt { (lang.t("정산일", "Day")) } dd { (view.desk.day(row.day)) }
                 @if let Some(day) = row.payout_day { dt { (lang.t("지급일", "Payout day")) } dd { strong { (day) } } }
                 dt { (lang.t("이유", "Why")) } dd { (payout_why(row, version, view.calendar, lang)) }
-                @if let Some(version) = version { dt { (lang.t("계약", "Contract")) } dd { (version_link(&row.partner, version.id, lang)) " (" (version.from) "~)" } }
+                @if let Some(version) = version { dt { (lang.t("계약", "Contract")) } dd { (view.desk.version(&row.partner, version.id, lang)) " (" (version.from) "~)" } }
                 @if let Some(since) = row.carry_since { dt { (lang.t("이월 시작", "Carried since")) } dd { (since) } }
                 @if let Some(at) = row.completed_at {
                     dt { (lang.t("지급 완료", "Completed")) }
-                    dd { (words::time(at)) @if let Some(by) = &row.completed_by { " " span.by { (super::said::actor(by, lang)) } } }
+                    dd { (words::time(at)) @if let Some(by) = row.completed_by.as_ref().filter(|_| view.desk == Desk::Shop) { " " span.by { (super::said::actor(by, lang)) } } }
                 }
             }
             @if !view.payouts.is_empty() {
                 ul.lines { @for payout in view.payouts {
                     li {
                         span.grow {
-                            a href=(format!("/admin/payouts/{}", payout.batch)) { (lang.t("지급 묶음 ", "Payout batch ")) (payout.batch) } " " code.small { (payout.reference()) }
-                            @if let Some(why) = &payout.reason { br; span.soft.small { (why) } }
+                            @if view.desk == Desk::Shop { a href=(format!("/admin/payouts/{}", payout.batch)) { (lang.t("지급 묶음 ", "Payout batch ")) (payout.batch) } " " } code.small { (payout.reference()) }
+                            @if let Some(why) = &payout.reason { br; span.soft.small { (words::masked_text(why)) } }
                         }
                         (payout_badge(payout, lang))
                     }
                 } }
             }
-            p { a href=(statement_path(&row.partner, row.day, row.day)) { (lang.t("이 날의 정산내역서", "Statement of this day")) } }
+            p { a href={ (view.desk.statements(&row.partner)) "?from=" (row.day) "&to=" (row.day) } { (lang.t("이 날의 정산내역서", "Statement of this day")) } }
         }
     }
 }
@@ -513,7 +513,17 @@ pub async fn show(
 }
 
 async fn answer(web: &Web, look: &Look, id: &str, query: &Fields) -> Result<Response, Problem> {
-    let row = find(web, id)?;
+    shown(web, look, Desk::Shop, find(web, id)?, query).await
+}
+
+/// A settlement as it is seen from a desk. Whoever calls has made sure that it may be seen from there.
+pub async fn shown(
+    web: &Web,
+    look: &Look,
+    desk: Desk,
+    row: SettlementRow,
+    query: &Fields,
+) -> Result<Response, Problem> {
     let after = field(query, "after").and_then(|seq| seq.parse().ok());
     let after: i64 = after.unwrap_or(0);
     let (look, did) = (look.clone(), field(query, "did").map(str::to_owned));
@@ -531,7 +541,17 @@ async fn answer(web: &Web, look: &Look, id: &str, query: &Fields) -> Result<Resp
             let mut lines = lines_of(conn, &row, after, PAGE + 1)?;
             let more = lines.len() > PAGE;
             lines.truncate(PAGE);
+            let mut events = history::of(conn, &history::Subject::Settlement(row.id), 100)?;
+            if desk == Desk::Own {
+                // Which of the shop's people it was is the shop's business.
+                for event in events.iter_mut().filter(|event| event.actor != "schedule") {
+                    look.lang
+                        .t("쇼핑몰", "the shop")
+                        .clone_into(&mut event.actor);
+                }
+            }
             let view = View {
+                desk,
                 row: &row,
                 versions: &versions,
                 parts: &parts,
@@ -540,7 +560,7 @@ async fn answer(web: &Web, look: &Look, id: &str, query: &Fields) -> Result<Resp
                 after,
                 carried_in: &settlements::carried_into(conn, row.id)?,
                 payouts: &payouts::of_settlement(conn, row.id)?,
-                events: &history::of(conn, &history::Subject::Settlement(row.id), 100)?,
+                events: &events,
                 calendar: &calendar::business(conn)?,
                 did: did.as_deref(),
             };
@@ -561,6 +581,7 @@ mod tests {
             ..Look::default()
         };
         let view = View {
+            desk: Desk::Shop,
             row,
             versions: &[version()],
             parts,

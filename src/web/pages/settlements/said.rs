@@ -2,7 +2,10 @@
 
 use maud::{Markup, html};
 
-use super::super::{layout::segment, words};
+use super::super::{
+    layout::{Page, Part, payment_path, segment},
+    words,
+};
 use crate::{
     domain::{
         calendar::KstDay,
@@ -22,6 +25,90 @@ use crate::{
     },
     web::lang::Lang,
 };
+
+/// Who looks: the shop's people, or a partner at what is its own. A partner has no way to the shop's pages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Desk {
+    #[default]
+    Shop,
+    Own,
+}
+
+impl Desk {
+    pub fn page(self, title: &str) -> Page<'_> {
+        let part = match self {
+            Desk::Shop => Part::Settlements,
+            Desk::Own => Part::Own,
+        };
+        Page {
+            title,
+            part,
+            ..Page::default()
+        }
+    }
+
+    /// The list that settlements are chosen from.
+    pub fn list(self) -> &'static str {
+        match self {
+            Desk::Shop => "/admin/settlements",
+            Desk::Own => "/partner",
+        }
+    }
+
+    pub fn settlement(self, id: i64) -> String {
+        match self {
+            Desk::Shop => settlement_path(id),
+            Desk::Own => format!("/partner/settlements/{id}"),
+        }
+    }
+
+    /// Statements, without a period.
+    pub fn statements(self, partner: &str) -> String {
+        match self {
+            Desk::Shop => format!("/admin/statements/{}", segment(partner)),
+            Desk::Own => "/partner/statements".to_owned(),
+        }
+    }
+
+    pub fn partner(self, id: &str, name: &str) -> Markup {
+        match self {
+            Desk::Shop => html! { a href=(partner_path(id)) { (name) } },
+            Desk::Own => html! { (name) },
+        }
+    }
+
+    pub fn day(self, day: KstDay) -> Markup {
+        match self {
+            Desk::Shop => html! { a href=(day_path(day)) { (day) } },
+            Desk::Own => html! { (day) },
+        }
+    }
+
+    pub fn payment(self, imp_uid: &str, inside: Markup) -> Markup {
+        match self {
+            Desk::Shop => html! { a.main href=(payment_path(imp_uid)) { (inside) } },
+            Desk::Own => html! { strong { (inside) } },
+        }
+    }
+
+    pub fn version(self, partner: &str, id: i64, lang: Lang) -> Markup {
+        match self {
+            Desk::Shop => version_link(partner, id, lang),
+            Desk::Own => html! { (lang.t("계약 버전 ", "contract version ")) (id) },
+        }
+    }
+
+    /// What to do about figures that do not tie.
+    pub fn look_into(self, lang: Lang) -> &'static str {
+        match self {
+            Desk::Shop => lang.t(
+                "지급하지 말고 `jeongsan verify`로 장부를 확인해 주세요.",
+                "Do not pay it; run `jeongsan verify`.",
+            ),
+            Desk::Own => lang.t("쇼핑몰에 알려 주세요.", "Please tell the shop."),
+        }
+    }
+}
 
 pub fn settlement_path(id: i64) -> String {
     format!("/admin/settlements/{id}")
@@ -279,7 +366,7 @@ pub fn actor(code: &str, lang: Lang) -> &str {
 fn happened(event: &Happened, lang: Lang) -> (&'static str, String, Vec<String>) {
     let text = |name: &str| event.detail[name].as_str().unwrap_or_default().to_owned();
     let number = |name: &str| event.detail[name].as_i64().unwrap_or_default();
-    let reason = text("reason");
+    let reason = words::masked_text(&text("reason"));
     let mut facts = Vec::new();
     if !reason.is_empty() {
         facts.push(lang.t(format!("사유: {reason}"), format!("Reason: {reason}")));

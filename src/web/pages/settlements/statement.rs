@@ -12,15 +12,18 @@ use url::form_urlencoded;
 
 use super::{
     super::{
-        layout::{Look, layout, segment},
+        layout::{Look, Page, Part, layout},
         words,
     },
     crumb, page_of,
-    said::{badge, capital, lines_en, partner_path, settlement_path},
+    said::{Desk, badge, capital, lines_en, partner_path},
 };
 use crate::{
     domain::{calendar::KstDay, money::Won},
-    flow::make_statement::{MOST_LINES, Statement, kind_words, make_statement},
+    flow::{
+        make_statement::{MOST_LINES, Statement, kind_words, make_statement},
+        take_away::taken,
+    },
     sheet::{self, Encoding, WriteError},
     store::partners,
     web::{
@@ -34,17 +37,20 @@ const MOST_SHOWN: i64 = 3_000;
 /// Files are made one after the other: the largest takes a few hundred megabytes while it is made.
 static ONE_AT_A_TIME: Semaphore = Semaphore::const_new(1);
 
-pub fn page(look: &Look, of: &Statement, shop: &str) -> Markup {
+pub fn page(look: &Look, desk: Desk, of: &Statement, shop: &str) -> Markup {
     let lang = look.lang;
     let title = lang.t("정산내역서", "Statement");
     let body = html! {
-        (crumb(&partner_path(of.partner.id.as_str()), &of.partner.name))
+        @match desk {
+            Desk::Shop => { (crumb(&partner_path(of.partner.id.as_str()), &of.partner.name)) }
+            Desk::Own => { (crumb(desk.list(), lang.t("내 정산", "My settlements"))) }
+        }
         article.statement {
             header {
                 h1 { (title) }
                 p.big { (of.from) " ~ " (of.to) }
             }
-            (period(of.partner.id.as_str(), of.from, of.to, lang))
+            (period(desk, of.partner.id.as_str(), of.from, of.to, lang))
             div.two.parties {
                 section {
                     h2 { (lang.t("파트너사", "Partner")) }
@@ -53,7 +59,7 @@ pub fn page(look: &Look, of: &Statement, shop: &str) -> Markup {
                         dt { "ID" } dd { code { (of.partner.id) } }
                         @if let Some(kind) = of.partner.kind { dt { (lang.t("유형", "Type")) } dd { (lang.t(kind.ko(), kind.en())) } }
                         @if let Some(number) = &of.partner.business_number { dt { (lang.t("사업자등록번호", "Business number")) } dd { (number) } }
-                        @if let Some(account) = &of.partner.account { dt { (lang.t("정산 계좌", "Account")) } dd { (lang.t(account.bank.ko(), account.bank.en())) " " (account.number) " " (account.holder) } }
+                        @if let Some(account) = &of.partner.account { dt { (lang.t("정산 계좌", "Account")) } dd { (lang.t(account.bank.ko(), account.bank.en())) " " (words::masked_account(account.number.as_str())) " " (words::masked_name(&account.holder)) } }
                     }
                 }
                 section {
@@ -66,19 +72,31 @@ pub fn page(look: &Look, of: &Statement, shop: &str) -> Markup {
                 }
             }
             (totals(of, lang))
-            (summary(of, lang))
+            (summary(of, desk, lang))
             (lines(of, lang))
         }
     };
-    layout(look, page_of(title), body)
+    layout(look, statement_page(desk, title), body)
+}
+
+fn statement_page(desk: Desk, title: &str) -> Page<'_> {
+    match desk {
+        Desk::Shop => page_of(title),
+        Desk::Own => Page {
+            title,
+            part: Part::Statements,
+            ..Page::default()
+        },
+    }
 }
 
 /// Another period, and the files.
-fn period(partner: &str, from: KstDay, to: KstDay, lang: Lang) -> Markup {
-    let path = format!("/admin/statements/{}", segment(partner));
+fn period(desk: Desk, partner: &str, from: KstDay, to: KstDay, lang: Lang) -> Markup {
+    let path = desk.statements(partner);
     let query = format!("?from={from}&to={to}");
     html! {
         form.filters.no-print method="get" action=(path) {
+            @if desk == Desk::Own { (months(&path, from, to, lang)) }
             div.fields {
                 label.field { span { (lang.t("시작일", "From")) } input type="date" name="from" required value=(from); }
                 label.field { span { (lang.t("종료일", "To")) } input type="date" name="to" required value=(to); }
@@ -87,6 +105,23 @@ fn period(partner: &str, from: KstDay, to: KstDay, lang: Lang) -> Markup {
                 a.button.low href={ (path) "/statement.csv" (query) } { "CSV" }
             }
             p.soft.small { (lang.t("인쇄하거나 PDF로 저장하면 A4에 맞춰집니다.", "Printed, or saved as PDF, it fits A4.")) }
+        }
+    }
+}
+
+/// The months before and after, and this one's name.
+fn months(path: &str, from: KstDay, to: KstDay, lang: Lang) -> Markup {
+    let first = |day: KstDay| day.plus_days(1 - i64::from(day.day_of_month()));
+    let name = |day: KstDay| format!("{}-{:02}", day.year(), day.month());
+    let before = first(from).previous();
+    let after = to.last_of_month().next();
+    html! {
+        div.chips {
+            a href={ (path) "?month=" (name(before)) } { "← " (name(before)) }
+            a href={ (path) "?month=" (name(from)) } aria-current=[(from == first(from) && to == from.last_of_month()).then_some("page")] {
+                (lang.t(format!("{} 한 달", name(from)), format!("all of {}", name(from))))
+            }
+            a href={ (path) "?month=" (name(after)) } { (name(after)) " →" }
         }
     }
 }
@@ -150,7 +185,7 @@ fn totals(of: &Statement, lang: Lang) -> Markup {
     }
 }
 
-fn summary(of: &Statement, lang: Lang) -> Markup {
+fn summary(of: &Statement, desk: Desk, lang: Lang) -> Markup {
     let fees = |cut: &crate::domain::contract::Cut| {
         Won::sum([
             cut.fee,
@@ -182,7 +217,7 @@ fn summary(of: &Statement, lang: Lang) -> Markup {
                         th.num scope="col" { (lang.t("지급 대상액", "Payable")) }
                     } }
                     tbody { @for row in &of.settlements { tr {
-                        th scope="row" { a href=(settlement_path(row.id)) { (row.day) } }
+                        th scope="row" { a href=(desk.settlement(row.id)) { (row.day) } }
                         td { (badge(row, lang)) }
                         td.day { @match row.payout_day { Some(day) => (day), None => "–" } }
                         td.num { (row.sums.cut.order) }
@@ -260,12 +295,21 @@ fn lines(of: &Statement, lang: Lang) -> Markup {
 }
 
 /// A period that cannot be shown, with what was typed.
-fn wrong_page(look: &Look, partner: &str, query: &PeriodQuery, problem: &Problem) -> Response {
+fn wrong_page(
+    look: &Look,
+    desk: Desk,
+    partner: &str,
+    query: &PeriodQuery,
+    problem: &Problem,
+) -> Response {
     let lang = look.lang;
-    let path = format!("/admin/statements/{}", segment(partner));
+    let path = desk.statements(partner);
     let value = |text: &Option<String>| text.clone().unwrap_or_default();
     let body = html! {
-        (crumb(&partner_path(partner), partner))
+        @match desk {
+            Desk::Shop => { (crumb(&partner_path(partner), partner)) }
+            Desk::Own => { (crumb(desk.list(), lang.t("내 정산", "My settlements"))) }
+        }
         section.sheet.narrow {
             h1 { (lang.t("정산내역서", "Statement")) }
             p.message.bad role="alert" { (problem.sentence(lang)) }
@@ -277,7 +321,11 @@ fn wrong_page(look: &Look, partner: &str, query: &PeriodQuery, problem: &Problem
         }
     };
     let title = lang.t("정산내역서", "Statement");
-    (problem.status, layout(look, page_of(title), body)).into_response()
+    (
+        problem.status,
+        layout(look, statement_page(desk, title), body),
+    )
+        .into_response()
 }
 
 async fn make(
@@ -303,6 +351,17 @@ pub async fn show(
     Path(partner): Path<String>,
     Q(query): Q<PeriodQuery>,
 ) -> Response {
+    shown(&web, &look, Desk::Shop, &partner, &query).await
+}
+
+/// A partner's statement as it is seen from a desk.
+pub async fn shown(
+    web: &Web,
+    look: &Look,
+    desk: Desk,
+    partner: &str,
+    query: &PeriodQuery,
+) -> Response {
     let host = web.site.public_url.host_str().unwrap_or_default();
     // The shop's own name is that of its own partner, where somebody gave it one.
     let own = &web.ctx.policy.default_partner;
@@ -310,17 +369,17 @@ pub async fn show(
         Ok(Some(known)) if known.name != *own => format!("{} ({host})", known.name),
         _ => host.to_owned(),
     };
-    match make(&web, &partner, &query, MOST_SHOWN).await {
-        Ok(of) => page(&look, &of, &shop).into_response(),
+    match make(web, partner, query, MOST_SHOWN).await {
+        Ok(of) => page(look, desk, &of, &shop).into_response(),
         Err(problem) if matches!(problem.kind, "invalid-filter" | "statement-too-long") => {
-            wrong_page(&look, &partner, &query, &problem)
+            wrong_page(look, desk, partner, query, &problem)
         }
         Err(problem) => look.problem(&problem),
     }
 }
 
-/// A file of a statement.
-async fn file(
+/// A file of a statement. That it was taken is on record before it leaves.
+pub async fn file(
     web: &Web,
     look: &Look,
     partner: &str,
@@ -329,6 +388,17 @@ async fn file(
 ) -> Result<Response, Problem> {
     let _alone = ONE_AT_A_TIME.acquire().await.map_err(|_| Problem::full())?;
     let of = make(web, partner, query, MOST_LINES).await?;
+    let asked = [
+        ("partner", partner.to_owned()),
+        ("from", of.from.to_string()),
+        ("to", of.to.to_string()),
+    ];
+    let what = if workbook {
+        "statement.xlsx"
+    } else {
+        "statement.csv"
+    };
+    taken(&web.ctx.store, what, asked).await?;
     let korean = look.lang == Lang::Ko;
     let name = of.file_name(korean);
     let made = tokio::task::spawn_blocking(move || {
@@ -462,7 +532,7 @@ mod tests {
     fn it_shows_sums_and_lines_and_nothing_of_others_markup() {
         let look = Look::default();
         let of = statement(&[Kind::Order, Kind::Cancel]);
-        let text = page(&look, &of, "shop.example.com").into_string();
+        let text = page(&look, Desk::Shop, &of, "shop.example.com").into_string();
         for part in [
             "정산금(항목 합계)",
             "₩4,450",
@@ -481,9 +551,9 @@ mod tests {
             lang: Lang::En,
             ..Look::default()
         };
-        let text = page(&look, &statement(&[]), "s").into_string();
+        let text = page(&look, Desk::Shop, &statement(&[]), "s").into_string();
         assert!(text.contains("no settlements in this period"));
-        let text = page(&look, &statement(&[Kind::Cancel]), "s").into_string();
+        let text = page(&look, Desk::Shop, &statement(&[Kind::Cancel]), "s").into_string();
         assert!(text.contains("-₩4,450"));
     }
 
