@@ -8,7 +8,7 @@
 use std::{
     collections::BTreeMap,
     fmt,
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -17,8 +17,13 @@ use secrecy::SecretString;
 use url::Url;
 
 use crate::{
-    adapters::portone::PortoneConfig,
-    domain::{episode::Pace, payment::UnknownOrders, retry::Backoff},
+    adapters::{
+        outbound::{self, Reach, Refused},
+        portone::PortoneConfig,
+    },
+    domain::{
+        addresses::Addresses, episode::Pace, payment::UnknownOrders, retry::Backoff, rules::Started,
+    },
     flow::Policy,
 };
 
@@ -77,8 +82,13 @@ const fn secret(
     }
 }
 
+/// Where a setting comes from that nobody set.
+const DEFAULT: &str = "the default";
+
 const DURATION: &str = "a time such as 250ms, 10s, 5m, 1h or 14d";
 const COUNT: &str = "a whole number";
+const ADDRESSES: &str = "addresses or ranges such as 10.0.0.0/8, parted by commas";
+const YES_OR_NO: &str = "`true` or `false`";
 
 /// All settings, in the order in which they are shown.
 pub const SETTINGS: &[Setting] = &[
@@ -96,7 +106,7 @@ pub const SETTINGS: &[Setting] = &[
     setting(
         "server.trusted_proxies",
         "",
-        "addresses, parted by commas",
+        ADDRESSES,
         "Proxies whose X-Forwarded-For is believed.",
     ),
     optional(
@@ -176,8 +186,14 @@ pub const SETTINGS: &[Setting] = &[
     setting(
         "portone.webhook_sources",
         "52.78.100.19,52.78.48.223,52.78.5.241",
-        "addresses, parted by commas",
+        ADDRESSES,
         "PortOne's own addresses: no rate limit applies to them.",
+    ),
+    setting(
+        "intake.only_sources",
+        "false",
+        YES_OR_NO,
+        "With `true` webhooks are taken from portone.webhook_sources alone; a buyer's browser may still report an order that is registered.",
     ),
     setting(
         "intake.budget",
@@ -395,7 +411,13 @@ pub const SETTINGS: &[Setting] = &[
         "slack.webhook_url",
         true,
         "an incoming-webhook URL",
-        "Where alerts are sent. Without it they go to the log and the alerts page.",
+        "Where alerts are sent: over https, to a public address. Without it they go to the log and the alerts page.",
+    ),
+    setting(
+        "slack.private_addresses",
+        "false",
+        YES_OR_NO,
+        "With `true` alerts may go to an address of the own network too, also by http, and by a proxy of the environment.",
     ),
     secret(
         "admin.token",
@@ -414,6 +436,12 @@ pub const SETTINGS: &[Setting] = &[
         "30m",
         DURATION,
         "After how long without a request a browser is signed out.",
+    ),
+    secret(
+        "buyers.secret",
+        true,
+        "at least 32 characters",
+        "Shared with the shop: it signs tokens with it by which its customers see their own payments.",
     ),
     setting(
         "log.format",
@@ -434,13 +462,15 @@ pub const SETTINGS: &[Setting] = &[
 pub struct Config {
     pub listen: SocketAddr,
     pub public_url: Url,
-    pub trusted_proxies: Vec<IpAddr>,
+    pub trusted_proxies: Addresses,
     /// Words on top of every page, and where they lead.
     pub notice: Option<(String, Option<Url>)>,
     pub data_dir: PathBuf,
     pub portone: PortoneConfig,
     pub pay: PayPage,
-    pub webhook_sources: Vec<IpAddr>,
+    pub webhook_sources: Addresses,
+    /// Whether webhooks are taken from those addresses alone.
+    pub only_sources: bool,
     pub max_body: usize,
     pub rate: u32,
     pub unknown_ids: u32,
@@ -455,12 +485,18 @@ pub struct Config {
     pub workers: bool,
     pub shutdown: Duration,
     pub slack: Option<SecretString>,
+    /// Whether alerts may go to an address that is not public.
+    pub slack_inside: bool,
     pub admin_token: Option<SecretString>,
     /// How long a browser stays signed in: in all, and without a request.
     pub session: Duration,
     pub idle: Duration,
+    /// With what the shop signs its customers' tokens.
+    pub buyers_secret: Option<SecretString>,
     pub log_json: bool,
     pub log_level: String,
+    /// Every setting as it was read, secrets masked.
+    pub shown: Vec<Started>,
 }
 
 /// Who hands jobs to the workers.
@@ -585,14 +621,12 @@ impl Reader {
         })
     }
 
-    fn addresses(&mut self, key: &'static str) -> Option<Vec<IpAddr>> {
-        self.get(key, |text| {
-            text.split(',')
-                .map(str::trim)
-                .filter(|part| !part.is_empty())
-                .map(|part| part.parse().ok())
-                .collect()
-        })
+    fn addresses(&mut self, key: &'static str) -> Option<Addresses> {
+        self.get(key, Addresses::parse)
+    }
+
+    fn yes(&mut self, key: &'static str) -> Option<bool> {
+        self.get(key, |text| text.parse().ok())
     }
 
     fn url(&mut self, key: &'static str) -> Option<Url> {
@@ -601,6 +635,31 @@ impl Reader {
                 .ok()
                 .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
         })
+    }
+
+    /// A secret as a whole, so that what is wrong is told without it.
+    fn slack(&mut self, inside: bool) -> Option<SecretString> {
+        let reach = if inside {
+            Reach::Anywhere
+        } else {
+            Reach::Public
+        };
+        let (text, source) = self.text("slack.webhook_url").cloned()?;
+        match outbound::check_text(text.trim(), reach) {
+            Ok(_) => Some(text.trim().to_owned().into()),
+            Err(why) => {
+                let way_out = match why {
+                    Refused::NotHttps | Refused::NotPublic if !inside => {
+                        "; slack.private_addresses = true lets it go there all the same"
+                    }
+                    _ => "",
+                };
+                self.problems.push(format!(
+                    "slack.webhook_url is *** (from {source}): {why}{way_out}"
+                ));
+                None
+            }
+        }
     }
 
     fn cron(&mut self, key: &'static str) -> Option<String> {
@@ -629,7 +688,7 @@ impl Config {
         let mut problems = Vec::new();
         let mut values: BTreeMap<&'static str, (String, String)> = SETTINGS
             .iter()
-            .filter_map(|s| Some((s.key, (s.default?.to_owned(), "the default".to_owned()))))
+            .filter_map(|s| Some((s.key, (s.default?.to_owned(), DEFAULT.to_owned()))))
             .collect();
         if let Some(path) = file {
             read_file(path, &mut values, &mut problems);
@@ -759,7 +818,29 @@ fn unknown(name: &str, place: &str) -> String {
     }
 }
 
+/// What was read, for people: of a secret only that it is there.
+fn shown(r: &Reader) -> Vec<Started> {
+    SETTINGS
+        .iter()
+        .map(|setting| {
+            let found = r.text(setting.key);
+            let secret = setting.secret && found.is_some_and(|(_, source)| source != DEFAULT);
+            Started {
+                key: setting.key,
+                value: found.map(|(text, _)| match secret {
+                    true => "***".to_owned(),
+                    false => text.trim().to_owned(),
+                }),
+                source: found
+                    .map(|(_, source)| source.clone())
+                    .filter(|source| source != DEFAULT),
+            }
+        })
+        .collect()
+}
+
 fn build(mut r: Reader) -> Result<Config, ConfigErrors> {
+    let shown = shown(&r);
     let listen: Option<SocketAddr> = r.get("server.listen", |text| text.parse().ok());
     let public_url = match r.text("server.public_url") {
         Some(_) => r.url("server.public_url"),
@@ -790,6 +871,7 @@ fn build(mut r: Reader) -> Result<Config, ConfigErrors> {
     let connect_timeout = r.duration("portone.connect_timeout");
     let read_timeout = r.duration("portone.read_timeout");
     let webhook_sources = r.addresses("portone.webhook_sources");
+    let only_sources = r.yes("intake.only_sources");
     let intake_budget = r.duration("intake.budget");
     let max_body = r.within("intake.max_body", 256, 16 << 20);
     let rate = r.within("intake.rate", 1, 1_000_000);
@@ -825,7 +907,7 @@ fn build(mut r: Reader) -> Result<Config, ConfigErrors> {
         let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
         (text.len() <= 40 && !text.is_empty() && text.bytes().all(plain)).then(|| text.to_owned())
     });
-    let workers = r.get("jobs.workers", |text| text.parse::<bool>().ok());
+    let workers = r.yes("jobs.workers");
     let job_attempts = r.within("jobs.attempts", 1, 100);
     let job_base = r.duration("jobs.backoff");
     let job_most = r.duration("jobs.backoff_max");
@@ -843,13 +925,12 @@ fn build(mut r: Reader) -> Result<Config, ConfigErrors> {
     let later_summary = r.duration("alerts.later_summary");
     let quiet = r.duration("alerts.quiet");
     let digest_cron = r.cron("digest.cron");
-    let slack = r.get("slack.webhook_url", |text| {
-        let url = Url::parse(text).ok()?;
-        (url.scheme() == "https" || is_loopback(&url)).then(|| text.to_owned().into())
-    });
+    let slack_inside = r.yes("slack.private_addresses");
+    let slack = r.slack(slack_inside.unwrap_or_default());
     let admin_token = r.secret("admin.token", 32);
     let session = r.duration("admin.session");
     let idle = r.duration("admin.idle");
+    let buyers_secret = r.secret("buyers.secret", 32);
     let log_json = r.get("log.format", |text| match text {
         "text" => Some(false),
         "json" => Some(true),
@@ -892,6 +973,7 @@ fn build(mut r: Reader) -> Result<Config, ConfigErrors> {
                 pg,
             },
             webhook_sources: webhook_sources?,
+            only_sources: only_sources?,
             max_body: max_body? as usize,
             rate: rate?,
             unknown_ids: unknown_ids?,
@@ -943,11 +1025,14 @@ fn build(mut r: Reader) -> Result<Config, ConfigErrors> {
             workers: workers?,
             shutdown: shutdown?,
             slack,
+            slack_inside: slack_inside?,
             admin_token,
             session: session?,
             idle: idle?,
+            buyers_secret,
             log_json: log_json?,
             log_level: log_level?,
+            shown,
         })
     })();
     match built {
@@ -1071,6 +1156,37 @@ mod tests {
         ]);
         let errors = Config::load(None, env, &keys()).unwrap_err().to_string();
         assert!(errors.contains("https only"), "{errors}");
+    }
+
+    #[test]
+    fn alerts_do_not_go_inside_unless_that_is_said() {
+        let with = |url: &str, inside: &str| {
+            let env = env(&[
+                ("JEONGSAN_SLACK_WEBHOOK_URL", url),
+                ("JEONGSAN_SLACK_PRIVATE_ADDRESSES", inside),
+            ]);
+            Config::load(None, env, &keys()).map_err(|errors| errors.to_string())
+        };
+        for url in [
+            "http://hooks.slack.com/canary",
+            "https://127.0.0.1/canary",
+            "https://0x7f000001/canary",
+            "https://[::ffff:10.0.0.1]/canary",
+            "https://169.254.169.254/canary",
+            "http://localhost:9000/canary",
+        ] {
+            let error = with(url, "false").unwrap_err();
+            assert!(
+                error.contains("slack.private_addresses = true") && !error.contains("canary"),
+                "{url}: {error}"
+            );
+            assert!(with(url, "true").unwrap().slack.is_some(), "{url}");
+        }
+        for url in ["https://u:p@hooks.slack.com/canary", "ftp://x/canary", "canary"] {
+            let error = with(url, "true").unwrap_err();
+            assert!(!error.contains("canary") && !error.contains("= true"), "{error}");
+        }
+        assert!(with("https://hooks.slack.com/services/x", "false").is_ok());
     }
 
     #[test]

@@ -3,14 +3,14 @@
 mod cli;
 
 use std::{
-    io::{IsTerminal, Write},
+    io::Write,
     path::PathBuf,
     process::ExitCode,
 };
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use jeongsan::{
-    app::{self, App, Parts, Worker},
+    app::{self, App, Parts, Worker, logging},
     config::{self, Config},
     demo::{self, DemoOptions},
     flow::dead_letters::{self, Discarded},
@@ -246,11 +246,7 @@ async fn run(cli: Cli) -> ExitCode {
         let file = std::fs::create_dir_all(&data_dir)
             .and_then(|()| std::fs::File::create(data_dir.join("jeongsan.log")));
         match file {
-            Ok(file) => tracing_subscriber::fmt()
-                .with_max_level(tracing::Level::INFO)
-                .with_ansi(false)
-                .with_writer(std::sync::Mutex::new(file))
-                .init(),
+            Ok(file) => logging::begin_in(file),
             Err(why) => return fail(&format!("cannot use `{}`: {why}", data_dir.display())),
         }
         let options = DemoOptions {
@@ -366,19 +362,6 @@ async fn at_once(config: Config, command: Command) -> ExitCode {
     }
 }
 
-fn log(format: &str, level: &str) {
-    use tracing_subscriber::EnvFilter;
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-    let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
-    if format == "json" {
-        lines.json().init();
-    } else {
-        lines.with_ansi(std::io::stderr().is_terminal()).init();
-    }
-}
-
 /// Ctrl-C or SIGTERM.
 async fn signal() {
     #[cfg(unix)]
@@ -396,10 +379,7 @@ async fn signal() {
 }
 
 async fn serve(config: Config) -> ExitCode {
-    log(
-        if config.log_json { "json" } else { "text" },
-        &config.log_level,
-    );
+    logging::begin(config.log_json, &config.log_level);
     let mode = if config.portone.test { "test" } else { "live" };
     let url = config.public_url.clone();
     // Listened for from before the first answer on: whoever sees it alive may stop it.
@@ -421,10 +401,7 @@ async fn serve(config: Config) -> ExitCode {
 }
 
 async fn work(config: Config) -> ExitCode {
-    log(
-        if config.log_json { "json" } else { "text" },
-        &config.log_level,
-    );
+    logging::begin(config.log_json, &config.log_level);
     let stop = tokio::spawn(signal());
     tokio::task::yield_now().await;
     let worker = match Worker::start(&config, Clock::default()).await {

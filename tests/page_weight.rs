@@ -132,8 +132,8 @@ async fn every_main_page_loads_within_a_hundred_kilobytes() {
             "{path} has a style of its own"
         );
     }
-    let sign_in = fetch(&Visitor::new(&base), "/sign-in").await;
-    assert!(sign_in.sent.values().sum::<usize>() <= MOST);
+    let stranger = fetch(&Visitor::new(&base), "/sign-in").await;
+    assert!(stranger.sent.values().sum::<usize>() <= MOST);
     app.stop().await;
 }
 

@@ -57,8 +57,13 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 const ONLY: &[(&str, &str, &[&str])] = &[
     // What the pay page shows is read once, by `config`, and handed on as it is.
     ("web", "config", &["config::PayPage"]),
-    // The settings of PortOne's client are its own; `config` fills them in.
-    ("config", "adapters", &["adapters::portone::PortoneConfig"]),
+    // The settings of PortOne's client are its own, and so is where our requests may go: `config`
+    // fills them in, and checks a URL by the rule that is kept when it is called.
+    (
+        "config",
+        "adapters",
+        &["adapters::portone::PortoneConfig", "adapters::outbound"],
+    ),
 ];
 
 /// Adapters keep the traits of `flow/mod.rs` and know no verb; only a broker knows the `job` table.
@@ -130,7 +135,12 @@ const SQL_PARTS: &[(&str, &str, &str)] = &[
     (
         "src/store/payments.rs",
         "row",
-        "a column, one of two literals",
+        "a column, one of a few literals",
+    ),
+    (
+        "src/store/payments.rs",
+        "from",
+        "a search's source, one of three literals",
     ),
     (
         "src/store/payments.rs",

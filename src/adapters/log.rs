@@ -10,11 +10,7 @@ use crate::{
 pub struct LogNotifier;
 
 impl Notifier for LogNotifier {
-    fn name(&self) -> &'static str {
-        "log"
-    }
-
-    fn send<'a>(&'a self, note: &'a Note) -> BoxFuture<'a, Result<(), NotifyError>> {
+    fn send<'a>(&'a self, note: &'a Note) -> BoxFuture<'a, Result<&'static str, NotifyError>> {
         Box::pin(async move {
             let body = serde_json::to_string(&note.alert).unwrap_or_default();
             match note.alert.severity() {
@@ -25,7 +21,7 @@ impl Notifier for LogNotifier {
                     tracing::warn!(alert = note.id, kind = note.alert.kind(), %body, link = %note.link, "alert");
                 }
             }
-            Ok(())
+            Ok("log")
         })
     }
 }

@@ -2,5 +2,6 @@
 
 pub mod broker;
 pub mod log;
+pub mod outbound;
 pub mod portone;
 pub mod slack;

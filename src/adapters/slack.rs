@@ -7,14 +7,16 @@ use futures::future::BoxFuture;
 use reqwest::header;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
-use url::Url;
 
+use super::outbound::{self, Reach};
 use crate::{
     domain::{
         alert::{Alert, Severity},
+        approval::Kind,
         calendar::kst,
         digest::{Digest, Why, passed},
         episode::{Fates, Named},
+        masks::masked_text,
         money::Won,
         retry::Class,
     },
@@ -34,17 +36,16 @@ pub struct Slack {
     http: reqwest::Client,
     /// Whoever knows it can write into the channel: it is a secret.
     url: SecretString,
+    reach: Reach,
 }
 
 impl Slack {
-    pub fn new(url: SecretString) -> Result<Slack, reqwest::Error> {
-        let http = reqwest::Client::builder()
+    pub fn new(url: SecretString, reach: Reach) -> Result<Slack, reqwest::Error> {
+        let http = outbound::client(reach)
             .connect_timeout(Duration::from_secs(3))
             .timeout(Duration::from_secs(10))
-            .redirect(reqwest::redirect::Policy::none())
-            .user_agent(concat!("jeongsan/", env!("CARGO_PKG_VERSION")))
             .build()?;
-        Ok(Slack { http, url })
+        Ok(Slack { http, url, reach })
     }
 
     async fn post(&self, note: &Note) -> Result<(), NotifyError> {
@@ -53,8 +54,10 @@ impl Slack {
             what,
             retry_after,
         };
-        let url = Url::parse(self.url.expose_secret())
-            .map_err(|_| failed(Class::Permanent, "Slack's URL cannot be read".into(), None))?;
+        let url = outbound::check_text(self.url.expose_secret(), self.reach).map_err(|why| {
+            let what = format!("slack.webhook_url is not called: {why}");
+            failed(Class::Permanent, what, None)
+        })?;
         let answer = self
             .http
             .post(url)
@@ -86,12 +89,11 @@ impl Slack {
 }
 
 impl Notifier for Slack {
-    fn name(&self) -> &'static str {
-        "slack"
-    }
-
-    fn send<'a>(&'a self, note: &'a Note) -> BoxFuture<'a, Result<(), NotifyError>> {
-        Box::pin(self.post(note))
+    fn send<'a>(&'a self, note: &'a Note) -> BoxFuture<'a, Result<&'static str, NotifyError>> {
+        Box::pin(async move {
+            self.post(note).await?;
+            Ok("slack")
+        })
     }
 }
 
@@ -109,12 +111,18 @@ fn escaped(text: &str) -> String {
 }
 
 fn field(name: &str, value: &str) -> Value {
-    json!({ "type": "mrkdwn", "text": format!("*{name}*\n{}", escaped(value)) })
+    mrkdwn(&format!("*{name}*\n{}", escaped(value)))
+}
+
+/// Text in which Slack makes no links and mentions out of what only looks like them.
+fn mrkdwn(text: &str) -> Value {
+    json!({ "type": "mrkdwn", "text": text, "verbatim": true })
 }
 
 /// The message in Slack's Block Kit.
 pub fn payload(note: &Note) -> Value {
     let (title, fields, text) = words(&note.alert);
+    let text = masked_text(&text);
     let mark = match note.alert.severity() {
         _ if is_good(&note.alert) => "✅",
         Severity::Urgent => "🚨",
@@ -130,14 +138,14 @@ pub fn payload(note: &Note) -> Value {
     if !text.is_empty() {
         blocks.push(json!({
             "type": "section",
-            "text": { "type": "mrkdwn", "text": escaped(&text) },
+            "text": mrkdwn(&escaped(&text)),
         }));
     }
     let lines = lines(note);
     if !lines.is_empty() {
         blocks.push(json!({
             "type": "section",
-            "text": { "type": "mrkdwn", "text": lines },
+            "text": mrkdwn(&lines),
         }));
     }
     blocks.push(json!({
@@ -152,7 +160,13 @@ pub fn payload(note: &Note) -> Value {
         "type": "context",
         "elements": [{ "type": "mrkdwn", "text": format!("jeongsan · {} · #{}", kst(note.at), note.id) }],
     }));
-    json!({ "text": format!("{mark} {}", escaped(&title)), "blocks": blocks })
+    json!({
+        "text": format!("{mark} {}", escaped(&title)),
+        "blocks": blocks,
+        "parse": "none",
+        "unfurl_links": false,
+        "unfurl_media": false,
+    })
 }
 
 /// Nobody has to do anything.
@@ -179,7 +193,7 @@ fn words(alert: &Alert) -> (String, Vec<Value>, String) {
             vec![
                 field("결제 · Payment", imp_uid.as_str()),
                 field("금액 · Amount", &format!("₩{amount}")),
-                field("사유 · Reason", reason),
+                field("사유 · Reason", &masked_text(reason)),
                 field("시도 · Attempts", &attempts.to_string()),
                 field("취소 번호 · Cancellation", cancellation.as_str()),
             ],
@@ -198,7 +212,7 @@ fn words(alert: &Alert) -> (String, Vec<Value>, String) {
             vec![
                 field("결제 · Payment", imp_uid.as_str()),
                 field("금액 · Amount", &format!("₩{amount}")),
-                field("사유 · Reason", reason),
+                field("사유 · Reason", &masked_text(reason)),
                 field("시도 · Attempts", &attempts.to_string()),
                 field("취소 번호 · Cancellation", cancellation.as_str()),
                 field("데드레터 · Dead letter", &job_id.to_string()),
@@ -264,6 +278,27 @@ fn words(alert: &Alert) -> (String, Vec<Value>, String) {
             ],
             reason.clone(),
         ),
+        Alert::ApprovalWaits {
+            approval,
+            kind,
+            amount,
+            by,
+        } => (
+            "두 번째 사람의 승인 대기 · Waits for a second person".into(),
+            vec![
+                field(
+                    "무엇 · What",
+                    match kind {
+                        Kind::Payout => "지급 묶음 · Payout batch",
+                        Kind::Adjustment => "조정 · Adjustment",
+                    },
+                ),
+                field("금액 · Amount", &format!("₩{amount}")),
+                field("요청한 사람 · Asked by", by),
+                field("승인 번호 · Approval", &approval.to_string()),
+            ],
+            String::new(),
+        ),
         Alert::GatewayHalted { error } => (
             "포트원 호출 중단 · Calls to PortOne are stopped".into(),
             Vec::new(),
@@ -311,7 +346,7 @@ fn words(alert: &Alert) -> (String, Vec<Value>, String) {
                         "{}\n가장 오래된 것 · oldest {age}",
                         many(heap.count, heap.amount)
                     );
-                    json!({ "type": "mrkdwn", "text": format!("*{}*\n{value}", why(heap.why)) })
+                    mrkdwn(&format!("*{}*\n{value}", why(heap.why)))
                 })
                 .collect(),
             String::new(),
@@ -483,6 +518,47 @@ mod tests {
         assert!(!text.contains("<!") && !text.contains("<http"), "{text}");
         assert!(text.contains("₩12,000") && text.contains("dead-letters/7"));
         assert!(text.len() < 3_500);
+    }
+
+    #[test]
+    fn nothing_from_outside_is_a_link_a_mention_or_a_line_and_nobodys_number() {
+        for nasty in [
+            "<!channel>", "<!here|x>", "<!everyone>", "<@U123>", "<#C123>", "<!subteam^S1>", "<!date^0^x|y>",
+            "<https://evil.example|bank>", "<mailto:a@b.kr|x>", "a\n\nb", "a\r\nb", "&lt;!channel&gt;",
+            "\u{202e}<!channel>", "＜!channel＞", "010-1234-5678", "hong@example.com",
+        ] {
+            let alert = Alert::CancelRetrying {
+                imp_uid: ImpUid::new("imp_1").unwrap(),
+                cancellation: CancellationId::new("c1").unwrap(),
+                amount: Won::new(1),
+                reason: nasty.into(),
+                error: nasty.into(),
+                attempts: 1,
+            };
+            let note = Note {
+                id: 1,
+                at: "2026-08-06T01:00:00Z".parse().unwrap(),
+                alert,
+                link: "http://127.0.0.1/x".into(),
+                links: Vec::new(),
+            };
+            let payload = payload(&note);
+            assert_eq!((&payload["parse"], &payload["unfurl_links"]), (&json!("none"), &json!(false)));
+            let mut texts = 0;
+            for block in payload["blocks"].as_array().unwrap() {
+                let of_block = block["fields"].as_array().into_iter().flatten().chain([&block["text"]]);
+                for text in of_block.filter(|text| text["type"] == "mrkdwn") {
+                    let said = text["text"].as_str().unwrap();
+                    assert!(!said.contains('<') && !said.contains('>'), "{nasty:?}: {said}");
+                    // A field's name stands on a line of its own; nothing else begins a line.
+                    assert!(said.matches('\n').count() <= 1 && !said.contains('\r'), "{said:?}");
+                    assert_eq!(text["verbatim"], true);
+                    assert!(!said.contains("1234-5678") && !said.contains("hong@"), "{said}");
+                    texts += 1;
+                }
+            }
+            assert!(texts >= 6);
+        }
     }
 
     #[test]

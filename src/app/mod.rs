@@ -1,5 +1,7 @@
 //! The one place that knows everyone: puts the parts together, starts and stops them.
 
+pub mod logging;
+mod notifier;
 mod room;
 pub mod switch;
 mod work;
@@ -19,9 +21,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_service::Service;
 
 use crate::{
-    adapters::{broker::amqp::UrlError, log::LogNotifier, portone::Portone, slack::Slack},
+    adapters::{broker::amqp::UrlError, outbound::Reach, portone::Portone, slack::Slack},
     config::Config,
-    flow::{Ctx, Notifier, manage_users::first_owner_link, passwords},
+    flow::{Ctx, Notifier, buyer_links, manage_users::first_owner_link, passwords},
     store::{Clock, OpenError, Store, StoreError, search, sessions::Lasts},
     web::{self, Site, Web, auth, health, limits::Limits},
 };
@@ -83,6 +85,8 @@ pub struct Parts {
     pub clock: Clock,
     /// Whether workers and schedules run by themselves.
     pub workers: bool,
+    /// What shows a newcomer around: the demo's.
+    pub tour: Option<web::Tour>,
 }
 
 impl Default for Parts {
@@ -90,6 +94,7 @@ impl Default for Parts {
         Parts {
             clock: Clock::default(),
             workers: true,
+            tour: None,
         }
     }
 }
@@ -100,17 +105,34 @@ pub fn context(config: &Config, store: Store) -> Result<Ctx, StartError> {
         what: "PortOne",
         why,
     })?;
-    let notifier: Arc<dyn Notifier> = match &config.slack {
-        Some(url) => Arc::new(
-            Slack::new(url.clone()).map_err(|why| StartError::Client { what: "Slack", why })?,
-        ),
-        None => Arc::new(LogNotifier),
+    let start: Option<Arc<dyn Notifier>> = match &config.slack {
+        Some(url) => {
+            let reach = match config.slack_inside {
+                true => Reach::Anywhere,
+                false => Reach::Public,
+            };
+            let slack = Slack::new(url.clone(), reach);
+            Some(Arc::new(slack.map_err(|why| {
+                StartError::Client { what: "Slack", why }
+            })?))
+        }
+        None => None,
     };
+    // What is chosen on the page is one of Slack's own addresses: the page takes no other.
+    let make: notifier::Make = Box::new(
+        |url: SecretString| -> Result<Arc<dyn Notifier>, String> {
+            match Slack::new(url, Reach::Public) {
+                Ok(slack) => Ok(Arc::new(slack)),
+                Err(why) => Err(why.to_string()),
+            }
+        },
+    );
+    let notifier = notifier::Chosen::new(store.clone(), start, make);
     let boot = store.boot();
     Ok(Ctx {
         store,
         gateway: Arc::new(gateway),
-        notifier,
+        notifier: Arc::new(notifier),
         policy: Arc::new(config.policy.clone()),
         boot,
     })
@@ -139,6 +161,7 @@ impl App {
         let ctx = context(&config, store.clone())?;
         auth::forget_codes(&store).await?;
         auth::keep_token(&store, config.admin_token.as_ref()).await?;
+        let buyers = buyer_links::Keys::ready(&store, config.buyers_secret.clone()).await?;
         let set_up = first_owner_link(&store).await?;
         tokio::task::spawn_blocking(passwords::warm);
 
@@ -154,10 +177,13 @@ impl App {
                 public_url: config.public_url,
                 pay: config.pay,
                 notice: config.notice,
+                settings: config.shown,
                 lasts: Lasts {
                     whole: config.session,
                     idle: config.idle,
                 },
+                buyers,
+                tour: parts.tour,
                 max_body: config.max_body,
                 limits: Limits::new(
                     config.rate,
@@ -167,7 +193,8 @@ impl App {
                     config.api_address_rate,
                     config.trusted_proxies,
                     config.webhook_sources,
-                ),
+                )
+                .only_sources(config.only_sources),
                 under_way: Arc::default(),
                 key_uses: auth::KeyUses::default(),
                 broker: room.broker.clone(),
@@ -312,8 +339,11 @@ async fn tick(web: Web, stop: CancellationToken) {
 async fn fill_search(web: &Web, stop: &CancellationToken) -> Result<(), StoreError> {
     let store = &web.ctx.store;
     for _ in 0..200 {
-        let behind = store.read(search::behind)?;
-        if behind == 0 || stop.is_cancelled() || (store.waiting() > 4 && behind < search::TAIL) {
+        let (behind, keys) = store.read(|conn| {
+            Ok::<_, StoreError>((search::behind(conn)?, search::keys_behind(conn)?))
+        })?;
+        let busy = store.waiting() > 4 && behind < search::TAIL;
+        if (behind == 0 && keys == 0) || stop.is_cancelled() || busy {
             break;
         }
         store.write(|tx| search::fill(tx, 100)).await?;

@@ -12,6 +12,7 @@ use jeongsan::{
     },
     flow::{
         Ctx,
+        approve::waits_for,
         bank_templates::{self, COMMON, TemplateError},
         change_calendar::{CalendarError, Change, Moved, change_calendar, preview},
         pay_out::{self, Choice, PayoutError, Told, Why, Word},
@@ -219,6 +220,12 @@ async fn act(ctx: &Ctx, action: Payouts) -> Result<Said, CliError> {
             let id = pay_out::create(ctx, choice, total.map(Won::new), note, "cli").await?;
             let mut said = show(ctx, id)?;
             said.lines.insert(0, format!("Batch {id} is made."));
+            if let Some(approval) = ctx.store.read(|conn| waits_for(conn, id))? {
+                said.lines.push(format!(
+                    "It waits for a second person: approval {approval}, on the pages."
+                ));
+                said.value["approval"] = json!(approval);
+            }
             Ok(said)
         }
         Payouts::List { limit } => list(ctx, limit),
@@ -380,16 +387,18 @@ async fn file(ctx: &Ctx, id: i64, template: &str, out: PathBuf) -> Result<Said, 
         Ok::<_, CliError>(write_bank_file(conn, id, &template, &memo)?)
     })?;
     let mut options = std::fs::OpenOptions::new();
-    let written = options
-        .write(true)
-        .create_new(true)
-        .open(&out)
-        .and_then(|mut file| std::io::Write::write_all(&mut file, &bytes));
-    written.map_err(|why| CliError::Io {
+    let failed = |why| CliError::Io {
         path: out.clone(),
         why,
-    })?;
-    handed_out(ctx, id, template, "cli").await?;
+    };
+    let opened = options.write(true).create_new(true).open(&out);
+    let mut file = opened.map_err(failed)?;
+    // Whether it may go is decided in the transaction that notes that it went, before there is anything in it.
+    if let Err(error) = handed_out(ctx, id, template, "cli").await {
+        let _ = std::fs::remove_file(&out);
+        return Err(error.into());
+    }
+    std::io::Write::write_all(&mut file, &bytes).map_err(failed)?;
     Ok(Said {
         lines: vec![format!(
             "{} holds what waits in batch {id}, for the bank.",

@@ -18,7 +18,7 @@ use jeongsan::{
     },
     flow::{
         Ctx,
-        adjust::{Adjustment, adjust},
+        adjust::{Adjustment, Booking, adjust},
         hold_settlement,
         import_adjustments::{ImportAdjustmentsError, import_adjustments},
         make_statement::{MOST_LINES, Statement, kind_words, make_statement, state_words},
@@ -657,10 +657,20 @@ async fn add(ctx: &Ctx, partner: String, amount: &str, reason: String, as_json: 
         (_, Err(said)) => return fail(&said.en),
     };
     match adjust(ctx, asked, "cli").await {
-        Ok(booked) => told(as_json, &json!(booked), || {
+        Ok(Booking::Booked(all)) => {
+            let booked = all.first();
+            told(as_json, &json!(booked), || {
+                if let Some(booked) = booked {
+                    say(&format!(
+                        "Adjustment {} is booked; it counts in the settlement of {}.",
+                        booked.id, booked.day
+                    ));
+                }
+            })
+        }
+        Ok(Booking::Waits(approval)) => told(as_json, &json!({ "approval": approval }), || {
             say(&format!(
-                "Adjustment {} is booked; it counts in the settlement of {}.",
-                booked.id, booked.day
+                "Nothing is booked: it waits for a second person, approval {approval} on the pages."
             ));
         }),
         Err(error) => fail(&error),
@@ -715,10 +725,10 @@ async fn import(ctx: &Ctx, file: &PathBuf, dry_run: bool, as_json: bool) -> Exit
         .map(|name| name.to_string_lossy().into_owned());
     match import_adjustments(ctx, bytes, name, dry_run, "cli").await {
         Ok(imported) => told(as_json, &json!(imported), || {
-            let verb = if dry_run {
-                "can be booked; nothing was"
-            } else {
-                "are booked"
+            let verb = match (dry_run, imported.waits) {
+                (true, _) => "can be booked; nothing was",
+                (false, Some(_)) => "wait for a second person on the pages",
+                (false, None) => "are booked",
             };
             say(&format!(
                 "{} adjustments {verb}, {} won in all.",

@@ -23,7 +23,7 @@ use crate::{
         Clock, Store, StoreError,
         admin::{self, CLOCK_AHEAD},
     },
-    web::auth,
+    web::{Tour, auth},
 };
 
 #[derive(Clone, Debug)]
@@ -121,7 +121,10 @@ pub async fn run(options: DemoOptions, until: impl Future<Output = ()>) -> Resul
         sandbox.set_webhook_url(Some(webhooks));
     }
     let config = Config::load(None, [], &settings)?;
-    let parts = Parts::default();
+    let parts = Parts {
+        tour: tour(&sandbox),
+        ..Parts::default()
+    };
     let follow = follow_clock(&sandbox, parts.clock.clone());
     let app = App::start_on(listener, config, parts).await?;
     let keep = keep_clock(&sandbox, app.web.ctx.store.clone());
@@ -163,6 +166,20 @@ pub async fn run(options: DemoOptions, until: impl Future<Output = ()>) -> Resul
     app.stop().await;
     sandbox.stop().await;
     Ok(())
+}
+
+/// What shows a newcomer around.
+fn tour(sandbox: &Sandbox) -> Option<Tour> {
+    // The sandbox answers a form by leading back to its page: nobody looks at that here.
+    let http = reqwest::Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .timeout(std::time::Duration::from_secs(5))
+        .build();
+    match (sandbox.url().parse(), http) {
+        (Ok(sandbox), Ok(http)) => Some(Tour { sandbox, http }),
+        _ => None,
+    }
 }
 
 /// Whoever moves the sandbox's clock moves the shop's: a night passes for both.
@@ -243,6 +260,7 @@ fn settings(
         ("admin.session", "365d".into()),
         ("admin.idle", "365d".into()),
         ("slack.webhook_url", format!("{}/slack/demo", sandbox.url())),
+        ("slack.private_addresses", "true".into()),
     ]
 }
 

@@ -86,6 +86,7 @@ pub(super) async fn seed(config: Config, sandbox: &Sandbox, days: i64) -> Result
     let parts = Parts {
         clock: clock.clone(),
         workers: false,
+        ..Parts::default()
     };
     let app = App::start_on(listener, config, parts).await?;
     let mut story = Story {

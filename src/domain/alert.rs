@@ -81,6 +81,13 @@ pub enum Alert {
         amount: Won,
         reason: String,
     },
+    /// Something waits for a second person.
+    ApprovalWaits {
+        approval: i64,
+        kind: super::approval::Kind,
+        amount: Won,
+        by: String,
+    },
     /// PortOne refuses our credentials: calls are stopped.
     GatewayHalted { error: String },
     /// PortOne takes our credentials again.
@@ -103,6 +110,7 @@ impl Alert {
             Alert::Contradiction { .. } => "contradiction",
             Alert::NoContract { .. } => "no_contract",
             Alert::PayoutFailed { .. } => "payout_failed",
+            Alert::ApprovalWaits { .. } => "approval_waits",
             Alert::GatewayHalted { .. } => "gateway_halted",
             Alert::GatewayBack => "gateway_back",
             Alert::Summary(_) => "summary",
@@ -125,6 +133,7 @@ impl Alert {
             | Alert::Contradiction { .. }
             | Alert::NoContract { .. }
             | Alert::PayoutFailed { .. }
+            | Alert::ApprovalWaits { .. }
             | Alert::GatewayHalted { .. }
             | Alert::Summary(_) => Severity::Urgent,
         }
@@ -140,6 +149,7 @@ impl Alert {
             Alert::JobDead { .. }
             | Alert::NoContract { .. }
             | Alert::PayoutFailed { .. }
+            | Alert::ApprovalWaits { .. }
             | Alert::GatewayHalted { .. }
             | Alert::GatewayBack
             | Alert::Summary(_)
@@ -171,6 +181,7 @@ impl Alert {
             Alert::JobDead { kind, .. } => Some(format!("{}:{kind}", self.kind())),
             Alert::NoContract { .. }
             | Alert::PayoutFailed { .. }
+            | Alert::ApprovalWaits { .. }
             | Alert::GatewayHalted { .. }
             | Alert::GatewayBack
             | Alert::Summary(_)
@@ -186,7 +197,8 @@ impl Alert {
             | Alert::CancelDead { amount, .. }
             | Alert::PaymentHeld { amount, .. }
             | Alert::NoContract { amount, .. }
-            | Alert::PayoutFailed { amount, .. } => Some(*amount),
+            | Alert::PayoutFailed { amount, .. }
+            | Alert::ApprovalWaits { amount, .. } => Some(*amount),
             Alert::JobDead { .. }
             | Alert::Contradiction { .. }
             | Alert::GatewayHalted { .. }

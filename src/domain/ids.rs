@@ -79,6 +79,10 @@ id!(
     PartnerId, "partner"
 );
 id!(
+    /// The shop's own id of a customer: whose an order is.
+    BuyerId, "buyer"
+);
+id!(
     /// Our own id of one cancellation: `c` and a ULID. It travels to PortOne inside the reason.
     CancellationId, "cancellation id"
 );

@@ -1,8 +1,10 @@
 //! Pure rules: no clock, no SQL, no HTTP. Everything here can be tested in microseconds.
 
 pub mod account;
+pub mod addresses;
 pub mod alert;
 pub mod api_key;
+pub mod approval;
 pub mod bank;
 pub mod calendar;
 pub mod cancellation;
@@ -12,6 +14,7 @@ pub mod derivation;
 pub mod digest;
 pub mod episode;
 pub mod guessing;
+pub mod hangul;
 pub mod holidays;
 pub mod ids;
 pub mod job;
@@ -22,7 +25,9 @@ pub mod partner;
 pub mod partner_draft;
 pub mod payment;
 pub mod retry;
+pub mod rules;
 pub mod seen;
 pub mod settlement;
 pub mod terms_draft;
+pub mod wanted;
 pub mod withholding;

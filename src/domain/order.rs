@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ids::{MerchantUid, PartnerId},
+    ids::{BuyerId, MerchantUid, PartnerId},
     money::{OutOfRange, Won},
 };
 
@@ -12,6 +12,9 @@ use super::{
 pub struct Order {
     pub merchant_uid: MerchantUid,
     pub name: String,
+    /// Whose it is, where the shop says so: they may look at its payments.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub buyer: Option<BuyerId>,
     pub amount: Won,
     /// Part of `amount` that bears no VAT (면세).
     pub tax_free: Won,
@@ -139,10 +142,17 @@ impl Order {
         Ok(Order {
             merchant_uid,
             name,
+            buyer: None,
             amount,
             tax_free,
             lines,
         })
+    }
+
+    /// The same order, as this buyer's.
+    pub fn of_buyer(mut self, buyer: Option<BuyerId>) -> Order {
+        self.buyer = buyer;
+        self
     }
 }
 

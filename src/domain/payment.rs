@@ -436,6 +436,15 @@ pub enum Hold {
 }
 
 impl Hold {
+    /// The codes of all reasons.
+    pub const CODES: [&str; 5] = [
+        "AMOUNT_DIFFERS",
+        "ALREADY_PAID",
+        "UNKNOWN_ORDER",
+        "TEST_PAYMENT",
+        "LIVE_PAYMENT",
+    ];
+
     pub fn code(&self) -> &'static str {
         match self {
             Hold::AmountDiffers { .. } => "AMOUNT_DIFFERS",

@@ -5,6 +5,7 @@ use rusqlite::Connection;
 use crate::{
     domain::{
         calendar::KstDay,
+        masks::masked_partner,
         terms_draft::{TermsDraft, fee_text},
     },
     flow::import_partners::{COLUMNS, draft_of},
@@ -29,11 +30,13 @@ pub fn headers(korean: bool) -> Vec<String> {
 }
 
 /// All partners that fit, by name, each with the contract that holds on `today`, or else begins later.
+/// Persons and accounts are masked unless `whole`; then it cannot be sent in again.
 pub fn sheet(
     conn: &Connection,
     filter: &Filter,
     today: KstDay,
     korean: bool,
+    whole: bool,
 ) -> Result<Sheet, StoreError> {
     let mut rows = Vec::new();
     let mut after: Option<(String, String)> = None;
@@ -45,7 +48,7 @@ pub fn sheet(
         for partner in &found {
             let versions = contracts::of(conn, partner.id.as_str())?;
             let version = contracts::holding(&versions, today).or(versions.first());
-            rows.push(row(partner, version));
+            rows.push(row(partner, version, whole));
         }
         match found.last() {
             Some(last) if found.len() == PORTION => {
@@ -68,8 +71,11 @@ fn text(text: Option<String>) -> Cell {
         .map_or(Cell::Empty, Cell::Text)
 }
 
-fn row(partner: &PartnerRow, version: Option<&Version>) -> Vec<Cell> {
-    let draft = draft_of(partner);
+fn row(partner: &PartnerRow, version: Option<&Version>, whole: bool) -> Vec<Cell> {
+    let draft = match whole {
+        true => draft_of(partner),
+        false => masked_partner(&draft_of(partner)),
+    };
     let mut cells: Vec<Cell> = [
         draft.id,
         draft.name,

@@ -11,7 +11,7 @@ use crate::{
     domain::{ids::PartnerId, money::Won},
     flow::{
         Ctx,
-        adjust::{AdjustError, Adjusted, Adjustment, adjust_all},
+        adjust::{AdjustError, Adjusted, Adjustment, Booking, adjust_all},
         hold_settlement::reason_of,
     },
     sheet::{self, CellError, Column, Columns, Others, Row, Said, Table},
@@ -68,6 +68,8 @@ pub struct Imported {
     pub rows: Vec<ImportedRow>,
     /// What all rows come to.
     pub total: Won,
+    /// The approval that all of it waits for: nothing is booked then.
+    pub waits: Option<i64>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -126,6 +128,7 @@ pub async fn import_adjustments(
         file,
         rows,
         total,
+        waits: None,
     };
     if dry_run {
         return Ok(imported);
@@ -144,9 +147,13 @@ pub async fn book(
         .iter()
         .map(|row| (row.line, row.adjustment.clone()))
         .collect();
-    let booked = adjust_all(ctx, imported.file.clone(), all, by).await?;
-    for (row, adjusted) in imported.rows.iter_mut().zip(booked) {
-        row.booked = Some(adjusted);
+    match adjust_all(ctx, imported.file.clone(), all, by).await? {
+        Booking::Booked(booked) => {
+            for (row, adjusted) in imported.rows.iter_mut().zip(booked) {
+                row.booked = Some(adjusted);
+            }
+        }
+        Booking::Waits(approval) => imported.waits = Some(approval),
     }
     imported.dry_run = false;
     Ok(imported)

@@ -5,10 +5,13 @@
 
 pub mod adjust;
 pub mod agree_contract;
+pub mod approve;
 pub mod bank_templates;
+pub mod buyer_links;
 pub mod cancel_attempt;
 pub mod cancel_payment;
 pub mod change_calendar;
+pub mod change_rules;
 pub mod check_audit;
 pub mod confirm_payment;
 pub mod dead_letters;
@@ -34,6 +37,7 @@ pub mod release_hold;
 pub mod reopen_day;
 pub mod replay_dead_letters;
 pub mod retry_cancel;
+pub mod reveal;
 pub mod run_schedules;
 pub mod save_partner;
 pub mod send_alert;
@@ -194,10 +198,8 @@ pub enum Heard {
 
 /// Who tells a person.
 pub trait Notifier: Send + Sync {
-    /// `slack`, `log`.
-    fn name(&self) -> &'static str;
-
-    fn send<'a>(&'a self, note: &'a Note) -> BoxFuture<'a, Result<(), NotifyError>>;
+    /// Gives the name of whoever took it: `slack`, `log`.
+    fn send<'a>(&'a self, note: &'a Note) -> BoxFuture<'a, Result<&'static str, NotifyError>>;
 }
 
 /// An alert on its way to a person.

@@ -2,6 +2,8 @@
 //!
 //! A settlement is in at most one live payout, by a rule of the schema, so nothing is paid twice. What the
 //! bank refused is FAILED until a person gives it another try; what was called off is REQUESTED again.
+//!
+//! A batch above the amount of the settings is made, and goes nowhere until a second person approved it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,19 +14,22 @@ use serde_json::json;
 use crate::{
     domain::{
         alert::Alert,
+        approval::needs_second,
         bank::BankAccount,
         calendar::KstDay,
         money::{OutOfRange, Won},
         partner::{PartnerStatus, PartnerType},
+        rules::Rule,
         settlement::State,
         withholding::{NegativeGross, Withheld, withhold},
     },
-    flow::{Ctx, hold_settlement::reason_of, raise_alert::raise},
+    flow::{Ctx, approve, hold_settlement::reason_of, raise_alert::raise},
     store::{
-        StoreError, Tx, admin, contracts,
+        StoreError, Tx, admin, approvals, contracts,
         history::{self, Subject},
         partners,
         payouts::{self, BatchState, PayoutRow, PayoutState, To},
+        rules,
         settlements::{self, SettlementRow},
     },
 };
@@ -47,6 +52,10 @@ pub enum PayoutError {
     NoBatch(i64),
     #[error("batch {id} is {}: nothing waits in it", state.as_str())]
     NotOpen { id: i64, state: BatchState },
+    #[error(
+        "batch {batch} waits for a second person: nothing of it may go to the bank before approval {approval} is given"
+    )]
+    Waits { batch: i64, approval: i64 },
     #[error("no payout {0} is in this batch")]
     NoPayout(i64),
     #[error("payout {id} is {} already: it cannot be {}", state.as_str(), word.as_str())]
@@ -296,6 +305,10 @@ pub async fn create_seen(
             if proposal.payouts.is_empty() && proposal.nothing_to_pay.is_empty() {
                 return Err(PayoutError::Nothing(choice.until));
             }
+            let limit = rules::limit(tx.conn(), Rule::PayoutOver)?;
+            // In several batches it is no less.
+            let before = payouts::alone(tx.conn(), by, KstDay::of(tx.now))?;
+            let waits = needs_second(limit, before, proposal.total) && !proposal.payouts.is_empty();
             let batch = payouts::add_batch(tx, choice.until, &note, by)?;
             for proposed in &proposal.payouts {
                 put(tx, batch, proposed, by)?;
@@ -308,6 +321,9 @@ pub async fn create_seen(
             }
             let detail = json!({ "until": choice.until, "payouts": proposal.payouts.len(), "total": proposal.total });
             history::add(tx, &Subject::Batch(batch), "created", by, &detail)?;
+            if waits {
+                approve::ask_batch(tx, batch, proposal.total, by, None)?;
+            }
             Ok(batch)
         })
         .await
@@ -407,6 +423,10 @@ pub async fn decide(
     ctx.store
         .write(move |tx| {
             open_batch(tx, batch)?;
+            // An approval that is void is asked for anew, and that stays.
+            if let Err(approval) = approve::release(tx, batch)? {
+                return Ok(Err(PayoutError::Waits { batch, approval }));
+            }
             let mut told = Told::default();
             for (id, word) in &words {
                 let row = payouts::get(tx.conn(), *id)?
@@ -434,9 +454,10 @@ pub async fn decide(
             if told.paid + told.failed > 0 {
                 history::add(tx, &Subject::Batch(batch), "decided", by, &json!(told))?;
             }
-            Ok(told)
+            Ok(Ok(told))
         })
         .await
+        .flatten()
 }
 
 fn one(tx: &mut Tx<'_>, row: &PayoutRow, word: &Word, by: &str) -> Result<(), PayoutError> {
@@ -492,37 +513,50 @@ pub async fn call_off(
 ) -> Result<usize, PayoutError> {
     let reason = reason_of(&reason).ok_or(PayoutError::Reason)?;
     ctx.store
-        .write(move |tx| {
-            let before = open_batch(tx, batch)?;
-            if before.state != BatchState::Open {
-                let (id, state) = (batch, before.state);
-                return Err(PayoutError::NotOpen { id, state });
-            }
-            if !not_at_the_bank && handed_out(tx.conn(), batch)? {
-                return Err(PayoutError::HandedOut(batch));
-            }
-            let mut off = 0;
-            for row in payouts::of_batch(tx.conn(), batch)? {
-                if row.state != PayoutState::Waiting {
-                    continue;
-                }
-                off += 1;
-                payouts::decide(tx, row.id, PayoutState::Cancelled, Some(&reason), by)?;
-                for (id, ..) in payouts::settlements(tx.conn(), row.id)? {
-                    settlements::set_state(tx, id, State::Requested, None, by)?;
-                    let detail = json!({ "batch": batch, "reason": reason });
-                    history::add(tx, &Subject::Settlement(id), "called_off", by, &detail)?;
-                }
-            }
-            let state = if before.paid + before.failed == 0 {
-                BatchState::Cancelled
-            } else {
-                BatchState::Done
-            };
-            payouts::end_batch(tx, batch, state)?;
-            let detail = json!({ "reason": reason, "payouts": off });
-            history::add(tx, &Subject::Batch(batch), "called_off", by, &detail)?;
-            Ok(off)
-        })
+        .write(move |tx| call_off_in(tx, batch, &reason, not_at_the_bank, by))
         .await
+}
+
+/// The same inside of a transaction. An approval that it waits for ends with it.
+pub(crate) fn call_off_in(
+    tx: &mut Tx<'_>,
+    batch: i64,
+    reason: &str,
+    not_at_the_bank: bool,
+    by: &str,
+) -> Result<usize, PayoutError> {
+    let before = open_batch(tx, batch)?;
+    if before.state != BatchState::Open {
+        let (id, state) = (batch, before.state);
+        return Err(PayoutError::NotOpen { id, state });
+    }
+    if !not_at_the_bank && handed_out(tx.conn(), batch)? {
+        return Err(PayoutError::HandedOut(batch));
+    }
+    if let Some(row) = approvals::of_batch(tx.conn(), batch)?.filter(approvals::ApprovalRow::waits)
+    {
+        approve::dismiss(tx, &row, reason, by)?;
+    }
+    let mut off = 0;
+    for row in payouts::of_batch(tx.conn(), batch)? {
+        if row.state != PayoutState::Waiting {
+            continue;
+        }
+        off += 1;
+        payouts::decide(tx, row.id, PayoutState::Cancelled, Some(reason), by)?;
+        for (id, ..) in payouts::settlements(tx.conn(), row.id)? {
+            settlements::set_state(tx, id, State::Requested, None, by)?;
+            let detail = json!({ "batch": batch, "reason": reason });
+            history::add(tx, &Subject::Settlement(id), "called_off", by, &detail)?;
+        }
+    }
+    let state = if before.paid + before.failed == 0 {
+        BatchState::Cancelled
+    } else {
+        BatchState::Done
+    };
+    payouts::end_batch(tx, batch, state)?;
+    let detail = json!({ "reason": reason, "payouts": off });
+    history::add(tx, &Subject::Batch(batch), "called_off", by, &detail)?;
+    Ok(off)
 }

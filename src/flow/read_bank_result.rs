@@ -10,7 +10,10 @@ use std::collections::BTreeMap;
 use rusqlite::Connection;
 
 use crate::{
-    flow::pay_out::Word,
+    flow::{
+        approve,
+        pay_out::{PayoutError, Word},
+    },
     sheet::{
         CellError, Said,
         bank::{BankTemplate, Outcome, read_result},
@@ -27,6 +30,8 @@ pub enum ResultError {
     NoBatch(i64),
     #[error("the bank's file cannot be taken: {}", .0.first().map(ToString::to_string).unwrap_or_default())]
     Rows(Vec<CellError>),
+    #[error(transparent)]
+    Payout(#[from] PayoutError),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -74,6 +79,10 @@ pub fn read_bank_result(
 ) -> Result<BankResult, ResultError> {
     if payouts::batch(conn, batch)?.is_none() {
         return Err(ResultError::NoBatch(batch));
+    }
+    // The bank has no word on what nobody may have given it.
+    if let Some(approval) = approve::waits_for(conn, batch)? {
+        return Err(PayoutError::Waits { batch, approval }.into());
     }
     let rows = payouts::of_batch(conn, batch)?;
     let outcomes = read_result(template, bytes).map_err(ResultError::Rows)?;

@@ -13,6 +13,7 @@ use crate::{
     flow::{
         Ctx,
         agree_contract::{ContractError, agree_in},
+        approve,
     },
     store::{
         StoreError, Tx, calendar, contracts,
@@ -102,6 +103,9 @@ pub fn save_in(
     let kind = if before.is_some() { "changed" } else { "added" };
     let detail = changes(before.as_ref(), &json!(partner));
     history::add(tx, &Subject::Partner(id.as_str()), kind, by, &detail)?;
+    if was.is_some_and(|was| was.account != partner.account) {
+        approve::account_changed(tx, id.as_str(), by)?;
+    }
     Ok(true)
 }
 

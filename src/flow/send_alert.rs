@@ -27,7 +27,7 @@ pub enum SendError {
 /// better twice than never.
 pub async fn send_alert(ctx: &Ctx, held: &Delivery, alert_id: i64) -> Result<(), SendError> {
     let row = ctx.store.read(|conn| alerts::get(conn, alert_id))?;
-    if let Some(row) = row.filter(|row| row.delivered_at.is_none()) {
+    let to = if let Some(row) = row.filter(|row| row.delivered_at.is_none()) {
         let base = &ctx.policy.public_url;
         let (link, links) = (link(base, &row.alert), links(base, &row.alert));
         let note = Note {
@@ -37,13 +37,16 @@ pub async fn send_alert(ctx: &Ctx, held: &Delivery, alert_id: i64) -> Result<(),
             link,
             links,
         };
-        ctx.notifier.send(&note).await?;
-    }
-    let to = ctx.notifier.name();
+        Some(ctx.notifier.send(&note).await?)
+    } else {
+        None
+    };
     let held = held.clone();
     ctx.store
         .write(move |tx| {
-            alerts::delivered(tx, alert_id, to)?;
+            if let Some(to) = to {
+                alerts::delivered(tx, alert_id, to)?;
+            }
             Ok(jobs::settle(tx, &held, &Outcome::Done)?)
         })
         .await
@@ -60,6 +63,7 @@ fn link(base: &str, alert: &Alert) -> String {
         | Alert::Contradiction { imp_uid, .. } => payment(base, imp_uid.as_str()),
         Alert::NoContract { partner, .. } => page(base, &["admin", "partners", partner], &[]),
         Alert::PayoutFailed { batch, .. } => format!("{base}/admin/payouts/{batch}"),
+        Alert::ApprovalWaits { approval, .. } => format!("{base}/admin/approvals/{approval}"),
         Alert::GatewayHalted { .. } | Alert::GatewayBack | Alert::Digest(_) => {
             format!("{base}/admin/alerts")
         }

@@ -16,7 +16,7 @@ use crate::{
         job::{Delivery, Outcome},
     },
     flow::{Ctx, raise_alert::say},
-    store::{StoreError, Tx, episodes, jobs, jobs::SettleError},
+    store::{StoreError, Tx, episodes, jobs, jobs::SettleError, rules},
 };
 
 /// How many alerts a summary names.
@@ -27,7 +27,8 @@ const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
 /// One look at the episode. The job ends with it, and until then waits in between.
 pub async fn tell_episode(ctx: &Ctx, held: &Delivery, id: i64) -> Result<(), SettleError> {
-    let pace = ctx.policy.alert_pace;
+    let start = ctx.policy.alert_pace;
+    let pace = ctx.store.read(|conn| rules::pace(conn, start))?;
     let now = ctx.store.now();
     // What became of all its alerts is read beside the writer: there may be many.
     let ended: Option<(Episode, Fates)> = ctx

@@ -1,5 +1,6 @@
 //! Writes what leaves for a bank and for the tax office: the transfers that wait, and what was withheld.
-//! Changes nothing but the history: a file that was handed out is remembered.
+//! Changes nothing but the history: a file that was handed out is remembered. What waits for a second person
+//! goes nowhere.
 
 use rusqlite::Connection;
 use serde_json::json;
@@ -11,7 +12,7 @@ use crate::{
         money::{OutOfRange, Won},
         partner::PartnerType,
     },
-    flow::{Ctx, pay_out::PayoutError},
+    flow::{Ctx, approve, pay_out::PayoutError},
     sheet::{
         Cell, CellError, Said, Sheet,
         bank::{BankTemplate, Transfer, write},
@@ -56,6 +57,9 @@ pub fn write_bank_file(
         let (id, state) = (batch, known.state);
         return Err(PayoutError::NotOpen { id, state }.into());
     }
+    if let Some(approval) = approve::waits_for(conn, batch)? {
+        return Err(PayoutError::Waits { batch, approval }.into());
+    }
     let rows = payouts::of_batch(conn, batch)?;
     let transfers: Vec<Transfer> = rows
         .iter()
@@ -75,17 +79,26 @@ pub fn write_bank_file(
     write(template, &transfers, deposit_memo).map_err(FileError::Rows)
 }
 
-/// Keeps that a batch's file was handed out: whoever comes second is told, before the bank pays twice.
+/// Keeps that a batch's file was handed out: whoever comes second is told, before the bank pays twice. To
+/// be called **before** anybody gets the file: this is where it is held back if an approval is missing or
+/// does not hold any more.
 pub async fn handed_out(
     ctx: &Ctx,
     batch: i64,
     template: &str,
     by: &'static str,
-) -> Result<(), StoreError> {
+) -> Result<(), PayoutError> {
     let detail = json!({ "template": template });
     ctx.store
-        .write(move |tx| history::add(tx, &Subject::Batch(batch), "file_handed_out", by, &detail))
+        .write(move |tx| {
+            if let Err(approval) = approve::release(tx, batch)? {
+                return Ok(Err(PayoutError::Waits { batch, approval }));
+            }
+            history::add(tx, &Subject::Batch(batch), "file_handed_out", by, &detail)?;
+            Ok::<_, PayoutError>(Ok(()))
+        })
         .await
+        .flatten()
 }
 
 /// Transfers that nobody gets: to compare a template with the bank's own sample.

@@ -8,6 +8,7 @@
 
 pub mod bank;
 mod columns;
+mod guard;
 mod read;
 mod text;
 mod workbook;

@@ -260,7 +260,7 @@ fn csv_table(
     for record in Records::new(text, delimiter) {
         let (line, mut cells) = record?;
         for (column, cell) in cells.iter_mut().enumerate() {
-            *cell = unguarded(cell.trim()).trim().to_owned();
+            *cell = super::guard::unguarded(cell.trim()).trim().to_owned();
             too_wide(line, column, cell)?;
         }
         grid.push(line, cells)?;
@@ -269,14 +269,6 @@ fn csv_table(
         }
     }
     grid.table(wanted)
-}
-
-/// Takes off the `'` that a CSV has in front of a text which would else be a formula.
-fn unguarded(cell: &str) -> &str {
-    match cell.strip_prefix('\'') {
-        Some(inner) if inner.starts_with(super::write::FORMULA_STARTS) => inner,
-        _ => cell,
-    }
 }
 
 pub(super) fn too_wide(line: usize, column: usize, cell: &str) -> Result<(), ReadError> {

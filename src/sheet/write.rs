@@ -11,14 +11,11 @@ use rust_xlsxwriter::{
     XlsxError,
 };
 
-use super::{CellError, Said};
+use super::{CellError, Said, guard::guarded};
 use crate::domain::{
     calendar::{KstDay, kst},
     money::Won,
 };
-
-/// What a spreadsheet takes for the beginning of a formula.
-pub(super) const FORMULA_STARTS: [char; 7] = ['=', '+', '-', '@', '\t', '\r', '\n'];
 
 /// What a cell of a workbook can hold, in UTF-16 units.
 const LONGEST_TEXT: usize = 32_767;
@@ -412,14 +409,6 @@ pub fn csv(sheet: &Sheet, encoding: Encoding) -> Result<Vec<u8>, WriteError> {
     }
 }
 
-/// A text that a spreadsheet would run gets a `'` in front, which shows it as what it is.
-fn guarded(text: &str) -> String {
-    match text.starts_with(FORMULA_STARTS) {
-        true => format!("'{text}"),
-        false => text.to_owned(),
-    }
-}
-
 /// The first letter of a text that EUC-KR lacks, in a sentence.
 fn not_in_euc_kr(text: &str) -> Option<Said> {
     let lacks = |c: &char| EUC_KR.encode(c.encode_utf8(&mut [0; 4])).2;
@@ -515,8 +504,8 @@ mod tests {
             let sheet = sheet(vec![row("1", text, -5)]);
             let bytes = csv(&sheet, Encoding::Utf8Bom).unwrap();
             let written = String::from_utf8(bytes.clone()).unwrap();
-            let cell = text.replace('"', "\"\"");
-            assert!(written.contains(&format!("'{cell}")), "{written:?}");
+            let cell = guarded(text).replace('"', "\"\"");
+            assert!(cell.starts_with('\'') && written.contains(&cell), "{written:?}");
             assert!(written.contains(",-5,"), "a number stays one: {written}");
             // Read back, the guard is gone.
             assert_eq!(read(&bytes, None).unwrap().rows[0].cells[1], text.trim());
@@ -525,8 +514,30 @@ mod tests {
             assert_eq!(read(&book, None).unwrap().rows[0].cells[1], text.trim());
             assert!(!unpacked(&book, "xl/worksheets/sheet1.xml").contains("<f>"));
         }
-        for text in ["가=1", "'=1", "a@b.kr", "1-2"] {
-            assert_eq!(guarded(text), text);
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::test_runner::Config::with_cases(10_000))]
+        /// RFC 4180, as another program reads it.
+        #[test]
+        fn rows_are_read_back_as_they_were(
+            texts in proptest::collection::vec("[-=+@'\",;|\t\r\na-c가＝ 0-9]{0,10}", 1..5),
+            won: i64,
+        ) {
+            let mut row: Vec<Cell> = texts.iter().map(Cell::text).collect();
+            row.push(Cell::Won(Won::new(won)));
+            let sheet = Sheet { rows: vec![row], ..Sheet::default() };
+            let bytes = csv(&sheet, Encoding::Utf8Bom).unwrap();
+            let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(&bytes[3..]);
+            let records: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
+            proptest::prop_assert_eq!(records.len(), 1);
+            let mut read: Vec<String> = records[0].iter().map(str::to_owned).collect();
+            proptest::prop_assert_eq!(read.pop(), Some(won.to_string()));
+            for cell in &read {
+                proptest::prop_assert!(!cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']), "{cell:?}");
+            }
+            let read: Vec<String> = read.iter().map(|cell| super::super::guard::unguarded(cell)).collect();
+            proptest::prop_assert_eq!(read, texts);
         }
     }
 

@@ -10,39 +10,48 @@ use super::{
 };
 use crate::domain::{calendar::KstDay, contract::Position, money::Won, settlement::Kind};
 
-/// Writes an adjustment and its movement. `source` names the file and row that it came from; the same
-/// row again is refused by the rule `adjustment_row_of_a_file_is_taken_once`.
-pub fn add(
-    tx: &Tx<'_>,
-    partner: &str,
-    amount: Won,
-    reason: &str,
-    source: Option<&str>,
-    by: &str,
-) -> Result<(i64, KstDay), StoreError> {
+/// An adjustment before it is written.
+#[derive(Clone, Copy, Debug)]
+pub struct New<'a> {
+    pub partner: &'a str,
+    pub amount: Won,
+    pub reason: &'a str,
+    /// The file and row that it came from.
+    pub source: Option<&'a str>,
+    pub by: &'a str,
+    /// The approval that it needed, and who gave it.
+    pub approved: Option<(i64, &'a str)>,
+}
+
+/// Writes an adjustment and its movement. The same row of a file again is refused by the rule
+/// `adjustment_row_of_a_file_is_taken_once`.
+pub fn add(tx: &Tx<'_>, new: &New<'_>) -> Result<(i64, KstDay), StoreError> {
     let day = movements::counting_day(tx.conn(), KstDay::of(tx.now))?;
+    let (approval, approver) = new.approved.unzip();
     let id: i64 = tx
         .conn()
         .prepare_cached(
-            "insert into adjustment (partner_id, day, amount, reason, source, created_at, created_by)
-             values (?1, ?2, ?3, ?4, ?5, ?6, ?7) returning id",
+            "insert into adjustment (partner_id, day, amount, reason, source, created_at, created_by, approval_id, approved_by)
+             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) returning id",
         )?
         .query_row(
             (
-                partner,
+                new.partner,
                 day.to_string(),
-                amount.get(),
-                reason,
-                source,
+                new.amount.get(),
+                new.reason,
+                new.source,
                 tx.now_ms(),
-                by,
+                new.by,
+                approval,
+                approver,
             ),
             |row| row.get(0),
         )?;
     movements::add(
         tx,
         &movements::New {
-            partner,
+            partner: new.partner,
             kind: Kind::Adjustment,
             payment: None,
             order_line: None,
@@ -51,10 +60,20 @@ pub fn add(
             terms_day: day,
             before: Position::NONE,
             after: Position::NONE,
-            adjustment: amount,
+            adjustment: new.amount,
         },
     )?;
     Ok((id, day))
+}
+
+/// What somebody booked for a partner on a day without a second person, without its signs.
+pub fn alone(conn: &Connection, by: &str, partner: &str, day: KstDay) -> Result<Won, StoreError> {
+    let mut query = conn.prepare_cached(
+        "select coalesce(sum(abs(amount)), 0) from adjustment
+          where created_by = ?1 and partner_id = ?2 and created_at >= ?3 and created_at < ?4 and approval_id is null",
+    )?;
+    let (from, to) = (day.start().as_millisecond(), day.end().as_millisecond());
+    Ok(query.query_row((by, partner, from, to), |row| row.get(0).map(Won::new))?)
 }
 
 /// Whether a row of a file has been taken.
@@ -79,12 +98,14 @@ pub struct AdjustmentRow {
     #[serde(serialize_with = "super::payments::seoul_time")]
     pub created_at: Timestamp,
     pub created_by: String,
+    /// The second person, of one that needed it.
+    pub approved_by: Option<String>,
 }
 
 /// One of them.
 pub fn get(conn: &Connection, id: i64) -> Result<Option<AdjustmentRow>, StoreError> {
     let mut query = conn.prepare_cached(
-        "select a.id, a.partner_id, p.name, a.day, a.amount, a.reason, a.source, a.created_at, a.created_by
+        "select a.id, a.partner_id, p.name, a.day, a.amount, a.reason, a.source, a.created_at, a.created_by, a.approved_by
            from adjustment a join partner p on p.id = a.partner_id where a.id = ?1",
     )?;
     query.query_and_then([id], read)?.next().transpose()
@@ -101,6 +122,7 @@ fn read(row: &Row<'_>) -> Result<AdjustmentRow, StoreError> {
         source: row.get(6)?,
         created_at: instant(row.get(7)?)?,
         created_by: row.get(8)?,
+        approved_by: row.get(9)?,
     })
 }
 
@@ -113,12 +135,12 @@ pub fn list(
 ) -> Result<Vec<AdjustmentRow>, StoreError> {
     let mut query = conn.prepare_cached(match partner {
         Some(_) => {
-            "select a.id, a.partner_id, p.name, a.day, a.amount, a.reason, a.source, a.created_at, a.created_by
+            "select a.id, a.partner_id, p.name, a.day, a.amount, a.reason, a.source, a.created_at, a.created_by, a.approved_by
                from adjustment a join partner p on p.id = a.partner_id
               where a.id < ?1 and a.partner_id = ?2 order by a.id desc limit ?3"
         }
         None => {
-            "select a.id, a.partner_id, p.name, a.day, a.amount, a.reason, a.source, a.created_at, a.created_by
+            "select a.id, a.partner_id, p.name, a.day, a.amount, a.reason, a.source, a.created_at, a.created_by, a.approved_by
                from adjustment a join partner p on p.id = a.partner_id
               where a.id < ?1 and ?2 is null order by a.id desc limit ?3"
         }

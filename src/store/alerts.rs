@@ -142,6 +142,23 @@ pub fn newest(
         .collect()
 }
 
+pub const OPEN: &str = "a.id in (select id from alert indexed by alert_open
+     where topic is not null and resolved_at is null and kind = ?3 and id < ?1 order by id desc limit ?2)";
+
+/// Those of a kind whose reason has not passed, newest first, below `before`.
+pub fn open(
+    conn: &Connection,
+    kind: &str,
+    before: Option<i64>,
+    limit: usize,
+) -> Result<Vec<AlertRow>, StoreError> {
+    let sql = format!("select {COLUMNS} from {FROM} where {OPEN} order by a.id desc");
+    let mut query = conn.prepare_cached(&sql)?;
+    query
+        .query_and_then((before.unwrap_or(i64::MAX), limit as i64, kind), read)?
+        .collect()
+}
+
 /// Alerts about one payment, oldest first.
 pub fn of_payment(conn: &Connection, payment: i64) -> Result<Vec<AlertRow>, StoreError> {
     let sql =

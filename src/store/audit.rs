@@ -167,7 +167,7 @@ pub fn check(conn: &Connection) -> Result<Vec<String>, StoreError> {
         }
         if raw.prev != expected.1 {
             broken.push(format!(
-                "audit log: row {} does not follow from the one before it",
+                "audit log: row {} does not build on the one before it",
                 raw.id
             ));
         }

@@ -208,6 +208,35 @@ const RULES: &[Rule] = &[
                where (b.state = 'OPEN') <> exists (select 1 from payout o where o.batch_id = b.id and o.state = 'WAITING')",
     },
     Rule {
+        name: "an_adjustment_that_was_approved_has_its_approval",
+        meaning: "what was booked by an approval is what was approved, by whom it says, and nothing of it is missing",
+        sql: "select 'approval ' || coalesce(p.id, a.approval_id) || ': ' || coalesce(p.state, 'missing') || ', ' || count(a.id)
+                     || ' adjustments'
+                from approval p full join adjustment a on a.approval_id = p.id
+               where p.kind is not 'payout' and (a.id is null or a.approval_id is not null)
+                 and (p.id is not null or a.approval_id is not null)
+               group by coalesce(p.id, a.approval_id)
+              having (p.state is 'APPROVED') <> (count(a.id) > 0)
+                  or (count(a.id) > 0 and (count(a.id) <> json_array_length(p.rows)
+                      or sum(abs(a.amount)) <> p.amount or sum(a.approved_by is not p.decided_by) > 0
+                      or sum(a.created_by is not p.made_by) > 0))",
+    },
+    Rule {
+        name: "what_was_paid_was_approved",
+        meaning: "no transfer of a batch that needs a second person is decided by the bank unless the last word on it is an approval",
+        sql: "select 'payout ' || o.id || ': ' || o.state || ', approval ' || a.id || ': ' || a.state
+                from approval a join payout o on 'payout:' || o.batch_id = a.subject
+               where a.kind = 'payout' and o.state in ('PAID', 'FAILED')
+                 and not exists (select 1 from approval y where y.subject = a.subject and y.state = 'APPROVED')",
+    },
+    Rule {
+        name: "what_waits_for_approval_is_open",
+        meaning: "a batch that waits for a second person is open: nothing is asked for that is over",
+        sql: "select 'approval ' || a.id || ': ' || coalesce(b.state, 'no batch') from approval a
+                left join payout_batch b on 'payout:' || b.id = a.subject
+               where a.kind = 'payout' and a.state = 'WAITING' and b.state is not 'OPEN'",
+    },
+    Rule {
         name: "every_won_of_a_partner_is_in_one_place",
         meaning: "what a partner earned is paid, open, or a negative sum that waits",
         sql: "select s.partner_id || ': earned ' || sum(s.net - s.carried_in) || ', paid '
@@ -218,6 +247,33 @@ const RULES: &[Rule] = &[
                group by s.partner_id
               having sum(s.net - s.carried_in) <> coalesce(p.paid, 0)
                      + sum(iif(s.state <> 'COMPLETED' and (s.net >= 0 or s.carried_into is null), s.net, 0))",
+    },
+    Rule {
+        name: "the_figures_of_an_hour_are_what_happened_in_it",
+        meaning: "what the home says of an hour is the sum of its payments, cancels, orders and payouts",
+        sql: "select 'hour ' || hour || ': payments ' || sum(paid) || ' (' || sum(paid_won) || ' won), failed ' || sum(failed)
+                     || ', cancels ' || sum(cancels) || ' (' || sum(cancelled_won) || ' won), orders ' || sum(orders)
+                     || ' (' || sum(ordered_won) || ' won), payouts ' || sum(payouts) || ' (' || sum(payout_won)
+                     || ' won) more than the figures say'
+                from (select coalesce(paid_at, at) / 3600000 as hour, 1 as paid, amount as paid_won, 0 as failed,
+                             0 as cancels, 0 as cancelled_won, 0 as orders, 0 as ordered_won, 0 as payouts, 0 as payout_won
+                        from payment where status not in ('READY', 'FAILED')
+                      union all
+                      select at / 3600000, 0, 0, 1, 0, 0, 0, 0, 0, 0 from payment where status = 'FAILED'
+                      union all
+                      select coalesce(cancelled_at, finished_at) / 3600000, 0, 0, 0, 1, amount, 0, 0, 0, 0
+                        from cancellation where state = 'DONE'
+                      union all
+                      select created_at / 3600000, 0, 0, 0, 0, 0, 1, amount, 0, 0 from merchant_order
+                      union all
+                      select decided_at / 3600000, 0, 0, 0, 0, 0, 0, 0, 1, amount from payout where state = 'PAID'
+                      union all
+                      select hour, -paid, -paid_won, -failed, -cancels, -cancelled_won, -orders, -ordered_won, -payouts,
+                             -payout_won from hour_sum)
+               group by hour
+              having sum(paid) <> 0 or sum(paid_won) <> 0 or sum(failed) <> 0 or sum(cancels) <> 0
+                  or sum(cancelled_won) <> 0 or sum(orders) <> 0 or sum(ordered_won) <> 0 or sum(payouts) <> 0
+                  or sum(payout_won) <> 0",
     },
     Rule {
         name: "an_episode_counts_its_alerts",

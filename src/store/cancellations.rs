@@ -12,6 +12,12 @@ use crate::domain::{
     seen::SeenCancel,
 };
 
+/// Whether nobody knows what became of the cancel of a payment `p`: the last call that asked for it, not only
+/// read, ended so.
+pub(super) const OUTCOME_UNKNOWN: &str = "p.wish is not null and 'UNKNOWN' = (
+    select outcome from cancel_attempt t where t.cancellation_id = p.wish and t.asked <> 'read the payment'
+     order by t.number desc limit 1)";
+
 fn unreadable(why: impl ToString) -> StoreError {
     StoreError::Unreadable {
         table: "cancellation",

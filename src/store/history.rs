@@ -108,8 +108,18 @@ fn sides(detail: &Value) -> (Option<Value>, Value) {
 }
 
 /// What follows for each settlement from one act that has an audit line of its own: a day was
-/// settled, a batch was made, the calendar was changed.
-const CONSEQUENCES: [&str; 4] = ["requested", "processing", "covered", "payout_day_moved"];
+/// settled, a batch was made, the calendar was changed; and for a batch that it was approved.
+const CONSEQUENCES: [&str; 9] = [
+    "requested",
+    "processing",
+    "covered",
+    "payout_day_moved",
+    "approval_asked",
+    "approval_void",
+    "approval_given",
+    "approval_refused",
+    "approval_withdrawn",
+];
 
 /// One thing that happened, as it is shown.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
@@ -120,6 +130,18 @@ pub struct Happened {
     pub kind: String,
     pub actor: String,
     pub detail: Value,
+}
+
+/// When something of this kind happened to a subject last.
+pub fn newest(
+    conn: &Connection,
+    subject: &Subject<'_>,
+    kind: &str,
+) -> Result<Option<Timestamp>, StoreError> {
+    let at: Option<i64> = conn
+        .prepare_cached("select max(at) from history where subject = ?1 and kind = ?2")?
+        .query_row((subject.to_string(), kind), |row| row.get(0))?;
+    at.map(instant).transpose()
 }
 
 /// The newest `most` of a subject, newest first.

@@ -218,6 +218,7 @@ pub(super) fn cancelled_sql() -> String {
     )
 }
 
+pub(super) const NEXT_DEAD: &str = "select min(kind) from job where state = 'dead' and kind > ?1";
 pub(super) const NEXT_DONE: &str = "select min(kind) from job where state = 'done' and kind > ?1";
 pub(super) const NEXT_CANCELLED: &str =
     "select min(kind) from job where state = 'cancelled' and kind > ?1";

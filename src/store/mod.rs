@@ -15,9 +15,12 @@ pub mod admin;
 pub mod alerts;
 pub mod api_keys;
 pub mod asked_once;
+pub mod approvals;
+pub mod attention;
 pub mod audit;
 pub mod backup;
 pub mod books;
+pub mod buyers;
 pub mod calendar;
 pub mod cancellations;
 pub mod clock;
@@ -25,6 +28,8 @@ pub mod contracts;
 mod directory;
 pub mod episodes;
 pub mod events;
+pub mod figures;
+pub mod find;
 pub mod glance;
 pub mod history;
 pub mod inbox;
@@ -40,15 +45,18 @@ pub mod payments;
 pub mod payouts;
 #[cfg(test)]
 mod plans;
+pub mod preferences;
 pub mod presence;
 pub mod progress;
 pub mod published;
 pub mod replay;
+pub mod rules;
 pub mod schedules;
 pub mod search;
 pub mod sessions;
 pub mod settlements;
 pub mod stuck;
+pub mod tour;
 
 use std::{
     fs::File,

@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension, named_params};
 
 use super::{StoreError, Tx};
 use crate::domain::{
-    ids::{MerchantUid, PartnerId},
+    ids::{BuyerId, MerchantUid, PartnerId},
     money::Won,
     order::{Order, OrderLine},
 };
@@ -20,8 +20,8 @@ fn unreadable(why: impl ToString) -> StoreError {
 pub fn add(tx: &Tx<'_>, order: &Order, prepared: bool) -> Result<(), StoreError> {
     let conn = tx.conn();
     conn.prepare_cached(
-        "insert into merchant_order (merchant_uid, name, amount, tax_free, created_at, prepared_at)
-         values (?1, ?2, ?3, ?4, ?5, ?6)",
+        "insert into merchant_order (merchant_uid, name, amount, tax_free, created_at, prepared_at, buyer)
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )?
     .execute((
         order.merchant_uid.as_str(),
@@ -30,6 +30,7 @@ pub fn add(tx: &Tx<'_>, order: &Order, prepared: bool) -> Result<(), StoreError>
         order.tax_free.get(),
         tx.now_ms(),
         prepared.then(|| tx.now_ms()),
+        order.buyer.as_ref().map(BuyerId::as_str),
     ))?;
     let mut add_line = conn.prepare_cached(
         "insert into order_line (merchant_uid, line, partner_id, name, quantity, unit_price, discount, amount)
@@ -96,15 +97,15 @@ pub fn partners_of(conn: &Connection, id: &MerchantUid) -> Result<Vec<String>, S
 
 /// An order, and whether PortOne has taken its amount.
 pub fn get(conn: &Connection, id: &MerchantUid) -> Result<Option<(Order, bool)>, StoreError> {
-    let found: Option<(String, i64, i64, Option<i64>)> = conn
+    let found: Option<(String, i64, i64, Option<i64>, Option<String>)> = conn
         .prepare_cached(
-            "select name, amount, tax_free, prepared_at from merchant_order where merchant_uid = ?1",
+            "select name, amount, tax_free, prepared_at, buyer from merchant_order where merchant_uid = ?1",
         )?
         .query_row([id.as_str()], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
         })
         .optional()?;
-    let Some((name, amount, tax_free, prepared)) = found else {
+    let Some((name, amount, tax_free, prepared, buyer)) = found else {
         return Ok(None);
     };
     let mut query = conn.prepare_cached(
@@ -125,6 +126,7 @@ pub fn get(conn: &Connection, id: &MerchantUid) -> Result<Option<(Order, bool)>,
     let order = Order {
         merchant_uid: id.clone(),
         name,
+        buyer: buyer.map(BuyerId::new).transpose().map_err(unreadable)?,
         amount: Won::new(amount),
         tax_free: Won::new(tax_free),
         lines,

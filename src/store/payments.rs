@@ -4,13 +4,19 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, named_params};
 use serde::Serialize;
 
-use super::{News, StoreError, Tx, instant, instant_maybe, search};
+use super::{
+    News, StoreError, Tx,
+    cancellations::OUTCOME_UNKNOWN,
+    instant, instant_maybe,
+    search::{self, Way},
+};
 use crate::domain::{
     calendar::KstDay,
     ids::{CancellationId, ImpUid, MerchantUid},
     money::Won,
     payment::{Charge, Hold, Payment, Status, Wish},
     seen::{About, Seen},
+    wanted::{Wanted, digits},
 };
 
 /// A payment as a flow takes it out of the books, to put back changed.
@@ -332,11 +338,11 @@ pub fn seoul_time_maybe<S: serde::Serializer>(
     }
 }
 
-const COLUMNS: &str =
+pub(super) const COLUMNS: &str =
     "p.id, p.imp_uid, p.merchant_uid, p.status, p.amount, p.cancelled, p.wish, p.hold, p.test,
                        p.about, p.fail_reason, p.at, p.paid_at, p.updated_at";
 
-fn payment_row(row: &Row<'_>) -> Result<PaymentRow, StoreError> {
+pub(super) fn payment_row(row: &Row<'_>) -> Result<PaymentRow, StoreError> {
     let text = |i: usize| {
         row.get_ref(i)
             .and_then(|v| Ok(v.as_str()?))
@@ -388,11 +394,18 @@ pub struct Filter {
     pub status: Option<Status>,
     /// Only payments that something holds.
     pub held: bool,
+    /// Only those held for this reason, by its code.
+    pub hold: Option<String>,
+    /// Only those with a cancel of which nobody knows yet whether it was carried out.
+    pub unknown: bool,
     pub from: Option<KstDay>,
     pub to: Option<KstDay>,
     pub partner: Option<String>,
     pub method: Option<String>,
-    /// Part of an order id, imp_uid, order name or the buyer's name, mail or phone.
+    /// Exactly this amount.
+    pub amount: Option<Won>,
+    /// Part of an order id, imp_uid, order name or the buyer's name, mail or phone. Lone consonants stand for
+    /// Korean syllables.
     pub text: Option<String>,
 }
 
@@ -442,21 +455,60 @@ fn base36(number: i64) -> String {
 /// Payments, newest first. The statement is built from fixed pieces; values are always bound.
 ///
 /// Each filter has an index that gives the list's order, so a page reads about as many rows as it
-/// shows. A text search runs over an index of character pairs, newest heard first.
+/// shows. A search runs over an index of its own, newest heard first, and ends with the page.
 pub fn list(
     conn: &Connection,
     filter: &Filter,
     after: Option<Cursor>,
     limit: usize,
 ) -> Result<Vec<PaymentRow>, StoreError> {
-    let (sql, values) = list_sql(conn, filter, after, limit)?;
+    let text = filter.text.as_deref().map(str::trim);
+    match (text.filter(|text| !text.is_empty()), filter.amount) {
+        (Some(text), _) => match Wanted::read(text) {
+            Some(wanted) => {
+                let ways = search::ways(conn, &wanted)?;
+                found(conn, filter, Some(&wanted), &ways, after, limit)
+            }
+            None => Ok(Vec::new()),
+        },
+        (None, Some(amount)) => {
+            let way = search::way_of_amount(conn, amount)?;
+            found(conn, filter, None, &[way], after, limit)
+        }
+        (None, None) => {
+            let (sql, values) = list_sql(filter, after, limit);
+            let mut query = conn.prepare_cached(&sql)?;
+            query
+                .query_and_then(bound(&values).as_slice(), payment_row)?
+                .collect()
+        }
+    }
+}
+
+/// Payments of a buyer whose phone number is this, or ends like this; newest heard first.
+pub fn of_phone(
+    conn: &Connection,
+    wanted: &Wanted,
+    limit: usize,
+) -> Result<Vec<PaymentRow>, StoreError> {
+    let way = search::way_of_phone(conn, wanted)?;
+    let filter = Filter::default();
+    found(conn, &filter, Some(wanted), way.as_slice(), None, limit)
+}
+
+/// Payments whose order's id begins like this; the smallest id first.
+pub fn of_orders_like(
+    conn: &Connection,
+    begins: &str,
+    limit: usize,
+) -> Result<Vec<PaymentRow>, StoreError> {
+    let sql = format!(
+        "select {COLUMNS} from payment p where p.merchant_uid >= ?1 and p.merchant_uid < ?1 || char(1114111)
+          order by p.merchant_uid limit ?2"
+    );
     let mut query = conn.prepare_cached(&sql)?;
-    let params: Vec<(&str, &dyn ToSql)> = values
-        .iter()
-        .map(|(name, value)| (*name, value.as_ref()))
-        .collect();
     query
-        .query_and_then(params.as_slice(), payment_row)?
+        .query_and_then((begins, limit as i64), payment_row)?
         .collect()
 }
 
@@ -466,56 +518,22 @@ pub fn plan(
     filter: &Filter,
     after: Option<Cursor>,
 ) -> Result<Vec<String>, StoreError> {
-    let (sql, values) = list_sql(conn, filter, after, 20)?;
+    let (sql, values) = list_sql(filter, after, 20);
     let mut query = conn.prepare(&format!("explain query plan {sql}"))?;
-    let params: Vec<(&str, &dyn ToSql)> = values
-        .iter()
-        .map(|(name, value)| (*name, value.as_ref()))
-        .collect();
     Ok(query
-        .query_map(params.as_slice(), |row| row.get(3))?
+        .query_map(bound(&values).as_slice(), |row| row.get(3))?
         .collect::<Result<_, _>>()?)
 }
 
 type Bound = Vec<(&'static str, Box<dyn ToSql>)>;
 
-fn list_sql(
-    conn: &Connection,
-    filter: &Filter,
-    after: Option<Cursor>,
-    limit: usize,
-) -> Result<(String, Bound), StoreError> {
-    let mut sql = format!("select {COLUMNS} from ");
-    let mut values: Bound = Vec::new();
-    let searching = filter
-        .text
-        .as_deref()
-        .map(str::trim)
-        .filter(|text| !text.is_empty());
-    let mut order = "p.at desc, p.id desc";
-    let (mut at, mut row) = ("p.at", "p.id");
-    match (&filter.partner, searching) {
-        (Some(partner), None) => {
-            sql.push_str(
-                "payment_partner o cross join payment p on p.id = o.payment_id
-                  where o.partner_id = :partner",
-            );
-            values.push((":partner", Box::new(partner.clone())));
-            (at, row, order) = ("o.at", "o.payment_id", "o.at desc, o.payment_id desc");
-        }
-        (partner, Some(text)) => {
-            search::clause(conn, text, &mut sql, &mut values)?;
-            order = "p.id desc";
-            if let Some(partner) = partner {
-                sql.push_str(
-                    " and exists (select 1 from payment_partner o
-                                   where o.payment_id = p.id and o.partner_id = :partner)",
-                );
-                values.push((":partner", Box::new(partner.clone())));
-            }
-        }
-        (None, None) => sql.push_str("payment p where true"),
-    }
+fn bound(values: &Bound) -> Vec<(&str, &dyn ToSql)> {
+    let pairs = values.iter();
+    pairs.map(|(name, value)| (*name, value.as_ref())).collect()
+}
+
+/// The conditions of a filter that any statement over `payment p` can carry.
+fn conditions(filter: &Filter, at: &str, sql: &mut String, values: &mut Bound) {
     if let Some(status) = filter.status {
         sql.push_str(" and p.status = :status");
         values.push((":status", Box::new(status.as_str())));
@@ -523,9 +541,21 @@ fn list_sql(
     if filter.held {
         sql.push_str(" and p.hold is not null");
     }
+    if let Some(hold) = &filter.hold {
+        sql.push_str(" and p.hold is not null and p.hold_code = :hold");
+        values.push((":hold", Box::new(hold.clone())));
+    }
+    if filter.unknown {
+        sql.push_str(" and ");
+        sql.push_str(OUTCOME_UNKNOWN);
+    }
     if let Some(method) = &filter.method {
         sql.push_str(" and p.method = :method");
         values.push((":method", Box::new(method.clone())));
+    }
+    if let Some(amount) = filter.amount {
+        sql.push_str(" and p.amount = :amount");
+        values.push((":amount", Box::new(amount.get())));
     }
     if let Some(from) = filter.from {
         sql.push_str(&format!(" and {at} >= :from"));
@@ -535,18 +565,124 @@ fn list_sql(
         sql.push_str(&format!(" and {at} < :to"));
         values.push((":to", Box::new(to.end().as_millisecond())));
     }
-    if let Some(cursor) = after {
-        if searching.is_some() {
-            sql.push_str(" and p.id < :row");
-        } else {
-            sql.push_str(&format!(" and ({at}, {row}) < (:at, :row)"));
-            values.push((":at", Box::new(cursor.at)));
+}
+
+fn list_sql(filter: &Filter, after: Option<Cursor>, limit: usize) -> (String, Bound) {
+    let mut sql = format!("select {COLUMNS} from ");
+    let mut values: Bound = Vec::new();
+    let mut order = "p.at desc, p.id desc";
+    let (mut at, mut row) = ("p.at", "p.id");
+    match &filter.partner {
+        Some(partner) => {
+            sql.push_str(
+                "payment_partner o cross join payment p on p.id = o.payment_id
+                  where o.partner_id = :partner",
+            );
+            values.push((":partner", Box::new(partner.clone())));
+            (at, row, order) = ("o.at", "o.payment_id", "o.at desc, o.payment_id desc");
         }
+        // Few are being cancelled at any moment, and an index holds those alone.
+        None if filter.unknown => {
+            sql.push_str("payment p indexed by payment_cancelling where true")
+        }
+        None => sql.push_str("payment p where true"),
+    }
+    conditions(filter, at, &mut sql, &mut values);
+    if let Some(cursor) = after {
+        sql.push_str(&format!(" and ({at}, {row}) < (:at, :row)"));
+        values.push((":at", Box::new(cursor.at)));
         values.push((":row", Box::new(cursor.row)));
     }
     // Not bound: SQLite prepares a statement anew whenever the value of its limit is bound.
     sql.push_str(&format!(" order by {order} limit {limit}"));
-    Ok((sql, values))
+    (sql, values)
+}
+
+/// Payments that a search looks at most where its index gives some that do not fit.
+const MOST_LOOKED_AT: usize = 5_000;
+
+/// The newest payments to which one of the ways leads. What no index covers yet is read first: it is newer.
+fn found(
+    conn: &Connection,
+    filter: &Filter,
+    wanted: Option<&Wanted>,
+    ways: &[Way],
+    after: Option<Cursor>,
+    limit: usize,
+) -> Result<Vec<PaymentRow>, StoreError> {
+    let below = after.map_or(i64::MAX, |cursor| cursor.row);
+    let mut all: Vec<PaymentRow> = Vec::new();
+    for way in ways {
+        let (from, row) = (way.from, way.row);
+        let tail = "payment p where p.id > :filled and p.id < :row";
+        let mut rows = Vec::new();
+        for (indexed, from, row) in [(false, tail, "p.id"), (true, from, row)] {
+            let mut sql = format!("select {COLUMNS} from {from}");
+            let mut values: Bound = vec![(":row", Box::new(below))];
+            match indexed {
+                true => values.push((":phrase", Box::new(way.phrase.clone()))),
+                false => values.push((":filled", Box::new(way.filled))),
+            }
+            if let Some(partner) = &filter.partner {
+                sql.push_str(
+                    " and exists (select 1 from payment_partner o
+                                   where o.payment_id = p.id and o.partner_id = :partner)",
+                );
+                values.push((":partner", Box::new(partner.clone())));
+            }
+            conditions(filter, "p.at", &mut sql, &mut values);
+            sql.push_str(&format!(" order by {row} desc"));
+            let mut query = conn.prepare_cached(&sql)?;
+            let mut looked_at = 0;
+            for row in query.query_and_then(bound(&values).as_slice(), payment_row)? {
+                if rows.len() >= limit || (indexed && looked_at >= MOST_LOOKED_AT) {
+                    break;
+                }
+                let row = row?;
+                let look = way.rough || !indexed;
+                looked_at += usize::from(look);
+                if !look || wanted.is_none_or(|wanted| fits(&row, wanted)) {
+                    rows.push(row);
+                }
+            }
+            if rows.len() >= limit {
+                break;
+            }
+        }
+        all.append(&mut rows);
+    }
+    if ways.len() > 1 {
+        all.sort_by_key(|row| std::cmp::Reverse(row.row));
+        all.dedup_by_key(|row| row.row);
+        all.truncate(limit);
+    }
+    Ok(all)
+}
+
+/// Whether a payment is one that somebody looks for.
+fn fits(row: &PaymentRow, wanted: &Wanted) -> bool {
+    row.is_of_buyer(wanted)
+        || [&row.imp_uid, &row.merchant_uid, &row.about.name]
+            .into_iter()
+            .any(|text| wanted.is_in(text))
+}
+
+impl PaymentRow {
+    /// Whether it is the buyer's name, mail or phone number that somebody looks for.
+    pub fn is_of_buyer(&self, wanted: &Wanted) -> bool {
+        let about = &self.about;
+        let number = || {
+            let own = digits(&about.buyer_tel);
+            wanted.phone().is_some_and(|number| match number.len() {
+                4 => own.ends_with(&number),
+                _ => own == number,
+            })
+        };
+        [&about.buyer_name, &about.buyer_email, &about.buyer_tel]
+            .into_iter()
+            .any(|text| wanted.is_in(text))
+            || number()
+    }
 }
 
 /// Methods that occur, for the filter's choice. Walks the index from value to value.

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row};
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 
 use super::{
     StoreError, Tx, instant, instant_maybe,
@@ -277,6 +278,83 @@ pub fn decide(
             .execute([id])?;
     }
     Ok(())
+}
+
+// --- What a second person looks at
+
+/// Names exactly what a batch pays, and to whom: each payout with its settlements, the account that it
+/// goes to, and the account that its partner has now.
+pub fn seal(conn: &Connection, batch: i64) -> Result<String, StoreError> {
+    let mut query = conn.prepare_cached(
+        "select json_array(b.id, b.partner_id, b.gross, b.amount, b.bank, b.account, b.holder, p.bank, p.account, p.holder,
+                           (select json_group_array(o.settlement_id || ':' || o.amount) from payout_settlement o
+                             where o.payout_id = b.id))
+           from payout b join partner p on p.id = b.partner_id where b.batch_id = ?1 order by b.id",
+    )?;
+    let mut hasher = Sha256::new();
+    let mut rows = query.query([batch])?;
+    while let Some(row) = rows.next()? {
+        let text: String = row.get(0)?;
+        hasher.update((text.len() as u64).to_be_bytes());
+        hasher.update(text.as_bytes());
+    }
+    Ok(hex::encode(hasher.finalize()))
+}
+
+/// Partners whose account is not the one any more that a batch pays to, by name; the first twenty.
+pub fn moved(conn: &Connection, batch: i64) -> Result<Vec<String>, StoreError> {
+    let mut query = conn.prepare_cached(
+        "select p.name from payout b join partner p on p.id = b.partner_id
+          where b.batch_id = ?1 and b.state = 'WAITING' and (p.bank is not b.bank or p.account is not b.account)
+          order by b.partner_id limit 20",
+    )?;
+    Ok(query
+        .query_map([batch], |row| row.get(0))?
+        .collect::<Result<_, _>>()?)
+}
+
+/// Whether `by` set the account of a partner in this batch last, and nothing was ever paid to it: the
+/// partner. An account that money has gone to before is known to be right.
+pub fn new_account_set_by(
+    conn: &Connection,
+    batch: i64,
+    by: &str,
+) -> Result<Option<String>, StoreError> {
+    Ok(conn
+        .prepare_cached(
+            "select b.partner_id from payout b
+              where b.batch_id = ?1
+                and not exists (select 1 from payout x where x.partner_id = b.partner_id and x.state = 'PAID'
+                                   and x.bank = b.bank and x.account = b.account)
+                and ?2 = (select actor from history h where h.subject = 'partner:' || b.partner_id
+                             and h.detail ->> '$.account.to.number' is not null order by h.id desc limit 1)
+              order by b.partner_id limit 1",
+        )?
+        .query_row((batch, by), |row| row.get(0))
+        .optional()?)
+}
+
+/// Batches in which something of a partner waits.
+pub fn open_batches_of(conn: &Connection, partner: &str) -> Result<Vec<i64>, StoreError> {
+    let mut query = conn.prepare_cached(
+        "select t.id from payout_batch t indexed by payout_batch_open join payout b on b.batch_id = t.id
+          where t.state = 'OPEN' and b.partner_id = ?1 and b.state = 'WAITING' order by t.id",
+    )?;
+    Ok(query
+        .query_map([partner], |row| row.get(0))?
+        .collect::<Result<_, _>>()?)
+}
+
+/// What somebody put into batches on a day that needed no second person, as far as it is paid or may be.
+pub fn alone(conn: &Connection, by: &str, day: KstDay) -> Result<Won, StoreError> {
+    let mut query = conn.prepare_cached(
+        "select coalesce(sum(b.amount), 0)
+           from payout_batch t indexed by payout_batch_by_maker join payout b on b.batch_id = t.id
+          where t.created_by = ?1 and t.created_at >= ?2 and t.created_at < ?3 and b.state in ('WAITING', 'PAID')
+            and not exists (select 1 from approval a where a.subject = 'payout:' || t.id)",
+    )?;
+    let (from, to) = (day.start().as_millisecond(), day.end().as_millisecond());
+    Ok(query.query_row((by, from, to), |row| row.get(0).map(Won::new))?)
 }
 
 /// Ends a batch.

@@ -7,9 +7,10 @@ mod tests {
     use crate::{
         domain::settlement::State,
         store::{
-            alerts, episodes, job_lists, jobs,
+            alerts, attention, buyers, episodes, figures, job_lists, jobs,
             migrations::migrations,
             settlements::{self, Filter},
+            tour,
         },
     };
 
@@ -38,6 +39,27 @@ mod tests {
             plan.contains("SEARCH a USING INTEGER PRIMARY KEY"),
             "{plan}"
         );
+    }
+
+    /// Somebody with ten thousand orders reads a page of them.
+    #[test]
+    fn a_buyers_payments_come_off_the_index_of_their_orders() {
+        for after in [false, true] {
+            let plan = plan(&books(), &buyers::list_sql(after));
+            assert!(!plan.contains("SCAN"), "{plan}");
+            assert!(plan.contains("SEARCH o USING COVERING INDEX order_by_buyer (buyer=?"), "{plan}");
+            assert!(plan.contains("SEARCH p USING INDEX payment_by_order"), "{plan}");
+            // Of orders of one moment at most: the whole is never sorted.
+            assert!(!plan.contains("USE TEMP B-TREE FOR ORDER BY"), "{plan}");
+        }
+    }
+
+    #[test]
+    fn the_tour_reads_what_happened_since_it_began() {
+        for sql in tour::ALL {
+            let plan = plan(&books(), sql);
+            assert!(!plan.contains("SCAN") || plan.contains("SCAN job USING COVERING INDEX job_dead"), "{plan}");
+        }
     }
 
     /// Whoever reads them stops after the first few: they must not be sorted before.
@@ -156,5 +178,25 @@ mod tests {
             counted.contains("SEARCH job_minute USING PRIMARY KEY (kind>?"),
             "{counted}"
         );
+    }
+
+    /// The home counts what waits by indexes that hold nothing else, whatever else is in the tables.
+    #[test]
+    fn what_waits_is_counted_without_reading_the_rest() {
+        let conn = books();
+        let figures = [figures::OWED, figures::HOURS].map(str::to_owned);
+        for sql in attention::queries().into_iter().chain(figures) {
+            let plan = plan(&conn, &sql);
+            for step in plan.lines().filter(|step| step.starts_with("SCAN")) {
+                let kept_short = ["payment_cancelling", "settlement_held", "settlement_owed"];
+                let short = kept_short.iter().any(|index| step.ends_with(index));
+                let subquery = step.contains("subquery");
+                assert!(short || subquery, "{sql}: {plan}");
+            }
+            assert!(!plan.contains("TEMP B-TREE"), "{sql}: {plan}");
+        }
+        let open = format!("select a.id from {} where {}", alerts::FROM, alerts::OPEN);
+        let plan = plan(&conn, &open);
+        assert!(plan.contains("alert_open (kind=? AND id<?"), "{plan}");
     }
 }

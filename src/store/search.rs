@@ -1,15 +1,25 @@
 //! Finding payments by any part of a text, in Korean too.
 //!
 //! Words in Korean are short and glued together, so the index holds *pairs of characters*: what is
-//! searched for is found when its pairs stand next to each other. The index is filled behind the
-//! writes, a few hundred payments at a time, to keep it out of the way of money; what it does not
-//! cover yet (at most [`TAIL`] payments) is searched by reading.
+//! searched for is found when its pairs stand next to each other. A second index, `payment_keys`, holds pairs of
+//! *initial consonants*, by which 홍길동 is found as ㅎㄱㄷ; *four digits in a row* out of every number, since
+//! pairs of digits are in every payment and four are in few; and as words of their own what is looked for as
+//! a whole: a phone number, its last four digits, an amount.
+//!
+//! Both are filled behind the writes, a few hundred payments at a time, to keep out of the way of money; what
+//! they do not cover yet is read, at most the newest [`TAIL`] payments. So books of before there was the second
+//! index are searched by what it covers, newest first, until it has taken them in.
 
-use rusqlite::{Connection, ToSql};
+use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::{StoreError, Tx};
+use crate::domain::{
+    hangul,
+    money::Won,
+    wanted::{Wanted, digits},
+};
 
-/// Payments that may wait for the index before intake has to help.
+/// Payments that may wait for the index before intake has to help, and that a search reads at most.
 pub const TAIL: i64 = 20_000;
 
 /// The pairs of a text, each as one word that any tokenizer leaves whole.
@@ -51,53 +61,156 @@ fn phrase(text: &str) -> Option<String> {
     Some(format!("\"{}\"", words.join(" ")))
 }
 
-/// Up to which payment the index is filled.
-fn filled(conn: &Connection) -> Result<i64, StoreError> {
-    use rusqlite::OptionalExtension;
+/// One of the two indexes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Index {
+    Text,
+    Keys,
+}
+
+impl Index {
+    /// Where it stands up to which payment the index is filled.
+    fn mark(self) -> &'static str {
+        match self {
+            Index::Text => "search_filled",
+            Index::Keys => "search_keys_filled",
+        }
+    }
+}
+
+fn filled(conn: &Connection, index: Index) -> Result<i64, StoreError> {
     let text: Option<String> = conn
-        .prepare_cached("select value from setting where key = 'search_filled'")?
-        .query_row([], |row| row.get(0))
+        .prepare_cached("select value from setting where key = ?1")?
+        .query_row([index.mark()], |row| row.get(0))
         .optional()?;
     Ok(text.and_then(|text| text.parse().ok()).unwrap_or(0))
+}
+
+/// One way to the payments that somebody looks for: a question to an index, and what it does not cover.
+#[derive(Clone, Debug)]
+pub(super) struct Way {
+    /// The part of a statement that gives the index's payments, newest first, below `:row`.
+    pub from: &'static str,
+    /// By which its rows are ordered.
+    pub row: &'static str,
+    pub phrase: String,
+    /// Payments above it are to be read, those below it are found by the index.
+    pub filled: i64,
+    /// Whether the index may give payments that do not fit: then each is looked at.
+    pub rough: bool,
+}
+
+const BY_TEXT: &str = "payment_search cross join payment p on p.id = payment_search.rowid
+      where payment_search match :phrase and payment_search.rowid < :row";
+const BY_KEYS: &str = "payment_keys cross join payment p on p.id = payment_keys.rowid
+      where payment_keys match :phrase and payment_keys.rowid < :row";
+
+fn way(conn: &Connection, index: Index, phrase: String, rough: bool) -> Result<Way, StoreError> {
+    let newest = newest(conn)?;
+    let (from, row) = match index {
+        Index::Text => (BY_TEXT, "payment_search.rowid"),
+        Index::Keys => (BY_KEYS, "payment_keys.rowid"),
+    };
+    Ok(Way {
+        from,
+        row,
+        phrase,
+        filled: filled(conn, index)?.max(newest - TAIL),
+        rough,
+    })
+}
+
+/// The ways to payments that hold a text: each may find some that the others do not.
+pub(super) fn ways(conn: &Connection, wanted: &Wanted) -> Result<Vec<Way>, StoreError> {
+    let mut ways = Vec::new();
+    if wanted.has_initials() {
+        let cut = hangul::initials(wanted.text());
+        if let Some(phrase) = phrase(&cut) {
+            // Whoever types 홍ㄱㄷ wants no 한갑돌.
+            let rough = !wanted.text().chars().all(hangul::is_initial);
+            let phrase = format!("initials : {phrase}");
+            ways.push(way(conn, Index::Keys, phrase, rough)?);
+        }
+    } else if let Some(phrase) = phrase_of_digits(wanted.text()) {
+        ways.push(way(conn, Index::Keys, phrase, true)?);
+    } else if let Some(phrase) = phrase(wanted.text()) {
+        ways.push(way(conn, Index::Text, phrase, false)?);
+    }
+    // Written without its dashes a number is in no text.
+    if wanted.phone().is_some_and(|number| number.len() > 4) {
+        ways.extend(way_of_phone(conn, wanted)?);
+    }
+    Ok(ways)
+}
+
+/// The way to payments by a phone number, or its last four digits.
+pub(super) fn way_of_phone(conn: &Connection, wanted: &Wanted) -> Result<Option<Way>, StoreError> {
+    wanted
+        .phone()
+        .map(|number| way(conn, Index::Keys, format!("exact : t{number}"), false))
+        .transpose()
+}
+
+/// The way to payments of exactly this amount.
+pub(super) fn way_of_amount(conn: &Connection, amount: Won) -> Result<Way, StoreError> {
+    way(
+        conn,
+        Index::Keys,
+        format!("exact : w{}", amount.get()),
+        false,
+    )
 }
 
 /// What is searched, in one text. Fields are parted so that no phrase spans two of them.
 const TEXT: &str = "p.imp_uid || char(10) || p.merchant_uid || char(10) || (p.about ->> '$.name') || char(10)
     || (p.about ->> '$.buyer_name') || char(10) || (p.about ->> '$.buyer_email') || char(10) || (p.about ->> '$.buyer_tel')";
 
-/// Adds to `sql` the part that finds `text`: by the index, and by reading what is behind it.
-pub fn clause(
-    conn: &Connection,
-    text: &str,
-    sql: &mut String,
-    values: &mut Vec<(&'static str, Box<dyn ToSql>)>,
-) -> Result<(), StoreError> {
-    let Some(phrase) = phrase(text) else {
-        sql.push_str("payment p where false");
-        return Ok(());
-    };
-    let filled = filled(conn)?;
-    sql.push_str(&format!(
-        "payment p where (p.id in (select rowid from payment_search where payment_search match :phrase)
-            or (p.id > :filled and p.id in (select id from payment where id > :filled)
-                and instr(lower({TEXT}), :text) > 0))"
-    ));
-    values.push((":phrase", Box::new(phrase)));
-    values.push((":filled", Box::new(filled)));
-    values.push((":text", Box::new(text.to_lowercase())));
-    Ok(())
+/// What goes into the second index, apart.
+const KEYS: &str = "p.imp_uid, p.merchant_uid, p.about ->> '$.name', p.about ->> '$.buyer_name',
+    p.about ->> '$.buyer_email', p.about ->> '$.buyer_tel', p.amount";
+
+/// A payment's row of the second index.
+struct Keys {
+    initials: String,
+    digits: String,
+    exact: String,
 }
+
+/// Reads it out of [`KEYS`], which begin at the column `at`.
+fn keys(row: &Row<'_>, at: usize) -> rusqlite::Result<Keys> {
+    let text = |of: usize| -> rusqlite::Result<String> {
+        Ok(row.get::<_, Option<String>>(at + of)?.unwrap_or_default())
+    };
+    let (imp_uid, order, name, buyer) = (text(0)?, text(1)?, text(2)?, text(3)?);
+    let (mail, tel) = (text(4)?, text(5)?);
+    let numbers = [&imp_uid, &order, &name, &buyer, &mail, &tel, &digits(&tel)];
+    Ok(Keys {
+        initials: initials_of([&name, &buyer]),
+        digits: fours_of(numbers.into_iter()),
+        exact: exact(&tel, row.get(at + 6)?),
+    })
+}
+
+const PUT_TEXT: &str = "insert or replace into payment_search (rowid, grams) values (?1, ?2)";
+const PUT_KEYS: &str =
+    "insert or replace into payment_keys (rowid, initials, digits, exact) values (?1, ?2, ?3, ?4)";
 
 /// A payment's text changed: it is indexed anew.
 pub fn forget(conn: &Connection, row: i64) -> Result<(), StoreError> {
-    if row > filled(conn)? {
-        return Ok(());
+    if row <= filled(conn, Index::Text)? {
+        let text: String = conn
+            .prepare_cached(&format!("select {TEXT} from payment p where p.id = ?1"))?
+            .query_row([row], |r| r.get(0))?;
+        conn.prepare_cached(PUT_TEXT)?
+            .execute((row, grams_of_fields(&text)))?;
     }
-    let text: String = conn
-        .prepare_cached(&format!("select {TEXT} from payment p where p.id = ?1"))?
-        .query_row([row], |r| r.get(0))?;
-    conn.prepare_cached("insert or replace into payment_search (rowid, grams) values (?1, ?2)")?
-        .execute((row, grams_of_fields(&text)))?;
+    if row <= filled(conn, Index::Keys)? {
+        let keys = conn
+            .prepare_cached(&format!("select {KEYS} from payment p where p.id = ?1"))?
+            .query_row([row], |r| keys(r, 0))?;
+        conn.prepare_cached(PUT_KEYS)?
+            .execute((row, keys.initials, keys.digits, keys.exact))?;
+    }
     Ok(())
 }
 
@@ -108,38 +221,115 @@ fn grams_of_fields(text: &str) -> String {
         .join("00000ffff ")
 }
 
-/// Indexes the next payments, at most `limit`. Gives how many.
+/// Of what has no Korean in it there is nothing to find by initials.
+fn initials_of<'a>(fields: impl IntoIterator<Item = &'a String>) -> String {
+    fields
+        .into_iter()
+        .filter(|field| field.chars().any(|c| hangul::initial(c).is_some()))
+        .map(|field| grams(&hangul::initials(field)))
+        .collect::<Vec<_>>()
+        .join("00000ffff ")
+}
+
+/// The numbers in a text, of four digits and more.
+fn numbers(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_ascii_digit())
+        .filter(|number| number.len() >= 4)
+}
+
+/// Each four digits of a number that stand in a row.
+fn fours(number: &str) -> Vec<&str> {
+    let last = number.len().saturating_sub(4);
+    (0..=last).filter_map(|at| number.get(at..at + 4)).collect()
+}
+
+fn fours_of<'a>(fields: impl Iterator<Item = &'a String>) -> String {
+    let numbers = fields.flat_map(|field| numbers(field));
+    let words: Vec<String> = numbers.map(|number| fours(number).join(" ")).collect();
+    // A word of its own between them, so that no phrase spans two.
+    words.join(" x ")
+}
+
+/// The question that finds every number of a text; none if it has none.
+fn phrase_of_digits(text: &str) -> Option<String> {
+    let phrases: Vec<String> = numbers(text)
+        .map(|number| format!("digits : \"{}\"", fours(number).join(" ")))
+        .collect();
+    (!phrases.is_empty()).then(|| phrases.join(" AND "))
+}
+
+/// A phone number whole and by its end, and the amount.
+fn exact(tel: &str, amount: i64) -> String {
+    let number = digits(tel);
+    let end = number.len().checked_sub(4).and_then(|at| number.get(at..));
+    match end {
+        Some(end) => format!("w{amount} t{number} t{end}"),
+        None => format!("w{amount}"),
+    }
+}
+
+fn mark(conn: &Connection, index: Index, row: i64) -> Result<(), StoreError> {
+    conn.prepare_cached(
+        "insert into setting (key, value) values (?1, ?2)
+         on conflict (key) do update set value = excluded.value",
+    )?
+    .execute((index.mark(), row.to_string()))?;
+    Ok(())
+}
+
+/// Indexes the next payments, at most `limit` for each index. Gives how many.
 pub fn fill(tx: &mut Tx<'_>, limit: usize) -> Result<usize, StoreError> {
     let conn = tx.conn();
-    let filled = filled(conn)?;
     let mut query = conn.prepare_cached(&format!(
         "select p.id, {TEXT} from payment p where p.id > ?1 order by p.id limit ?2"
     ))?;
+    let from = filled(conn, Index::Text)?;
     let rows: Vec<(i64, String)> = query
-        .query_map((filled, limit as i64), |row| Ok((row.get(0)?, row.get(1)?)))?
+        .query_map((from, limit as i64), |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<Result<_, _>>()?;
-    let Some((last, _)) = rows.last() else {
-        return Ok(0);
-    };
-    let mut add = conn
-        .prepare_cached("insert or replace into payment_search (rowid, grams) values (?1, ?2)")?;
+    let mut add = conn.prepare_cached(PUT_TEXT)?;
     for (row, text) in &rows {
         add.execute((row, grams_of_fields(text)))?;
     }
-    conn.prepare_cached(
-        "insert into setting (key, value) values ('search_filled', ?1)
-         on conflict (key) do update set value = excluded.value",
-    )?
-    .execute([last.to_string()])?;
-    Ok(rows.len())
+    if let Some((last, _)) = rows.last() {
+        mark(conn, Index::Text, *last)?;
+    }
+    Ok(rows.len() + fill_keys(conn, limit)?)
 }
 
-/// How many payments the index does not cover yet.
-pub fn behind(conn: &Connection) -> Result<i64, StoreError> {
-    let newest: i64 = conn
+fn fill_keys(conn: &Connection, limit: usize) -> Result<usize, StoreError> {
+    let mut query = conn.prepare_cached(&format!(
+        "select p.id, {KEYS} from payment p where p.id > ?1 order by p.id limit ?2"
+    ))?;
+    let mut add = conn.prepare_cached(PUT_KEYS)?;
+    let mut rows = query.query((filled(conn, Index::Keys)?, limit as i64))?;
+    let (mut many, mut last) = (0, None);
+    while let Some(row) = rows.next()? {
+        let (id, keys): (i64, Keys) = (row.get(0)?, keys(row, 1)?);
+        add.execute((id, keys.initials, keys.digits, keys.exact))?;
+        (many, last) = (many + 1, Some(id));
+    }
+    if let Some(last) = last {
+        mark(conn, Index::Keys, last)?;
+    }
+    Ok(many)
+}
+
+fn newest(conn: &Connection) -> Result<i64, StoreError> {
+    Ok(conn
         .prepare_cached("select coalesce(max(id), 0) from payment")?
-        .query_row([], |row| row.get(0))?;
-    Ok(newest - filled(conn)?)
+        .query_row([], |row| row.get(0))?)
+}
+
+/// How many payments the index of texts does not cover yet.
+pub fn behind(conn: &Connection) -> Result<i64, StoreError> {
+    Ok(newest(conn)? - filled(conn, Index::Text)?)
+}
+
+/// How many payments the index of initials, phone numbers and amounts does not cover yet: many after an
+/// update from a version that had none.
+pub fn keys_behind(conn: &Connection) -> Result<i64, StoreError> {
+    Ok(newest(conn)? - filled(conn, Index::Keys)?)
 }
 
 #[cfg(test)]
@@ -183,5 +373,23 @@ mod tests {
         assert_eq!(find("kg홍"), [] as [i64; 0]);
         assert_eq!(find("\" OR *"), [] as [i64; 0]);
         assert_eq!(phrase(""), None);
+    }
+
+    #[test]
+    fn initials_are_indexed_where_there_is_korean_and_numbers_as_words() {
+        let initials = |fields: [&str; 2]| initials_of(&fields.map(str::to_owned));
+        assert_eq!(initials(["Green tea", "Hong"]), "");
+        assert_eq!(initials(["Green tea", "홍길동"]), grams("ㅎㄱㄷ"));
+        assert_eq!(exact("010-1234-5678", 12_000), "w12000 t01012345678 t5678");
+        let fours = fours_of(["imp_12345", "123", "a-6789-b"].map(str::to_owned).iter());
+        assert_eq!(fours, "1234 2345 x 6789");
+        assert_eq!(
+            phrase_of_digits("imp_12345 6789").as_deref(),
+            Some("digits : \"1234 2345\" AND digits : \"6789\"")
+        );
+        assert_eq!(phrase_of_digits("123-456 사과"), None);
+        for none in ["12", "전화 없음", ""] {
+            assert_eq!(exact(none, 5), "w5");
+        }
     }
 }

@@ -16,9 +16,11 @@ pub enum Need {
     /// Any person with an account.
     SignedIn,
     Has(Right),
+    /// Who has the right sees all, a buyer only what is theirs: by a token, which is no sign-in.
+    OrBuyer(Right),
 }
 
-use Need::{Form, Has, Open, SignedIn};
+use Need::{Form, Has, Open, OrBuyer, SignedIn};
 
 /// A route and its need.
 #[derive(Clone, Copy, Debug)]
@@ -42,7 +44,8 @@ impl Row {
         match self.need {
             Open | Form => true,
             SignedIn => actor.is_some_and(|actor| actor.person().is_some()),
-            Has(right) => actor.is_some_and(|actor| actor.may(right)),
+            // Whether it is a buyer, the gate finds out: nobody signed in is one.
+            Has(right) | OrBuyer(right) => actor.is_some_and(|actor| actor.may(right)),
         }
     }
 }
@@ -70,17 +73,25 @@ pub static TABLE: &[Row] = &[
     row("POST", "/account/totp", SignedIn).fresh(),
     row("POST", "/account/totp/codes", SignedIn).fresh(),
     row("POST", "/account/totp/remove", SignedIn),
+    row("GET", "/admin", Has(PaymentsRead)),
     row("GET", "/admin/adjustments", Has(SettlementsRead)),
     row("POST", "/admin/adjustments", Has(SettlementsWrite)),
     row("GET", "/admin/adjustments/import", Has(SettlementsWrite)),
     row("POST", "/admin/adjustments/import", Has(SettlementsWrite)),
     row("GET", "/admin/alerts", Has(JobsRead)),
+    row("GET", "/admin/approvals", Has(SettlementsRead)),
+    row("GET", "/admin/approvals/{id}", Has(SettlementsRead)),
+    row("POST", "/admin/approvals/{id}/approve", Has(SettlementsWrite)).fresh(),
+    row("POST", "/admin/approvals/{id}/refuse", Has(SettlementsWrite)).fresh(),
+    row("POST", "/admin/approvals/{id}/withdraw", Has(SettlementsWrite)).fresh(),
+    row("GET", "/admin/attention", Has(PaymentsRead)),
     row("GET", "/admin/audit", Has(AuditRead)),
     row("GET", "/admin/audit/export.csv", Has(Export)),
     row("GET", "/admin/audit/export.xlsx", Has(Export)),
     row("POST", "/admin/audit/verify", Has(AuditRead)),
     row("GET", "/admin/calendar", Has(SettlementsRead)),
     row("POST", "/admin/calendar", Has(PayoutsWrite)),
+    row("POST", "/admin/columns", SignedIn),
     row("POST", "/admin/contracts/{id}/withdraw", Has(PartnersWrite)),
     row("GET", "/admin/dead-letters", Has(JobsRead)),
     row("GET", "/admin/dead-letters/replay", Has(JobsWrite)).fresh(),
@@ -88,6 +99,8 @@ pub static TABLE: &[Row] = &[
     row("GET", "/admin/dead-letters/{id}", Has(JobsRead)),
     row("POST", "/admin/dead-letters/{id}/discard", Has(JobsWrite)),
     row("POST", "/admin/dead-letters/{id}/replay", Has(JobsWrite)),
+    row("POST", "/admin/filters", SignedIn),
+    row("POST", "/admin/filters/{id}/remove", SignedIn),
     row("GET", "/admin/inbox", Has(JobsRead)),
     row("GET", "/admin/jobs", Has(JobsRead)),
     row("POST", "/admin/jobs/kinds/{kind}/pause", Has(JobsWrite)),
@@ -117,6 +130,7 @@ pub static TABLE: &[Row] = &[
     row("GET", "/admin/partners/{id}/edit", Has(PartnersWrite)).fresh(),
     row("POST", "/admin/partners/{id}/edit", Has(PartnersWrite)).fresh(),
     row("POST", "/admin/partners/{id}/recover", Has(PartnersWrite)),
+    row("POST", "/admin/partners/{id}/reveal", Has(PersonalRead)),
     row("GET", "/admin/payouts", Has(SettlementsRead)),
     row("POST", "/admin/payouts", Has(PayoutsWrite)).fresh(),
     row("GET", "/admin/payouts/new", Has(PayoutsWrite)).fresh(),
@@ -134,6 +148,10 @@ pub static TABLE: &[Row] = &[
     row("POST", "/admin/payouts/{id}/result", Has(PayoutsWrite)),
     row("POST", "/admin/payouts/{id}/result/confirm", Has(PayoutsWrite)),
     row("GET", "/admin/payouts/{id}/withholding", Has(Export)),
+    row("GET", "/admin/search", Has(PaymentsRead)),
+    row("GET", "/admin/search/suggest", Has(PaymentsRead)),
+    row("GET", "/admin/settings", Has(Manage)).fresh(),
+    row("POST", "/admin/settings", Has(Manage)).fresh(),
     row("GET", "/admin/settlements", Has(SettlementsRead)),
     row("GET", "/admin/settlements/days/{day}", Has(SettlementsRead)),
     row("POST", "/admin/settlements/days/{day}/dry-run", Has(SettlementsWrite)),
@@ -159,10 +177,13 @@ pub static TABLE: &[Row] = &[
     row("GET", "/api/adjustments", Has(SettlementsRead)),
     row("POST", "/api/adjustments", Has(SettlementsWrite)),
     row("POST", "/api/adjustments/import", Has(SettlementsWrite)),
+    row("GET", "/api/approvals", Has(SettlementsRead)),
+    row("GET", "/api/approvals/{id}", Has(SettlementsRead)),
     row("GET", "/api/bank-templates", Has(PayoutsWrite)),
     row("GET", "/api/bank-templates/{name}", Has(PayoutsWrite)),
     row("PUT", "/api/bank-templates/{name}", Has(PayoutsWrite)),
     row("DELETE", "/api/bank-templates/{name}", Has(PayoutsWrite)),
+    row("POST", "/api/buyers/links", Has(OrdersWrite)),
     row("GET", "/api/calendar", Has(SettlementsRead)),
     row("PUT", "/api/calendar/{day}", Has(PayoutsWrite)),
     row("DELETE", "/api/calendar/{day}", Has(PayoutsWrite)),
@@ -220,7 +241,9 @@ pub static TABLE: &[Row] = &[
     row("GET", "/partner/statements/statement.csv", Has(OwnSettlements)),
     row("GET", "/partner/statements/statement.xlsx", Has(OwnSettlements)),
     row("GET", "/payment", Open),
-    row("GET", "/payment/mypage", Has(PaymentsRead)),
+    row("POST", "/payment/mine/leave", Form),
+    row("GET", "/payment/mine/{imp_uid}", OrBuyer(PaymentsRead)),
+    row("GET", "/payment/mypage", OrBuyer(PaymentsRead)),
     row("GET", "/payment/mypage/attention", Has(PaymentsRead)),
     row("GET", "/payment/mypage/rows/{imp_uid}", Has(PaymentsRead)),
     row("POST", "/payment/orders", Form),
@@ -234,6 +257,7 @@ pub static TABLE: &[Row] = &[
     row("POST", "/payment/{imp_uid}/cancel/confirm", Has(PaymentsCancel)),
     row("GET", "/payment/{imp_uid}/live", Has(PaymentsRead)),
     row("POST", "/payment/{imp_uid}/release", Has(PaymentsCancel)),
+    row("POST", "/payment/{imp_uid}/reveal", Has(PersonalRead)),
     row("GET", "/readyz", Open),
     row("GET", "/set-up", Open),
     row("POST", "/set-up", Form),
@@ -246,6 +270,8 @@ pub static TABLE: &[Row] = &[
     row("POST", "/sign-out", Form),
     row("GET", "/theme", Open),
     row("POST", "/theme", Form),
+    // The demo's alone: no other program has the route.
+    row("POST", "/tour/{act}", SignedIn),
 ];
 
 /// The row of a route. HEAD is a GET whose body nobody reads.

@@ -53,6 +53,10 @@ pub enum Cookie {
     Form,
     /// That somebody signed in from this browser before.
     Place,
+    /// A buyer's token, out of the link that brought it.
+    Buyer,
+    /// Where the demo's tour began, and whether it goes on.
+    Tour,
     /// What was just done, to be said once.
     Flash,
 }
@@ -68,6 +72,10 @@ impl Cookie {
             (Cookie::Form, false) => "jeongsan_form",
             (Cookie::Place, true) => "__Host-jeongsan_place",
             (Cookie::Place, false) => "jeongsan_place",
+            (Cookie::Buyer, true) => "__Host-jeongsan_buyer",
+            (Cookie::Buyer, false) => "jeongsan_buyer",
+            (Cookie::Tour, true) => "__Host-jeongsan_tour",
+            (Cookie::Tour, false) => "jeongsan_tour",
             (Cookie::Flash, true) => "__Host-jeongsan_flash",
             (Cookie::Flash, false) => "jeongsan_flash",
         }
@@ -389,7 +397,7 @@ pub fn home_of(actor: Option<&Actor>) -> &'static str {
     let may = |right| actor.is_some_and(|actor| actor.may(right));
     match actor {
         None => "/payment",
-        Some(_) if may(Right::PaymentsRead) => "/payment/mypage",
+        Some(_) if may(Right::PaymentsRead) => "/admin",
         Some(_) if may(Right::OwnSettlements) => "/partner",
         Some(_) => "/account",
     }

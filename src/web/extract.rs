@@ -15,6 +15,28 @@ use super::{Web, error::Problem, lang::Lang, pages::Look};
 /// Bytes of a body where a route says nothing else.
 pub const LARGEST_BODY: usize = 1 << 20;
 
+/// Levels of a JSON body. Nothing that we take has ten.
+pub const DEEPEST: usize = 64;
+
+/// Whether JSON is nested deeper than anything that means something.
+pub fn too_deep(json: &[u8]) -> bool {
+    let (mut depth, mut quoted, mut escaped) = (0usize, false, false);
+    for byte in json {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            b'[' | b'{' if !quoted => depth += 1,
+            b']' | b'}' if !quoted => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > DEEPEST {
+            return true;
+        }
+    }
+    false
+}
+
 /// The query of an address.
 pub struct Q<T>(pub T);
 
@@ -118,5 +140,20 @@ where
                 Err(told(problem, &parts, &Web::from_ref(state)))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn brackets_inside_of_a_text_are_no_levels() {
+        let nested = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+        assert!(!too_deep(nested(64).as_bytes()) && too_deep(nested(65).as_bytes()));
+        let text = format!("{{\"a\":\"\\\"{}\"}}", "[{".repeat(100));
+        assert!(!too_deep(text.as_bytes()), "{text}");
+        let many = "[{}],".repeat(1_000);
+        assert!(!too_deep(many.as_bytes()));
     }
 }

@@ -16,6 +16,7 @@ use super::{
     Web, access,
     access::{Need, Row},
     auth::{self, Actor, Cookie},
+    buyers::{self, Came},
     error::Problem,
     lang::Lang,
     offered, once,
@@ -73,7 +74,29 @@ pub async fn gate(State(web): State<Web>, request: Request, next: Next) -> Respo
         Ok(body) => body,
         Err(problem) => return refuse(&web, &parts, &problem),
     };
-    if !row.admits(actor.as_ref()) {
+    let mut cookie = None;
+    let mut buyer = false;
+    if let Need::OrBuyer(_) = row.need {
+        // Somebody who is signed in stays who they are, whatever link they follow.
+        if actor.is_some() {
+            if let Some(answer) = buyers::without_token(&parts) {
+                return answer;
+            }
+        } else {
+            match buyers::arrive(&web, &parts) {
+                Came::Nobody if row.path != buyers::LIST => {
+                    return refuse(&web, &parts, &buyers::link_needed());
+                }
+                Came::Nobody => {}
+                Came::Answered(answer) => return answer,
+                Came::Buyer(who, line) => {
+                    parts.extensions.insert(who);
+                    (cookie, buyer) = (line, true);
+                }
+            }
+        }
+    }
+    if !row.admits(actor.as_ref()) && !buyer {
         return match actor {
             None => sign_in_first(&web, &parts),
             Some(_) => refuse(&web, &parts, &Problem::forbidden(needed(row))),
@@ -101,7 +124,13 @@ pub async fn gate(State(web): State<Web>, request: Request, next: Next) -> Respo
             response.extensions_mut().insert(actor);
             response
         }
-        None => next.run(Request::from_parts(parts, body)).await,
+        None => {
+            let mut response = next.run(Request::from_parts(parts, body)).await;
+            if let Some(line) = cookie {
+                response.headers_mut().append(header::SET_COOKIE, line);
+            }
+            response
+        }
     }
 }
 
@@ -121,7 +150,7 @@ pub struct Asked(pub Method);
 
 fn needed(row: &Row) -> &'static str {
     match row.need {
-        Need::Has(right) => right.as_str(),
+        Need::Has(right) | Need::OrBuyer(right) => right.as_str(),
         Need::Open | Need::Form | Need::SignedIn => "",
     }
 }
@@ -209,7 +238,7 @@ async fn ours(
     let by_browser = match row.need {
         Need::Open => false,
         Need::Form => actor.is_none_or(Actor::is_page),
-        Need::SignedIn | Need::Has(_) => actor.is_some_and(Actor::is_page),
+        Need::SignedIn | Need::Has(_) | Need::OrBuyer(_) => actor.is_some_and(Actor::is_page),
     };
     if !by_browser {
         return Ok(body);

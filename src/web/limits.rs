@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    net::IpAddr,
+    net::{IpAddr, SocketAddr},
     num::NonZeroU32,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
@@ -11,6 +11,8 @@ use std::{
 use axum::http::HeaderMap;
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::domain::addresses::Addresses;
 
 /// Addresses that asked for too many unknown ids are kept out for this long.
 const PENALTY: Duration = Duration::from_secs(60);
@@ -27,13 +29,26 @@ pub struct Limits {
     api_addresses: DefaultKeyedRateLimiter<IpAddr>,
     penalties: Mutex<HashMap<IpAddr, Instant>>,
     in_flight: Arc<Semaphore>,
-    trusted_proxies: Vec<IpAddr>,
+    trusted_proxies: Addresses,
     /// PortOne's own addresses: never limited.
-    exempt: Vec<IpAddr>,
+    sources: Addresses,
+    /// Whether webhooks are taken from those alone.
+    only_sources: bool,
 }
 
 fn at_least_one(number: u32) -> NonZeroU32 {
     NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN)
+}
+
+/// One part of X-Forwarded-For. Some proxies write the port behind it.
+fn forwarded(part: &str) -> Option<IpAddr> {
+    let part = part.trim();
+    let bare = part.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let address = match bare.unwrap_or(part).parse() {
+        Ok(address) => address,
+        Err(_) => part.parse::<SocketAddr>().ok()?.ip(),
+    };
+    Some(address.to_canonical())
 }
 
 impl Limits {
@@ -43,8 +58,8 @@ impl Limits {
         in_flight: usize,
         api_rate: u32,
         api_address_rate: u32,
-        trusted_proxies: Vec<IpAddr>,
-        exempt: Vec<IpAddr>,
+        trusted_proxies: Addresses,
+        sources: Addresses,
     ) -> Limits {
         Limits {
             messages: RateLimiter::keyed(Quota::per_second(at_least_one(rate))),
@@ -56,31 +71,49 @@ impl Limits {
             penalties: Mutex::new(HashMap::new()),
             in_flight: Arc::new(Semaphore::new(in_flight)),
             trusted_proxies,
-            exempt,
+            sources,
+            only_sources: false,
         }
+    }
+
+    /// Takes webhooks from PortOne's own addresses alone, if `only`.
+    pub fn only_sources(mut self, only: bool) -> Limits {
+        self.only_sources = only;
+        self
+    }
+
+    /// Whether a webhook from this address is taken. Where the addresses are not a filter, any is.
+    pub fn may_tell(&self, address: IpAddr) -> bool {
+        !self.only_sources || self.sources.contains(address)
     }
 
     /// Whose request it is: the peer, or whom a trusted proxy names as the last before itself.
     pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         // A socket for both families names an IPv4 peer `::ffff:1.2.3.4`.
         let peer = peer.to_canonical();
-        if !self.trusted_proxies.contains(&peer) {
+        if !self.trusted_proxies.contains(peer) {
             return peer;
         }
-        headers
+        // Read from the end: each part was written by whoever the next part names. At the first that
+        // is no address nothing before it can be believed either.
+        let lines: Vec<&str> = headers
             .get_all("x-forwarded-for")
             .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|line| line.split(','))
-            .filter_map(|part| part.trim().parse::<IpAddr>().ok())
-            .map(|address| address.to_canonical())
-            .rfind(|address| !self.trusted_proxies.contains(address))
-            .unwrap_or(peer)
+            .map(|value| value.to_str().unwrap_or_default())
+            .collect();
+        for part in lines.iter().rev().flat_map(|line| line.rsplit(',')) {
+            match forwarded(part) {
+                Some(address) if self.trusted_proxies.contains(address) => {}
+                Some(address) => return address,
+                None => break,
+            }
+        }
+        peer
     }
 
     /// Whether the address may send a message now; else the seconds to wait.
     pub fn admit(&self, address: IpAddr) -> Result<(), u64> {
-        if self.exempt.contains(&address) {
+        if self.sources.contains(address) {
             return Ok(());
         }
         let mut penalties = self
@@ -100,7 +133,7 @@ impl Limits {
 
     /// The address asked for an id that PortOne does not know.
     pub fn unknown_id(&self, address: IpAddr) {
-        if self.exempt.contains(&address) || self.unknown.check_key(&address).is_ok() {
+        if self.sources.contains(address) || self.unknown.check_key(&address).is_ok() {
             return;
         }
         tracing::warn!(%address, "an address is kept out for a minute: too many unknown payment ids");
@@ -165,9 +198,21 @@ mod tests {
         text.parse().unwrap()
     }
 
+    fn list(text: &str) -> Addresses {
+        Addresses::parse(text).unwrap()
+    }
+
+    fn forwarded_for(lines: &[&str]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append("x-forwarded-for", line.parse().unwrap());
+        }
+        headers
+    }
+
     #[test]
     fn a_forwarded_address_is_believed_of_trusted_proxies_only() {
-        let limits = Limits::new(10, 10, 1, 1, 1, vec![ip("10.0.0.1")], vec![]);
+        let limits = Limits::new(10, 10, 1, 1, 1, list("10.0.0.1"), list(""));
         let mut headers = HeaderMap::new();
         headers.insert(
             "x-forwarded-for",
@@ -188,8 +233,59 @@ mod tests {
     }
 
     #[test]
+    fn nobody_hides_behind_a_forged_forwarded_address() {
+        let limits = Limits::new(10, 10, 1, 1, 1, list("10.0.0.0/8, 127.0.0.1, fd00::/8"), list(""));
+        let proxy = ip("10.7.7.7");
+        for (lines, client) in [
+            // The proxy wrote the last part; what stands before it came with the request.
+            (&["52.78.5.241, 6.6.6.6"][..], "6.6.6.6"),
+            (&["127.0.0.1, 6.6.6.6"], "6.6.6.6"),
+            (&["52.78.5.241", "6.6.6.6"], "6.6.6.6"),
+            // Through two proxies of ours.
+            (&["1.2.3.4, 6.6.6.6, 10.1.1.1"], "6.6.6.6"),
+            (&["6.6.6.6, 10.1.1.1", "10.2.2.2"], "6.6.6.6"),
+            (&["6.6.6.6:1234"], "6.6.6.6"),
+            (&["[2400:cb00::1]:80"], "2400:cb00::1"),
+            (&["[2400:cb00::1]"], "2400:cb00::1"),
+            (&["::ffff:6.6.6.6"], "6.6.6.6"),
+            (&["6.6.6.6, fd00::7"], "6.6.6.6"),
+            // Behind what cannot be read nothing is believed.
+            (&["52.78.5.241, unknown"], "10.7.7.7"),
+            (&["52.78.5.241, _hidden, 10.1.1.1"], "10.7.7.7"),
+            (&["52.78.5.241,"], "10.7.7.7"),
+            (&["52.78.5.241, 6.6.6.6; for=1.1.1.1"], "10.7.7.7"),
+            (&["52.78.5.241, 6.6.6.6 7.7.7.7"], "10.7.7.7"),
+            (&["0x06060606"], "10.7.7.7"),
+            (&["10.1.1.1, 10.2.2.2"], "10.7.7.7"),
+            (&[""], "10.7.7.7"),
+            (&[], "10.7.7.7"),
+        ] {
+            assert_eq!(limits.client(proxy, &forwarded_for(lines)), ip(client), "{lines:?}");
+            // Of anybody else nothing is believed at all.
+            let stranger = ip("6.6.6.6");
+            assert_eq!(limits.client(stranger, &forwarded_for(lines)), stranger, "{lines:?}");
+        }
+        let mut other = HeaderMap::new();
+        for name in ["forwarded", "x-real-ip", "cf-connecting-ip", "true-client-ip"] {
+            other.insert(name, "52.78.5.241".parse().unwrap());
+        }
+        assert_eq!(limits.client(proxy, &other), proxy);
+    }
+
+    #[test]
+    fn where_the_sources_are_a_filter_nobody_else_tells() {
+        let limits = |only| {
+            Limits::new(1, 1, 1, 1, 1, list(""), list("52.78.5.0/24,::1")).only_sources(only)
+        };
+        for (text, may) in [("52.78.5.241", true), ("::ffff:52.78.5.241", true), ("::1", true), ("52.78.6.1", false)] {
+            assert_eq!(limits(true).may_tell(ip(text)), may, "{text}");
+            assert!(limits(false).may_tell(ip(text)), "{text}");
+        }
+    }
+
+    #[test]
     fn too_many_unknown_ids_keep_an_address_out_and_no_other() {
-        let limits = Limits::new(1_000, 3, 1, 1, 1, vec![], vec![ip("52.78.5.241")]);
+        let limits = Limits::new(1_000, 3, 1, 1, 1, list(""), list("52.78.5.241"));
         for _ in 0..4 {
             limits.unknown_id(ip("6.6.6.6"));
             limits.unknown_id(ip("52.78.5.241"));
@@ -201,7 +297,7 @@ mod tests {
 
     #[test]
     fn each_key_and_each_address_has_its_own_rate() {
-        let limits = Limits::new(1, 1, 1, 3, 5, vec![], vec![]);
+        let limits = Limits::new(1, 1, 1, 3, 5, list(""), list(""));
         let passed = |n: usize, admit: &dyn Fn() -> Result<(), u64>| {
             (0..n).filter(|_| admit().is_ok()).count()
         };
@@ -214,7 +310,7 @@ mod tests {
 
     #[test]
     fn places_run_out_and_come_back() {
-        let limits = Limits::new(1, 1, 1, 1, 1, vec![], vec![]);
+        let limits = Limits::new(1, 1, 1, 1, 1, list(""), list(""));
         let place = limits.place();
         assert!(place.is_some() && limits.place().is_none());
         drop(place);

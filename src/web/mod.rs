@@ -4,9 +4,11 @@ pub mod access;
 pub mod api;
 pub mod assets;
 pub mod auth;
+pub mod buyers;
 pub mod error;
 pub mod extract;
 pub mod gate;
+pub mod headers;
 pub mod health;
 pub mod lang;
 pub mod limits;
@@ -14,6 +16,7 @@ pub mod offered;
 pub mod once;
 pub mod pages;
 pub mod preferences;
+pub mod privacy;
 pub mod uploads;
 pub mod webhook;
 
@@ -21,10 +24,7 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::Request,
-    http::{HeaderValue, header},
-    middleware::{self, Next},
-    response::Response,
+    middleware,
     routing::{get, post},
 };
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -33,7 +33,8 @@ use url::Url;
 
 use crate::{
     config::PayPage,
-    flow::{Broker, Ctx},
+    domain::rules::Started,
+    flow::{Broker, Ctx, buyer_links},
     store::sessions::Lasts,
 };
 
@@ -50,8 +51,14 @@ pub struct Site {
     pub pay: PayPage,
     /// Words on top of every page, and where they lead.
     pub notice: Option<(String, Option<Url>)>,
+    /// What the program was started with, secrets masked, for the settings' page.
+    pub settings: Vec<Started>,
     /// How long a browser stays signed in.
     pub lasts: Lasts,
+    /// With what buyers' tokens are signed.
+    pub buyers: buyer_links::Keys,
+    /// What shows a newcomer around, in the demo.
+    pub tour: Option<Tour>,
     pub max_body: usize,
     pub limits: limits::Limits,
     /// Requests under an idempotency key that are being carried out.
@@ -65,6 +72,13 @@ pub struct Site {
     pub stopping: CancellationToken,
 }
 
+/// What the demo's tour needs: where the sandbox stands, and how to tell it something.
+#[derive(Clone, Debug)]
+pub struct Tour {
+    pub sandbox: Url,
+    pub http: reqwest::Client,
+}
+
 impl Site {
     /// Cookies travel over TLS only, where people come over TLS.
     pub fn secure_cookies(&self) -> bool {
@@ -74,6 +88,10 @@ impl Site {
 
 /// Every route. Who may reach which stands in [`access`], and the gate asks it first.
 pub fn routes(web: Web) -> Router {
+    let tour = match web.site.tour {
+        Some(_) => pages::tour_routes(),
+        None => Router::new(),
+    };
     Router::new()
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
@@ -94,13 +112,17 @@ pub fn routes(web: Web) -> Router {
         .route("/api/orders", post(api::register))
         .route("/api/orders/{merchant_uid}", get(api::order))
         .merge(api::openapi::routes())
+        .merge(api::buyers::routes())
         .merge(api::partners::routes())
         .merge(api::settlements::routes())
         .merge(api::payouts::routes())
+        .merge(api::approvals::routes())
         .merge(pages::signed_in())
+        .merge(tour)
         .fallback(pages::not_found)
         .method_not_allowed_fallback(pages::not_allowed)
         .layer(axum::extract::DefaultBodyLimit::max(extract::LARGEST_BODY))
+        .layer(middleware::from_fn(privacy::masked))
         .layer(middleware::from_fn_with_state(web.clone(), gate::gate))
         .layer(middleware::from_fn_with_state(
             web.clone(),
@@ -110,29 +132,8 @@ pub fn routes(web: Web) -> Router {
             web.clone(),
             pages::forget_flash,
         ))
-        .layer(middleware::from_fn(safe_headers))
+        .layer(middleware::from_fn_with_state(web.clone(), headers::safe))
         // A bug in one handler is one 500, told in the log, and no broken connection.
         .layer(tower_http::catch_panic::CatchPanicLayer::new())
         .with_state(web)
-}
-
-/// Headers that every answer carries unless its handler said otherwise.
-async fn safe_headers(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    let headers = response.headers_mut();
-    for (name, value) in [
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::REFERRER_POLICY, "same-origin"),
-        (header::X_FRAME_OPTIONS, "DENY"),
-        (
-            header::CONTENT_SECURITY_POLICY,
-            "default-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'",
-        ),
-        (header::CACHE_CONTROL, "no-store"),
-    ] {
-        headers
-            .entry(name)
-            .or_insert(HeaderValue::from_static(value));
-    }
-    response
 }

@@ -18,7 +18,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::{Web, error::Problem, lang::Lang};
+use super::{
+    Web,
+    auth::same_site,
+    error::Problem,
+    extract::{DEEPEST, too_deep},
+    lang::Lang,
+};
 use crate::{
     domain::{
         ids::{ImpUid, MerchantUid},
@@ -28,6 +34,7 @@ use crate::{
     flow::keep_webhook::{Kept, keep_webhook},
     store::{
         inbox::{Hint, NewMessage, Verdict},
+        orders,
         payments::{self, PaymentRow},
     },
 };
@@ -111,9 +118,37 @@ async fn take(
         .take(100)
         .collect::<String>();
     let hint = read(&content_type, &bytes)?;
+    if !turn.may_tell(web) {
+        not_from_elsewhere(web, headers, &hint)?;
+    }
     turn.confirm(web, content_type, bytes.into(), hint)
         .await?
         .respond(Lang::of(headers))
+}
+
+/// What somebody may tell whose address is not PortOne's, where only PortOne may send webhooks. A
+/// buyer's browser comes from anywhere. It is told by what it sends: from a page of ours, about an
+/// order that is registered, and without the `status` that a webhook has. All of this can be forged;
+/// what is left to a forger is to have PortOne asked about an order of ours.
+fn not_from_elsewhere(web: &Web, headers: &HeaderMap, hint: &Hint) -> Result<(), Problem> {
+    let is_callback =
+        hint.status.is_none() && same_site(headers, web.site.public_url.origin());
+    if is_callback && is_registered(web, hint.merchant_uid.as_ref())? {
+        return Ok(());
+    }
+    Err(Problem::new(
+        StatusCode::FORBIDDEN,
+        "unknown-source",
+        "웹훅을 받지 않는 주소에서 온 메시지라 거부했습니다. 포트원의 발신 주소라면 portone.webhook_sources에 추가하세요.",
+        "Webhooks are not taken from this address, so the message was refused. If it is PortOne's, add it to portone.webhook_sources.",
+    ))
+}
+
+/// Whether the shop told us of an order.
+pub fn is_registered(web: &Web, order: Option<&MerchantUid>) -> Result<bool, Problem> {
+    let Some(id) = order else { return Ok(false) };
+    let known = web.ctx.store.read(|conn| orders::amount(conn, id))?;
+    Ok(known.is_some())
 }
 
 /// An address's turn at the open door: admitted, and with a place among what is worked on at once.
@@ -123,6 +158,11 @@ pub struct Turn {
 }
 
 impl Turn {
+    /// Whether it is an address from which webhooks are taken.
+    pub fn may_tell(&self, web: &Web) -> bool {
+        web.site.limits.may_tell(self.address)
+    }
+
     pub fn take(web: &Web, peer: SocketAddr, headers: &HeaderMap) -> Result<Turn, Problem> {
         let limits = &web.site.limits;
         let address = limits.client(peer.ip(), headers);
@@ -169,6 +209,9 @@ fn read(content_type: &str, bytes: &[u8]) -> Result<Hint, Problem> {
     } else {
         bytes.trim_ascii_start().first() == Some(&b'{')
     };
+    if is_json && too_deep(bytes) {
+        return Err(unreadable(format!("it is nested deeper than {DEEPEST} levels")));
+    }
     let body: Fields = if is_json {
         serde_json::from_slice(bytes).map_err(|why| unreadable(why.to_string()))?
     } else {

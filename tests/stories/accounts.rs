@@ -599,10 +599,10 @@ async fn each_role_begins_where_its_work_is() {
     let app = TestApp::start().await;
     let base = app.url("");
     for (name, role, home) in [
-        ("own", Role::Owner, "/payment/mypage"),
-        ("ope", Role::Operator, "/payment/mypage"),
-        ("acc", Role::Accountant, "/payment/mypage"),
-        ("vie", Role::Viewer, "/payment/mypage"),
+        ("own", Role::Owner, "/admin"),
+        ("ope", Role::Operator, "/admin"),
+        ("acc", Role::Accountant, "/admin"),
+        ("vie", Role::Viewer, "/admin"),
         ("par", Role::Partner, "/partner"),
     ] {
         let partner = (role == Role::Partner).then_some("house");

@@ -2,12 +2,21 @@
 
 mod accounts;
 mod alerting;
+mod approving;
+mod approving_dice;
+mod buying;
 mod auditing;
 mod breaking_in;
 mod cancelling;
 mod chaos;
 mod command_line;
+mod console;
+mod deeds;
+mod exports;
 mod guarding;
+mod hostile;
+mod house;
+mod house_rules;
 mod intake;
 mod keys;
 mod killing;
@@ -21,6 +30,7 @@ mod paying_out;
 #[path = "../support/people.rs"]
 mod people;
 mod portal;
+mod private;
 mod queue;
 mod rabbit_life;
 mod rare;
@@ -35,4 +45,6 @@ mod statements;
 mod storage;
 mod support;
 mod sweeping;
+mod tampering;
+mod touring;
 mod trying_out;

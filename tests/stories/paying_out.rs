@@ -31,9 +31,9 @@ use crate::{
 };
 
 /// Two days of lag, and the longest row of days on which banks are closed.
-const LONG_ENOUGH: u64 = 14;
+pub const LONG_ENOUGH: u64 = 14;
 
-fn today(app: &TestApp) -> KstDay {
+pub fn today(app: &TestApp) -> KstDay {
     KstDay::of(app.clock.now())
 }
 
@@ -45,7 +45,7 @@ fn terms(min_payout: i64) -> Terms {
 }
 
 /// A partner with an account, approved, from whom nothing is taken.
-async fn partner(app: &TestApp, id: &str, kind: &str, account: &str, min_payout: i64) {
+pub async fn partner(app: &TestApp, id: &str, kind: &str, account: &str, min_payout: i64) {
     let ctx = &app.app().web.ctx;
     let mut draft = json!({
         "id": id, "name": format!("{id} 상회"), "type": kind, "status": "APPROVED",
@@ -69,7 +69,7 @@ async fn partner(app: &TestApp, id: &str, kind: &str, account: &str, min_payout:
 }
 
 /// A paid order of one partner.
-async fn sold(app: &TestApp, order: &str, partner: &str, won: i64) -> String {
+pub async fn sold(app: &TestApp, order: &str, partner: &str, won: i64) -> String {
     let line = json!({ "partner": partner, "name": "사과", "quantity": 1, "unit_price": won });
     let body = json!({ "merchant_uid": order, "lines": [line] });
     let (status, value) = read(app.post("/api/orders", &body).await).await;
@@ -80,7 +80,7 @@ async fn sold(app: &TestApp, order: &str, partner: &str, won: i64) -> String {
 }
 
 /// Moves the clock by days and settles what is over.
-async fn days_later(app: &TestApp, days: u64) {
+pub async fn days_later(app: &TestApp, days: u64) {
     app.clock.advance(Duration::from_secs(days * 86_400));
     let until = today(app);
     settle_until(&app.app().web.ctx, until, "api")
@@ -130,13 +130,13 @@ async fn bytes(answer: Response) -> Vec<u8> {
     answer.bytes().await.unwrap().to_vec()
 }
 
-fn state(app: &TestApp, partner: &str) -> String {
+pub fn state(app: &TestApp, partner: &str) -> String {
     app.sql(&format!(
         "select group_concat(state, ',') from (select state from settlement where partner_id = '{partner}' order by id)"
     ))
 }
 
-fn refused(app: &TestApp, sql: &str, rule: &str) {
+pub fn refused(app: &TestApp, sql: &str, rule: &str) {
     let conn = Connection::open(app.database()).unwrap();
     conn.busy_timeout(Duration::from_secs(5)).unwrap();
     conn.pragma_update(None, "foreign_keys", true).unwrap();

@@ -426,6 +426,7 @@ async fn told_anew(world: &mut World, expected: &BTreeMap<String, i64>) {
     let parts = Parts {
         clock: world.shop.app.clock.clone(),
         workers: false,
+        ..Parts::default()
     };
     let app = App::start(Config::load(None, [], &set).unwrap(), parts)
         .await

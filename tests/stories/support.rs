@@ -49,6 +49,7 @@ pub fn settings(sandbox: &Sandbox, dir: &Path) -> Vec<(&'static str, String)> {
         ("jobs.backoff_max", "20ms".into()),
         ("jobs.shutdown", "5s".into()),
         ("slack.webhook_url", format!("{}/slack/test", sandbox.url())),
+        ("slack.private_addresses", "true".into()),
         ("admin.token", TOKEN.into()),
     ]
 }
@@ -114,6 +115,7 @@ impl TestApp {
         let parts = Parts {
             clock: self.clock.clone(),
             workers: self.workers,
+            ..Parts::default()
         };
         self.app = Some(App::start(config, parts).await.unwrap());
     }

@@ -1,5 +1,7 @@
 //! The JSON API, on the paths of the original design.
 
+pub mod approvals;
+pub mod buyers;
 pub mod openapi;
 pub mod partners;
 pub mod payouts;
@@ -26,16 +28,19 @@ use super::{
     Web,
     auth::Actor,
     error::{InLang, Problem},
+    extract::{DEEPEST, too_deep},
     lang::Lang,
+    pages::asks_again,
 };
 use crate::{
     domain::{
         calendar::KstDay,
         cancellation::{Fate, RefundAccount},
-        ids::{ImpUid, MerchantUid},
+        ids::{BuyerId, ImpUid, MerchantUid},
         money::Won,
         order::{Order, OrderLine},
-        payment::{NotCancellable, Status},
+        payment::{Hold, NotCancellable, Status},
+        wanted::Wanted,
     },
     flow::{
         cancel_payment::{Asked, CancelAnswer, CancelError, WrongLines, cancel_payment},
@@ -56,10 +61,13 @@ pub const LARGEST_PAGE: usize = 200;
 pub struct ListQuery {
     pub status: Option<String>,
     pub held: Option<String>,
+    pub hold: Option<String>,
+    pub unknown: Option<String>,
     pub from: Option<String>,
     pub to: Option<String>,
     pub partner: Option<String>,
     pub method: Option<String>,
+    pub amount: Option<String>,
     pub q: Option<String>,
     pub after: Option<String>,
     pub limit: Option<String>,
@@ -140,13 +148,46 @@ impl ListQuery {
                 "At most 100 characters are searched for.",
             ));
         }
+        let hold = set(&self.hold)
+            .map(|text| {
+                Hold::CODES
+                    .contains(&text.as_str())
+                    .then(|| text.clone())
+                    .ok_or_else(|| {
+                        let all = Hold::CODES.join(", ");
+                        wrong(
+                            "hold",
+                            &text,
+                            &format!("가능한 값: {all}"),
+                            &format!("Expected one of {all}."),
+                        )
+                    })
+            })
+            .transpose()?;
+        let amount = set(&self.amount)
+            .map(|text| {
+                let read = Wanted::read(&text).and_then(|wanted| wanted.amount());
+                read.ok_or_else(|| {
+                    wrong(
+                        "amount",
+                        &text,
+                        "12000이나 12,000처럼 써 주세요.",
+                        "Expected an amount such as 12000 or 12,000.",
+                    )
+                })
+            })
+            .transpose()?;
+        let is_on = |flag: &Option<String>| matches!(flag.as_deref(), Some("1" | "true" | "on"));
         let filter = Filter {
             status,
-            held: matches!(self.held.as_deref(), Some("1" | "true" | "on")),
+            held: is_on(&self.held),
+            hold,
+            unknown: is_on(&self.unknown),
             from: day("from", set(&self.from))?,
             to: day("to", set(&self.to))?,
             partner: set(&self.partner),
             method: set(&self.method),
+            amount,
             text,
         };
         if let (Some(from), Some(to)) = (filter.from, filter.to)
@@ -180,7 +221,7 @@ pub async fn list(
     let (filter, after, limit) = query.read().lang(lang)?;
     let find = move |conn: &rusqlite::Connection| payments::list(conn, &filter, after, limit + 1);
     // A list by index takes microseconds; a search may take longer and gets a thread of its own.
-    let mut rows = if query.q.is_some() {
+    let mut rows = if query.q.is_some() || query.amount.is_some() {
         web.ctx.store.read_long(find).await.lang(lang)?
     } else {
         web.ctx.store.read(find).lang(lang)?
@@ -339,6 +380,12 @@ pub fn dry_run(text: Option<&str>) -> Result<bool, Problem> {
 }
 
 fn json_body<T: serde::de::DeserializeOwned>(bytes: &[u8], example: &str) -> Result<T, Problem> {
+    if too_deep(bytes) {
+        return Err(Problem::bad_request(
+            format!("본문이 너무 깊이 겹쳐 있습니다. {DEEPEST}단계까지 읽습니다. 예: {example}"),
+            format!("The body is nested too deep: {DEEPEST} levels are read. For example: {example}"),
+        ));
+    }
     serde_json::from_slice(bytes).map_err(|why| {
         Problem::bad_request(
             format!("본문이 올바른 JSON이 아닙니다: {why}. 예: {example}"),
@@ -387,8 +434,35 @@ pub async fn cancel(
         idempotency_key: key,
         by: actor.by,
     };
+    prove_first(&web, &actor, &imp_uid, asked.amount).lang(lang)?;
     let answer = cancel_payment(&web.ctx, imp_uid, asked).await.lang(lang)?;
     Ok(cancelled(answer, lang))
+}
+
+/// A browser's session is no key: above the amount of the settings its person is asked again, on a page.
+fn prove_first(
+    web: &Web,
+    actor: &Actor,
+    imp_uid: &ImpUid,
+    amount: Option<Won>,
+) -> Result<(), Problem> {
+    let amount = match amount {
+        Some(amount) => amount,
+        None => {
+            let find = |conn: &rusqlite::Connection| payments::show(conn, imp_uid.as_str());
+            let known = web.ctx.store.read(find)?;
+            known.map_or(Won::ZERO, |known| known.balance)
+        }
+    };
+    if !asks_again(web, actor, amount)? {
+        return Ok(());
+    }
+    Err(Problem::new(
+        StatusCode::FORBIDDEN,
+        "prove-again",
+        "이 금액을 취소하려면 본인 확인이 다시 필요합니다. `/sign-in/again`에서 확인한 뒤 다시 보내 주세요.",
+        "To give back this much, prove again who you are at `/sign-in/again`, and send it once more.",
+    ))
 }
 
 /// How a cancellation stands, as an answer.
@@ -449,6 +523,7 @@ pub async fn cancel_all(
         idempotency_key: None,
         by: actor.by,
     };
+    prove_first(&web, &actor, &imp_uid, None).lang(lang)?;
     match cancel_payment(&web.ctx, imp_uid.clone(), asked).await {
         Ok(answer) => Ok(cancelled(answer, lang)),
         Err(CancelError::NotCancellable(
@@ -513,6 +588,9 @@ pub(super) struct OrderBody {
     amount: Option<Won>,
     #[serde(default)]
     tax_free: Won,
+    /// The shop's own id of who buys.
+    #[serde(default)]
+    buyer: Option<BuyerId>,
     lines: Vec<OrderLine>,
 }
 
@@ -544,7 +622,8 @@ pub async fn register(
         body.tax_free,
         body.lines,
     )
-    .lang(lang)?;
+    .lang(lang)?
+    .of_buyer(body.buyer);
     let registered = register_order(&web.ctx, order).await.lang(lang)?;
     let status = if registered.new {
         StatusCode::CREATED

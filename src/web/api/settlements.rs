@@ -13,11 +13,11 @@ use axum::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{LARGEST_PAGE, PAGE, dry_run as dry_run_asked, json_body};
+use super::{LARGEST_PAGE, PAGE, approvals::accepted, dry_run as dry_run_asked, json_body};
 use crate::{
     domain::{calendar::KstDay, ids::PartnerId, money::Won, settlement},
     flow::{
-        adjust::{AdjustError, Adjustment, adjust, adjust_all},
+        adjust::{AdjustError, Adjustment, Booking, adjust, adjust_all, asks_for},
         cancel_payment::CancelError,
         hold_settlement::{self, HoldError},
         import_adjustments::{book, import_adjustments},
@@ -26,8 +26,8 @@ use crate::{
         settle_day::{self, Report, settle_day},
     },
     store::{
-        StoreError, acting, adjustments, contracts, history, line_sums, movements, payouts,
-        progress,
+        StoreError, acting, adjustments, approvals, contracts, history, line_sums, movements,
+        payouts, progress,
         settlements::{self, Cursor, Filter, LineCursor, LineRow, SettlementRow},
     },
     web::{
@@ -689,22 +689,47 @@ async fn list_adjustments(
     Ok(Json(page(rows, limit, |row| row.id.to_string())).into_response())
 }
 
-/// Books an adjustment once per key: the same key again finds what it made.
+/// What became of an adjustment that was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Once {
+    /// Its number.
+    Booked(i64),
+    /// The approval that it waits for, or once waited for.
+    Waits(i64),
+}
+
+/// Books an adjustment once per key: the same key again finds what it made. The flag: whether it is new.
 pub async fn adjust_once(
     web: &Web,
     key: Option<String>,
     asked: Adjustment,
     by: &'static str,
-) -> Result<(i64, bool), Problem> {
-    let Some(key) = key else {
-        return Ok((adjust(&web.ctx, asked, by).await?.id, true));
-    };
-    let rows = vec![(1, asked.clone())];
-    match adjust_all(&web.ctx, format!("key:{key}"), rows, by).await {
-        Ok(booked) => {
-            let id = booked.first().map(|adjusted| adjusted.id);
-            Ok((id.unwrap_or_default(), true))
+) -> Result<(Once, bool), Problem> {
+    let booked = |booking: Booking| match booking {
+        Booking::Booked(all) => {
+            let id = all.first().map(|adjusted| adjusted.id);
+            Once::Booked(id.unwrap_or_default())
         }
+        Booking::Waits(id) => Once::Waits(id),
+    };
+    let Some(key) = key else {
+        return Ok((booked(adjust(&web.ctx, asked, by).await?), true));
+    };
+    let source = format!("key:{key}");
+    let before = web
+        .ctx
+        .store
+        .read(|conn| approvals::with_source(conn, &source))?;
+    let rows = vec![(1, asked.clone())];
+    match adjust_all(&web.ctx, source, rows, by).await {
+        Ok(Booking::Waits(id)) => {
+            let rows = web.ctx.store.read(|conn| approvals::rows(conn, id))?;
+            match asks_for(rows.as_ref(), &asked)? {
+                true => Ok((Once::Waits(id), before.is_none_or(|before| before.id != id))),
+                false => Err(CancelError::KeyReused.into()),
+            }
+        }
+        Ok(booking) => Ok((booked(booking), true)),
         Err(AdjustError::Taken { id, .. }) => {
             let known = web.ctx.store.read(|conn| adjustments::get(conn, id))?;
             let same = known.is_some_and(|known| {
@@ -713,7 +738,7 @@ pub async fn adjust_once(
                     && known.reason == asked.reason.trim()
             });
             match same {
-                true => Ok((id, false)),
+                true => Ok((Once::Booked(id), false)),
                 false => Err(CancelError::KeyReused.into()),
             }
         }
@@ -753,7 +778,11 @@ async fn add_adjustment(
         amount: body.amount,
         reason: body.reason,
     };
-    let (id, new) = adjust_once(&web, key, asked, actor.by).await.lang(lang)?;
+    let (once, new) = adjust_once(&web, key, asked, actor.by).await.lang(lang)?;
+    let id = match once {
+        Once::Booked(id) => id,
+        Once::Waits(approval) => return accepted(&web, approval, new).lang(lang),
+    };
     let row = web
         .ctx
         .store
@@ -827,10 +856,10 @@ async fn import(
     if !dry {
         imported = book(&web.ctx, imported, actor.by).await.lang(lang)?;
     }
-    let status = if dry {
-        StatusCode::OK
-    } else {
-        StatusCode::CREATED
+    let status = match (dry, imported.waits) {
+        (true, _) => StatusCode::OK,
+        (false, Some(_)) => StatusCode::ACCEPTED,
+        (false, None) => StatusCode::CREATED,
     };
     Ok((status, Json(imported)).into_response())
 }

@@ -9,8 +9,8 @@ use crate::{
         api_key::{WrongKey, all_scopes},
     },
     flow::{
-        manage_keys::KeyError, manage_users::UserError, passwords::PasswordError,
-        sign_in::SignInError,
+        buyer_links::LinkError, manage_keys::KeyError, manage_users::UserError,
+        passwords::PasswordError, sign_in::SignInError,
     },
 };
 
@@ -62,6 +62,31 @@ impl From<SignInError> for Problem {
             SignInError::Password(error) => error.into(),
             SignInError::Store(error) => error.into(),
         }
+    }
+}
+
+impl From<LinkError> for Problem {
+    fn from(error: LinkError) -> Problem {
+        let ko = match &error {
+            LinkError::UnknownOrder(order) => return Problem::not_found(order.as_str()),
+            LinkError::Store(_) | LinkError::Signing => {
+                if let LinkError::Store(error) = error {
+                    return error.into();
+                }
+                tracing::error!(%error, "answered 500");
+                return Problem::internal();
+            }
+            LinkError::Whose => {
+                "구매자 하나(buyer) 또는 주문 1~10건(merchant_uids) 가운데 하나만 적어 주세요."
+            }
+            LinkError::Lasts => {
+                "링크의 기한(expires)은 1분 이상 30일 이하로, `12h`나 `7d`처럼 적어 주세요."
+            }
+            LinkError::TooLong => {
+                "링크가 브라우저에 담기에 너무 깁니다. 주문을 더 적게 적어 주세요."
+            }
+        };
+        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "link", ko, format!("{error}."))
     }
 }
 

@@ -4,6 +4,7 @@
 //! English. The cause of what is our fault is logged here, once, and not told to the caller.
 
 mod accounts;
+pub mod approvals;
 mod jobs;
 mod partners;
 mod payouts;

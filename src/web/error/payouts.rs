@@ -49,6 +49,15 @@ impl From<PayoutError> for Problem {
                 en,
             ),
             PayoutError::NoBatch(id) => Problem::not_found(&format!("payout batch {id}")),
+            PayoutError::Waits { batch, approval } => Problem::new(
+                CONFLICT,
+                "approval-waits",
+                format!(
+                    "지급 묶음 {batch}은(는) 두 번째 사람의 승인을 기다립니다(승인 요청 {approval}). 승인 전에는 은행 파일을 받거나 결과를 반영할 수 없습니다."
+                ),
+                en,
+            )
+            .with("approval", approval),
             PayoutError::NoPayout(id) => Problem::not_found(&format!("payout {id}")),
             PayoutError::NotOpen { id, state } => Problem::new(
                 CONFLICT,
@@ -116,6 +125,7 @@ fn of_file(kind: &'static str, what: (&str, &str), wrong: Vec<CellError>) -> Pro
 impl From<ResultError> for Problem {
     fn from(error: ResultError) -> Problem {
         match error {
+            ResultError::Payout(error) => error.into(),
             ResultError::NoBatch(id) => Problem::not_found(&format!("payout batch {id}")),
             ResultError::Rows(wrong) => of_file(
                 "bank-result",
@@ -224,6 +234,11 @@ mod tests {
             }
             .into(),
             PayoutError::Reason.into(),
+            PayoutError::Waits {
+                batch: 1,
+                approval: 2,
+            }
+            .into(),
             PayoutError::Note.into(),
             CalendarError::Name.into(),
             CalendarError::Past { day, today: day }.into(),

@@ -214,6 +214,7 @@ impl From<AdjustError> for Problem {
                 )
             }
             AdjustError::Reason => reason_needed(en),
+            AdjustError::OutOfRange => out_of_range(en),
             AdjustError::Taken { line, id } => Problem::new(
                 StatusCode::CONFLICT,
                 "already-imported",

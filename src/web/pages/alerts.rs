@@ -22,7 +22,8 @@ use crate::{
 
 const PAGE: usize = 30;
 
-pub fn page(look: &Look, rows: &[AlertRow], next: Option<i64>) -> Markup {
+/// `open`: of which kind only those are shown whose reason has not passed.
+pub fn page(look: &Look, rows: &[AlertRow], open: Option<&str>, next: Option<i64>) -> Markup {
     let lang = look.lang;
     let title = lang.t("알림", "Alerts");
     let body = html! {
@@ -33,11 +34,23 @@ pub fn page(look: &Look, rows: &[AlertRow], next: Option<i64>) -> Markup {
                 "What was sent to Slack or the log. It stays here even if it could not be sent, each by itself even if it was sent together with others.",
             )) }
         }
+        @if open.is_some() {
+            div.chips {
+                a href="/admin/alerts" aria-current="true" { "✕ " (lang.t("아직 해결되지 않은 것만", "Only what is still open")) }
+            }
+        }
         @if rows.is_empty() {
-            (parts::none_yet(Icon::Bell, lang.t("아직 알림이 없습니다.", "There are no alerts yet.")))
+            @if open.is_some() {
+                (parts::nothing_fits(lang.t("모두 해결되었습니다.", "All of it has been resolved."), "/admin/alerts", lang))
+            } @else {
+                (parts::none_yet(Icon::Bell, lang.t("아직 알림이 없습니다.", "There are no alerts yet.")))
+            }
         } @else {
             ul.cards { @for row in rows { (card(row, lang)) } }
-            (older(lang, "/admin/alerts", next))
+            @match open {
+                Some(kind) => (older_of(lang, kind, next)),
+                None => (older(lang, "/admin/alerts", next)),
+            }
         }
     };
     let page = Page {
@@ -46,6 +59,17 @@ pub fn page(look: &Look, rows: &[AlertRow], next: Option<i64>) -> Markup {
         ..Page::default()
     };
     layout(look, page, body)
+}
+
+fn older_of(lang: Lang, kind: &str, next: Option<i64>) -> Markup {
+    let path = format!("/admin/alerts?open={}", segment(kind));
+    html! {
+        @if let Some(next) = next {
+            nav.pager aria-label=(lang.t("페이지", "Pages")) {
+                a.button rel="next" href=(format!("{path}&before={next}")) { (lang.t("다음", "Next")) " →" }
+            }
+        }
+    }
 }
 
 fn card(row: &AlertRow, lang: Lang) -> Markup {
@@ -69,6 +93,9 @@ fn card(row: &AlertRow, lang: Lang) -> Markup {
                 @if let Some(id) = row.alert.imp_uid() { a href=(payment_path(id.as_str())) { (id) } " · " }
                 @if let Some(id) = dead_letter {
                     a href=(format!("/admin/dead-letters/{id}")) { (lang.t("데드레터", "Dead letter")) " #" (id) } " · "
+                }
+                @if let Alert::ApprovalWaits { approval, .. } = &row.alert {
+                    a href=(format!("/admin/approvals/{approval}")) { (lang.t("승인 화면", "Look at it")) } " · "
                 }
                 @match (&row.delivered_to, row.delivered_at) {
                     (Some(to), Some(at)) => {
@@ -135,13 +162,14 @@ pub async fn list(
     Query(query): Query<Fields>,
 ) -> Response {
     let before = field(&query, "before").and_then(|id| id.parse().ok());
-    let rows = web
-        .ctx
-        .store
-        .read(|conn| alerts::newest(conn, before, PAGE + 1));
+    let open = field(&query, "open");
+    let rows = web.ctx.store.read(|conn| match open {
+        Some(kind) => alerts::open(conn, kind, before, PAGE + 1),
+        None => alerts::newest(conn, before, PAGE + 1),
+    });
     look.answer(rows.map_err(Problem::from).map(|mut rows| {
         let next = cut(&mut rows, PAGE, |row| row.id);
-        page(&look, &rows, next).into_response()
+        page(&look, &rows, open, next).into_response()
     }))
 }
 
@@ -173,11 +201,20 @@ mod tests {
                 lang,
                 ..Look::default()
             };
-            let text = page(&look, std::slice::from_ref(&row), None).into_string();
+            let text = page(&look, std::slice::from_ref(&row), None, None).into_string();
             assert!(text.contains(words) && text.contains("₩9,000"));
             assert!(!text.contains("<img>") && !text.contains("<script> "));
         }
-        let none = page(&Look::default(), &[], None).into_string();
+        let none = page(&Look::default(), &[], None, None).into_string();
         assert!(none.contains("아직 알림이 없습니다"));
+        let of_kind = Some("<no_contract>");
+        let look = Look::default();
+        let open = page(&look, std::slice::from_ref(&row), of_kind, Some(3)).into_string();
+        assert!(
+            open.contains("open=%3Cno_contract%3E&amp;before=3"),
+            "{open}"
+        );
+        let none = page(&look, &[], of_kind, None).into_string();
+        assert!(none.contains("모두 해결되었습니다"));
     }
 }

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     domain::ids::{ImpUid, MerchantUid},
     store::{StoreError, inbox::Hint, orders, payments},
-    web::{Web, error::Problem, webhook::Turn},
+    web::{Web, error::Problem, webhook::{Turn, is_registered}},
 };
 
 /// An error code out of an address, where anybody can write anything: letters and digits only.
@@ -54,6 +54,11 @@ async fn take_return(
         return without_id(web, merchant_uid, query);
     };
     let imp_uid = ImpUid::new(imp_uid)?;
+    // Where only PortOne may send webhooks, this way is for orders that we know. The page then shows
+    // what the webhook has told.
+    if !turn.may_tell(web) && !is_registered(web, merchant_uid.as_ref())? {
+        return Ok(see_other(&result::path(imp_uid.as_str()), None));
+    }
     let body = serde_urlencoded::to_string(
         [
             "imp_uid",

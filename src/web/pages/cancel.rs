@@ -20,11 +20,13 @@ use crate::{
         money::Won,
         order::{Order, OrderLine},
         payment::Status,
+        rules::Rule,
     },
     flow::cancel_payment::{Asked, CancelError, LONGEST_REASON, cancel_payment},
     store::{
         StoreError, cancellations, orders,
         payments::{self, PaymentRow},
+        rules,
     },
     web::{Web, auth::Actor, error::Problem, lang::Lang},
 };
@@ -339,14 +341,46 @@ fn payment_of(web: &Web, imp_uid: &str) -> Result<(PaymentRow, Option<Order>), P
     found.ok_or_else(|| Problem::not_found(imp_uid))
 }
 
+/// Whether a person who gives back so much has to prove first who they are. Keys are not asked.
+pub fn asks_again(web: &Web, actor: &Actor, amount: Won) -> Result<bool, StoreError> {
+    if actor.is_fresh(web.ctx.store.now().as_millisecond()) {
+        return Ok(false);
+    }
+    let limit = web
+        .ctx
+        .store
+        .read(|conn| rules::limit(conn, Rule::RefundAgainOver))?;
+    Ok(limit.is_some_and(|limit| amount > limit))
+}
+
+/// Leads there, and back to the form.
+fn prove_first(imp_uid: &str) -> Response {
+    let next = format!("{}/cancel", payment_path(imp_uid));
+    let query = url::form_urlencoded::Serializer::new(String::new())
+        .append_pair("next", &next)
+        .finish();
+    super::layout::see_other(&format!("/sign-in/again?{query}"), None)
+}
+
 /// `GET /payment/{imp_uid}/cancel`
 pub async fn form(
     State(web): State<Web>,
-    _: Actor,
+    actor: Actor,
     look: Look,
     Path(imp_uid): Path<String>,
 ) -> Response {
-    let shown = payment_of(&web, &imp_uid).map(|(payment, order)| {
+    let found = payment_of(&web, &imp_uid);
+    if let Ok((payment, _)) = &found
+        && possible(payment)
+    {
+        // The form offers all that is left: who is asked at all is asked before filling it in.
+        match asks_again(&web, &actor, payment.balance) {
+            Ok(false) => {}
+            Ok(true) => return prove_first(&imp_uid),
+            Err(error) => return look.problem(&error.into()),
+        }
+    }
+    let shown = found.map(|(payment, order)| {
         form_page(
             &look,
             &payment,
@@ -383,7 +417,7 @@ fn again(
 /// `POST /payment/{imp_uid}/cancel/confirm`: changes nothing.
 pub async fn confirm(
     State(web): State<Web>,
-    _: Actor,
+    actor: Actor,
     look: Look,
     Path(imp_uid): Path<String>,
     Form(fields): Form<Fields>,
@@ -397,6 +431,9 @@ pub async fn confirm(
         return (StatusCode::CONFLICT, page).into_response();
     }
     match read(&fields, payment.balance) {
+        Ok(wanted) if matches!(asks_again(&web, &actor, wanted.amount), Ok(true)) => {
+            prove_first(&imp_uid)
+        }
         Ok(wanted) => confirm_page(
             &look,
             &payment,
@@ -450,6 +487,9 @@ async fn cancel(
         Ok(wanted) => wanted,
         Err(problem) => return Ok(again(look, &payment, order, fields, &problem)),
     };
+    if before.is_none() && asks_again(web, &actor, wanted.amount)? {
+        return Ok(prove_first(imp_uid));
+    }
     let expected = field(fields, "left").and_then(|left| left.parse::<i64>().ok());
     if before.is_none() && expected.is_some_and(|expected| expected != payment.balance.get()) {
         let page = confirm_page(look, &payment, order, &wanted, &new_key(), true);

@@ -14,6 +14,7 @@ use super::{
     jobs::{DEAD_FILTERS, address, bulk_done, dead_filter, job_path, run_list},
     layout::{Fields, Look, Page, Part, cut, field, layout, nothing, payment_path, see_other},
     payment::attempt_list,
+    saved::{self, Kept},
     words,
 };
 use crate::{
@@ -23,6 +24,7 @@ use crate::{
         StoreError,
         job_lists::{self, DeadFilter},
         jobs,
+        preferences::List,
     },
     web::{Web, auth::Actor, error::Problem, lang::Lang},
 };
@@ -34,6 +36,7 @@ pub struct ListView<'a> {
     pub next: Option<i64>,
     pub now: Timestamp,
     pub fields: &'a Fields,
+    pub kept: &'a Kept,
     /// A filter that cannot be read.
     pub wrong: Option<&'a str>,
 }
@@ -58,6 +61,7 @@ pub fn list_page(look: &Look, view: &ListView<'_>) -> Markup {
         }
         (done(view.fields, lang))
         (filters(view, lang))
+        (saved::filters(view.kept, List::DeadLetters, view.fields, lang))
         @if let Some(wrong) = view.wrong {
             p.message.bad role="alert" { (wrong) }
         } @else if view.letters.is_empty() && filtered(view.fields) {
@@ -228,7 +232,7 @@ fn facts(view: &OneView<'_>, lang: Lang) -> Markup {
             }
             @if let Some(cancellation) = &letter.cancellation {
                 dt { (lang.t("취소 금액", "Amount")) } dd { (cancellation.amount) }
-                dt { (lang.t("취소 사유", "Reason")) } dd { (cancellation.reason) }
+                dt { (lang.t("취소 사유", "Reason")) } dd { (words::masked_text(&cancellation.reason)) }
                 dt { (lang.t("요청", "Asked for")) } dd { (words::time(cancellation.requested_at)) " " span.by { (words::actor(&cancellation.requested_by, lang)) } }
             }
             @if let Some(at) = job.finished_at {
@@ -380,8 +384,11 @@ pub async fn list(
                 .collect::<Result<Vec<_>, StoreError>>()
         })
         .await;
-    look.answer(letters.map_err(Problem::from).map(|mut letters| {
+    let kept = saved::kept(&web, look.actor.as_ref(), List::DeadLetters);
+    let read = letters.and_then(|letters| Ok((letters, kept?)));
+    look.answer(read.map_err(Problem::from).map(|(mut letters, kept)| {
         let view = ListView {
+            kept: &kept,
             next: cut(&mut letters, PAGE, |letter| letter.job.id),
             letters: &letters,
             now: store.now(),
@@ -533,6 +540,7 @@ mod tests {
                 next: None,
                 now,
                 fields: &Fields::new(),
+                kept: &Kept::default(),
                 wrong: None,
             };
             assert!(list_page(&look, &view).into_string().contains(words));

@@ -56,7 +56,8 @@ fn detail(message: &Message) -> Option<&str> {
 }
 
 fn card(message: &Message, lang: Lang) -> Markup {
-    let shown: String = message.body.chars().take(SHOWN).collect();
+    let body = words::masked_body(&message.body);
+    let shown: String = body.chars().take(SHOWN).collect();
     html! {
         li.sheet {
             div.line {
@@ -72,8 +73,8 @@ fn card(message: &Message, lang: Lang) -> Markup {
             }
             @if let Some(detail) = detail(message) { p.small { (words::told(detail, lang)) } }
             details {
-                summary { (lang.t("받은 그대로", "As it came")) @if !message.content_type.is_empty() { " · " (message.content_type) } }
-                pre { (shown) @if shown.len() < message.body.len() { " …" } }
+                summary { (lang.t("받은 내용 (개인정보 가림)", "As it came, personal data masked")) @if !message.content_type.is_empty() { " · " (message.content_type) } }
+                pre { (shown) @if shown.len() < body.len() { " …" } }
             }
         }
     }

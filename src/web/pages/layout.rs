@@ -8,13 +8,15 @@ use axum::{
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use url::{Url, form_urlencoded};
 
-use super::{flash::Flash, nav, parts, theme::Theme};
+use super::{flash::Flash, nav, parts, search, theme::Theme, tour};
 use crate::{
     domain::account::Right,
-    store::glance,
+    flow::buyer_links::Buyer,
+    store::{approvals, glance, rules},
     web::{
         Web, assets,
         auth::{self, Actor},
+        buyers,
         error::Problem,
         lang::Lang,
     },
@@ -30,8 +32,14 @@ pub struct Look {
     pub signed_in: bool,
     /// Who looks, if it is known.
     pub actor: Option<Actor>,
+    /// The buyer who looks, where nobody is signed in.
+    pub buyer: Option<Buyer>,
+    /// How far a newcomer has come, in the demo.
+    pub tour: Option<tour::Standing>,
     /// Dead letters that wait, for the navigation.
     pub dead: i64,
+    /// What waits for a second person, for the same.
+    pub approvals: i64,
     pub notice: Option<(String, Option<Url>)>,
     pub theme: Theme,
     /// What was just done, said once.
@@ -58,17 +66,27 @@ impl Look {
         } else {
             0
         };
-        let here = match parts.uri.path_and_query() {
-            Some(here) if parts.method.is_safe() => here.to_string(),
-            _ => page_of_form(parts.uri.path()).to_owned(),
+        let approvals = if signed_in && may(Right::SettlementsRead) {
+            store.read(approvals::waiting).unwrap_or(0)
+        } else {
+            0
         };
+        let here = if parts.method.is_safe() {
+            buyers::here(parts)
+        } else {
+            page_of_form(parts.uri.path()).to_owned()
+        };
+        let buyer = parts.extensions.get::<Buyer>().cloned();
         Look {
             lang: Lang::of(&parts.headers),
             here,
             signed_in,
+            buyer,
+            tour: tour::standing(web, parts, signed_in),
             actor,
             dead,
-            notice: web.site.notice.clone(),
+            approvals,
+            notice: notice_now(web),
             theme: Theme::of(&parts.headers),
             flash: Flash::of(&parts.headers, &web.site),
         }
@@ -104,18 +122,33 @@ impl Look {
     }
 }
 
+/// What was chosen on the settings' page, else what the program was started with.
+fn notice_now(web: &Web) -> Option<(String, Option<Url>)> {
+    match web.ctx.store.read(rules::notice) {
+        Ok(Some(words)) => Some((words, None)),
+        // A page about a broken store must not need the store.
+        Ok(None) | Err(_) => web.site.notice.clone(),
+    }
+}
+
 /// The page on which a form stands, from the path that the form posts to.
 pub fn page_of_form(path: &str) -> &str {
+    // What is kept for a list is kept from any list: none of them is in the path.
+    if path.starts_with("/admin/filters") || path == "/admin/columns" {
+        return auth::HOME;
+    }
     match path.rsplit_once('/') {
         Some((
             page,
             "confirm" | "replay" | "discard" | "release" | "orders" | "hold" | "retry" | "settle"
             | "dry-run" | "reopen" | "run-now" | "role" | "disable" | "enable" | "reset"
-            | "sessions" | "look" | "codes" | "remove" | "verify",
+            | "sessions" | "look" | "codes" | "remove" | "verify" | "reveal" | "approve" | "refuse"
+            | "withdraw",
         )) => page,
         Some(("/account/sessions", _)) => "/account",
         Some((_, "sign-out")) => "/sign-in",
         Some((_, "revoke")) if path.starts_with("/admin/keys/") => "/admin/keys",
+        Some(("/payment/mine" | "/tour", _)) => "/payment/mypage",
         _ => path,
     }
 }
@@ -138,7 +171,11 @@ fn problem_body(look: &Look, problem: &Problem) -> Markup {
             p { (problem.sentence(lang)) }
             p.soft.small { "HTTP " (problem.status.as_u16()) " · " code { (problem.kind) } }
             p.acts {
-                a.button href=(auth::home_of(look.actor.as_ref().filter(|_| look.signed_in))) { (lang.t("처음으로", "To the start")) }
+                @if look.buyer.is_some() {
+                    a.button href="/payment/mypage" { (lang.t("내 결제로", "To your payments")) }
+                } @else {
+                    a.button href=(auth::home_of(look.actor.as_ref().filter(|_| look.signed_in))) { (lang.t("처음으로", "To the start")) }
+                }
             }
         }
     }
@@ -202,11 +239,12 @@ pub fn layout(look: &Look, page: Page<'_>, body: Markup) -> Markup {
                 title { (page.title) " · " (lang.t("정산", "jeongsan")) }
                 link rel="icon" type="image/svg+xml" href=(assets::url("icon.svg"));
                 link rel="stylesheet" href=(assets::url("app.css"));
-                @if page.live {
+                // The search's field suggests while somebody types.
+                @if page.live || look.signed_in {
                     meta name="htmx-config" content=(HTMX);
                     script src=(assets::url("vendor/htmx.min.js")) defer {}
-                    script src=(assets::url("vendor/htmx-sse.min.js")) defer {}
                 }
+                @if page.live { script src=(assets::url("vendor/htmx-sse.min.js")) defer {} }
                 script src=(assets::url("app.js")) defer {}
                 @for script in page.scripts { script src=(script) defer {} }
                 @if let Some(seconds) = page.reload {
@@ -218,7 +256,14 @@ pub fn layout(look: &Look, page: Page<'_>, body: Markup) -> Markup {
                 @if look.signed_in {
                     div.frame {
                         (nav::side(look, page.part))
-                        div.page { (notice(look)) main #main tabindex="-1" { (body) } }
+                        div.page {
+                            (notice(look))
+                            @if look.may(Right::PaymentsRead) { div.seek { (search::head_field(lang)) } }
+                            main #main tabindex="-1" {
+                                @if let Some(standing) = &look.tour { (tour::card(standing, &look.here, lang)) }
+                                (body)
+                            }
+                        }
                     }
                     (nav::tabs(look, page.part))
                     (nav::keys(look))
@@ -237,7 +282,7 @@ pub fn layout(look: &Look, page: Page<'_>, body: Markup) -> Markup {
 fn notice(look: &Look) -> Markup {
     html! {
         @if let Some((words, link)) = &look.notice {
-            p.notice role="note" {
+            aside.notice aria-label=(look.lang.t("안내", "Notice")) {
                 (words)
                 @if let Some(link) = link { " " a href=(link) { (look.lang.t("자세히", "More")) } }
             }
@@ -343,6 +388,8 @@ mod tests {
             ("/admin/dead-letters/7/replay", "/admin/dead-letters/7"),
             ("/admin/jobs/7/run-now", "/admin/jobs/7"),
             ("/payment/orders", "/payment"),
+            ("/admin/filters/7/remove", "/admin"),
+            ("/admin/columns", "/admin"),
             ("/sign-in", "/sign-in"),
             ("/admin/keys/3/revoke", "/admin/keys"),
         ] {

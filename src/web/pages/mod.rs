@@ -5,17 +5,21 @@
 
 mod account;
 mod alerts;
+mod approvals;
 mod audit;
 mod back;
+mod bars;
 mod cancel;
 mod charts;
 mod dead_letters;
 mod flash;
 mod icons;
+mod home;
 mod inbox;
 mod jobs;
 mod keys;
 mod layout;
+mod mine;
 mod mypage;
 mod nav;
 mod partners;
@@ -26,13 +30,18 @@ mod payouts;
 mod portal;
 pub(super) mod reference;
 mod result;
+mod reveal;
+mod rules;
 mod samples;
+mod saved;
+mod search;
 mod set_up;
 mod settlements;
 mod sign_in;
 mod theme;
 mod timeline;
 mod told;
+mod tour;
 mod users;
 mod words;
 
@@ -45,7 +54,9 @@ use axum::{
 };
 
 use super::{Web, auth::home_of, error::Problem, gate::Asked};
+pub use cancel::asks_again;
 pub use layout::{page_of_form, segment};
+pub use tour::routes as tour_routes;
 
 pub(super) use flash::forget as forget_flash;
 pub(super) use layout::Look;
@@ -53,7 +64,7 @@ pub(super) use layout::Look;
 /// Pages that anybody may see: the pay page, its result, the sign-in form.
 pub fn open() -> Router<Web> {
     Router::new()
-        .route("/", get(home))
+        .route("/", get(start))
         .route("/payment", get(pay::start))
         .route("/payment/orders", post(pay::create))
         .route("/payment/orders/{merchant_uid}", get(pay::order))
@@ -68,6 +79,7 @@ pub fn open() -> Router<Web> {
         )
         .route("/set-up", get(set_up::form).post(set_up::choose))
         .route("/sign-out", post(sign_in::sign_out))
+        .route("/payment/mine/leave", post(mine::leave))
         .route("/lang", get(sign_in::lang_link).post(sign_in::lang_form))
         .route("/theme", get(theme::link).post(theme::form))
 }
@@ -75,12 +87,21 @@ pub fn open() -> Router<Web> {
 /// Pages for who is signed in.
 pub fn signed_in() -> Router<Web> {
     Router::new()
+        .route("/admin", get(home::show))
+        .route("/admin/attention", get(home::attention_changed))
+        .route("/admin/search", get(search::show))
+        .route("/admin/search/suggest", get(search::suggest))
+        .route("/admin/filters", post(saved::save))
+        .route("/admin/filters/{id}/remove", post(saved::remove))
+        .route("/admin/columns", post(saved::choose))
         .route("/payment/mypage", get(mypage::show))
+        .route("/payment/mine/{imp_uid}", get(mine::show))
         .route("/payment/mypage/attention", get(mypage::attention_changed))
         .route("/payment/mypage/rows/{imp_uid}", get(mypage::row_changed))
         .route("/payment/{imp_uid}", get(payment::show))
         .route("/payment/{imp_uid}/live", get(payment::changed))
         .route("/payment/{imp_uid}/release", post(payment::release))
+        .route("/payment/{imp_uid}/reveal", post(payment::reveal))
         .route(
             "/payment/{imp_uid}/cancel",
             get(cancel::form).post(cancel::carry_out),
@@ -98,11 +119,13 @@ pub fn signed_in() -> Router<Web> {
         )
         .route("/admin/alerts", get(alerts::list))
         .route("/admin/inbox", get(inbox::list))
+        .merge(approvals::routes())
         .merge(account::routes())
         .merge(users::routes())
         .merge(audit::routes())
         .merge(portal::routes())
         .merge(jobs::routes())
+        .merge(rules::routes())
         .merge(keys::routes())
         .merge(settlements::routes())
         .merge(payouts::routes())
@@ -140,7 +163,7 @@ fn refuse(web: &Web, request: Request, problem: Problem) -> Response {
 }
 
 /// `GET /`
-async fn home(look: Look) -> Redirect {
+async fn start(look: Look) -> Redirect {
     let person = look.actor.as_ref().filter(|_| look.signed_in);
     Redirect::to(home_of(person))
 }
@@ -171,6 +194,7 @@ mod test_values {
         Order {
             merchant_uid: MerchantUid::new("ord-<1>").unwrap(),
             name: name.into(),
+            buyer: None,
             amount: Won::new(amount),
             tax_free: Won::ZERO,
             lines: vec![line],

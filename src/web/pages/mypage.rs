@@ -11,19 +11,39 @@ use url::form_urlencoded;
 use super::{icons::Icon, parts};
 use super::{
     layout::{Fields, Look, Page, Part, field, layout, payment_path, segment},
+    mine,
+    saved::{self, Column, Kept, Shown, column},
     words,
 };
 use crate::{
-    domain::{calendar::KstDay, payment::Status},
+    domain::{
+        calendar::KstDay,
+        payment::{Hold, Status},
+    },
     store::{
         StoreError, glance, orders,
         payments::{self, Cursor, PaymentRow},
+        preferences::List,
     },
     web::{Web, api::ListQuery, auth::Actor, error::Problem, lang::Lang},
 };
 
 /// What may stand in the address, in the order of the form.
-const FILTERS: [&str; 7] = ["q", "status", "from", "to", "partner", "method", "held"];
+const FILTERS: [&str; 10] = [
+    "q", "status", "from", "to", "partner", "method", "amount", "held", "hold", "unknown",
+];
+
+/// What a row can show beside the order and the buyer.
+pub const COLUMNS: [Column; 8] = [
+    column("when", "일시", "Time", true),
+    column("method", "결제수단", "Method", true),
+    column("state", "상태", "State", true),
+    column("amount", "결제 금액", "Amount", true),
+    column("cancelled", "취소", "Cancelled", true),
+    column("left", "잔액", "Left", true),
+    column("imp_uid", "결제번호", "Payment id", false),
+    column("card", "카드사", "Card", false),
+];
 
 /// How much waits for a person.
 #[derive(Clone, Copy, Debug, Default)]
@@ -40,6 +60,8 @@ pub struct View<'a> {
     pub methods: &'a [String],
     pub attention: Attention,
     pub today: KstDay,
+    pub columns: &'a Shown,
+    pub kept: &'a Kept,
     /// A filter that cannot be read.
     pub wrong: Option<&'a str>,
 }
@@ -61,6 +83,7 @@ pub fn page(look: &Look, view: &View<'_>) -> Markup {
         }
         (attention(view.attention, lang))
         (filters(view, lang))
+        (saved::filters(view.kept, List::Payments, view.fields, lang))
         @if let Some(wrong) = view.wrong { p.message.bad role="alert" { (wrong) } }
         @if field(view.fields, "after").is_none() {
             p #news role="status" hidden data-text=(lang.t("목록에 없는 결제 {n}건에 새 소식이 있습니다. 새로 보기", "News of {n} payments that are not listed here: show")) {
@@ -73,20 +96,23 @@ pub fn page(look: &Look, view: &View<'_>) -> Markup {
             } @else {
                 table.rows {
                     thead { tr {
-                        th scope="col" { (lang.t("일시", "Time")) " (KST)" }
+                        @if view.columns.has("when") { th scope="col" { (lang.t("일시", "Time")) " (KST)" } }
                         th scope="col" { (lang.t("주문 · 구매자", "Order · buyer")) }
-                        th scope="col" { (lang.t("결제수단", "Method")) }
-                        th scope="col" { (lang.t("상태", "State")) }
-                        th.num scope="col" { (lang.t("결제 금액", "Amount")) }
-                        th.num scope="col" { (lang.t("취소", "Cancelled")) }
-                        th.num scope="col" { (lang.t("잔액", "Left")) }
+                        @if view.columns.has("imp_uid") { th scope="col" { (lang.t("결제번호", "Payment id")) } }
+                        @if view.columns.has("method") { th scope="col" { (lang.t("결제수단", "Method")) } }
+                        @if view.columns.has("card") { th scope="col" { (lang.t("카드사", "Card")) } }
+                        @if view.columns.has("state") { th scope="col" { (lang.t("상태", "State")) } }
+                        @if view.columns.has("amount") { th.num scope="col" { (lang.t("결제 금액", "Amount")) } }
+                        @if view.columns.has("cancelled") { th.num scope="col" { (lang.t("취소", "Cancelled")) } }
+                        @if view.columns.has("left") { th.num scope="col" { (lang.t("잔액", "Left")) } }
                         th scope="col" { span.hidden { (lang.t("할 일", "Actions")) } }
                     } }
-                    tbody { @for payment in view.rows { (row(payment, lang)) } }
+                    tbody { @for payment in view.rows { (row(payment, view.columns, lang)) } }
                 }
             }
         }
         @if !view.rows.is_empty() {
+            (saved::columns(view.columns, view.kept, List::Payments, view.fields, lang))
             @let newest = field(view.fields, "after").map(|_| address(view.fields, None));
             @let next = view.next.map(|next| address(view.fields, Some(next)));
             (parts::pager(lang, newest.as_deref(), next.as_deref()))
@@ -133,9 +159,11 @@ fn filters(view: &View<'_>, lang: Lang) -> Markup {
     let option = |name: &str, code: &str, text: &str| {
         html! { option value=(code) selected[value(name) == code] { (text) } }
     };
-    let more = ["status", "from", "to", "partner", "method", "held"]
-        .iter()
-        .any(|name| field(view.fields, name).is_some());
+    let more = [
+        "status", "from", "to", "partner", "method", "amount", "held", "hold", "unknown",
+    ]
+    .iter()
+    .any(|name| field(view.fields, name).is_some());
     html! {
         form.filters method="get" action="/payment/mypage" role="search" {
             div.inline {
@@ -172,9 +200,24 @@ fn filters(view: &View<'_>, lang: Lang) -> Markup {
                             @for code in view.methods { (option("method", code, words::method(code, lang))) }
                         }
                     }
+                    label.field {
+                        span { (lang.t("금액", "Amount")) }
+                        input name="amount" value=(value("amount")) inputmode="numeric" autocomplete="off" maxlength="20" placeholder="12,000";
+                    }
+                    label.field {
+                        span { (lang.t("보류 사유", "Held for")) }
+                        select name="hold" {
+                            (option("hold", "", lang.t("전체", "All")))
+                            @for code in Hold::CODES { (option("hold", code, words::hold_reason(code, lang))) }
+                        }
+                    }
                     label.check {
                         input type="checkbox" name="held" value="1" checked[!value("held").is_empty()];
                         span { (lang.t("보류만", "Held only")) }
+                    }
+                    label.check {
+                        input type="checkbox" name="unknown" value="1" checked[!value("unknown").is_empty()];
+                        span { (lang.t("취소 결과 불명만", "Cancels of unknown outcome only")) }
                     }
                 }
             }
@@ -206,7 +249,7 @@ fn empty(view: &View<'_>, lang: Lang) -> Markup {
 }
 
 /// One payment of the list; it is fetched anew whenever its state changes.
-pub fn row(payment: &PaymentRow, lang: Lang) -> Markup {
+pub fn row(payment: &PaymentRow, columns: &Shown, lang: Lang) -> Markup {
     let path = payment_path(&payment.imp_uid);
     let buyer = words::masked_name(&payment.about.buyer_name);
     let open = matches!(payment.status, Status::Ready | Status::CancelRequested);
@@ -219,7 +262,7 @@ pub fn row(payment: &PaymentRow, lang: Lang) -> Markup {
         tr data-payment=(payment.imp_uid) data-open[open]
             hx-get={ "/payment/mypage/rows/" (segment(&payment.imp_uid)) } hx-trigger="changed delay:100ms" hx-target="this" hx-swap="outerHTML"
         {
-            (parts::date_cell(lang.t("일시", "Time"), payment.at))
+            @if columns.has("when") { (parts::date_cell(lang.t("일시", "Time"), payment.at)) }
             td.what {
                 a.main href=(path) { (name) }
                 div.soft.small {
@@ -227,16 +270,20 @@ pub fn row(payment: &PaymentRow, lang: Lang) -> Markup {
                     @if !buyer.is_empty() { " · " (buyer) }
                 }
             }
-            td.method data-label=(lang.t("결제수단", "Method")) {
-                (words::method(&payment.about.method, lang))
+            @if columns.has("imp_uid") { td.method data-label=(lang.t("결제번호", "Payment id")) { code { (payment.imp_uid) } } }
+            @if columns.has("method") {
+                td.method data-label=(lang.t("결제수단", "Method")) { (words::method(&payment.about.method, lang)) }
             }
-            td.state {
-                (words::badge(payment.status, lang))
-                @if payment.hold.is_some() { " " (words::held_badge(lang)) }
+            @if columns.has("card") { td.method data-label=(lang.t("카드사", "Card")) { (payment.about.card_name) } }
+            @if columns.has("state") {
+                td.state {
+                    (words::badge(payment.status, lang))
+                    @if payment.hold.is_some() { " " (words::held_badge(lang)) }
+                }
             }
-            td.num data-label=(lang.t("결제 금액", "Amount")) { strong { (payment.amount) } }
-            (parts::money_cell(lang.t("취소", "Cancelled"), payment.cancelled_amount))
-            (parts::money_cell(lang.t("잔액", "Left"), payment.balance))
+            @if columns.has("amount") { td.num data-label=(lang.t("결제 금액", "Amount")) { strong { (payment.amount) } } }
+            @if columns.has("cancelled") { (parts::money_cell(lang.t("취소", "Cancelled"), payment.cancelled_amount)) }
+            @if columns.has("left") { (parts::money_cell(lang.t("잔액", "Left"), payment.balance)) }
             td.act {
                 @if cancellable {
                     a.button.small href={ (path) "/cancel" } {
@@ -274,10 +321,13 @@ fn list_query(fields: &Fields) -> ListQuery {
     ListQuery {
         status: set("status"),
         held: set("held"),
+        hold: set("hold"),
+        unknown: set("unknown"),
         from: set("from"),
         to: set("to"),
         partner: set("partner"),
         method: set("method"),
+        amount: set("amount"),
         q: set("q"),
         after: set("after"),
         limit: set("limit"),
@@ -291,21 +341,25 @@ fn count(conn: &rusqlite::Connection) -> Result<Attention, StoreError> {
     })
 }
 
-/// `GET /payment/mypage`
+/// `GET /payment/mypage`: the shop's people see all of it, a buyer what is theirs.
 pub async fn show(
     State(web): State<Web>,
-    _: Actor,
     look: Look,
     Query(fields): Query<Fields>,
 ) -> Response {
-    look.answer(list(&web, &look, &fields).await)
+    let shown = match (&look.actor, &look.buyer) {
+        (Some(_), _) => list(&web, &look, &fields).await,
+        (None, Some(buyer)) => mine::list(&web, &look, buyer, &fields),
+        (None, None) => Err(Problem::unauthorized()),
+    };
+    look.answer(shown)
 }
 
 async fn list(web: &Web, look: &Look, fields: &Fields) -> Result<Response, Problem> {
     let store = &web.ctx.store;
     let (mut rows, limit, wrong) = match list_query(fields).read() {
         Ok((filter, after, limit)) => {
-            let searches = filter.text.is_some();
+            let searches = filter.text.is_some() || filter.amount.is_some();
             let find =
                 move |conn: &rusqlite::Connection| payments::list(conn, &filter, after, limit + 1);
             let rows = if searches {
@@ -338,6 +392,8 @@ async fn list(web: &Web, look: &Look, fields: &Fields) -> Result<Response, Probl
         methods: &methods,
         attention,
         today: KstDay::of(store.now()),
+        columns: &saved::shown(web, look.actor.as_ref(), List::Payments, &COLUMNS)?,
+        kept: &saved::kept(web, look.actor.as_ref(), List::Payments)?,
         wrong: wrong.as_ref().map(|problem| problem.sentence(look.lang)),
     };
     let status = wrong
@@ -349,13 +405,15 @@ async fn list(web: &Web, look: &Look, fields: &Fields) -> Result<Response, Probl
 /// `GET /payment/mypage/rows/{imp_uid}`: one row, after its payment changed.
 pub async fn row_changed(
     State(web): State<Web>,
-    _: Actor,
+    actor: Actor,
     lang: Lang,
     Path(imp_uid): Path<String>,
 ) -> Response {
-    match web.ctx.store.read(|conn| payments::show(conn, &imp_uid)) {
-        Ok(Some(payment)) => row(&payment, lang).into_response(),
-        Ok(None) => Problem::not_found(&imp_uid).lang(lang).into_response(),
+    let read = |conn: &rusqlite::Connection| payments::show(conn, &imp_uid);
+    let columns = saved::shown(&web, Some(&actor), List::Payments, &COLUMNS);
+    match columns.and_then(|columns| Ok((columns, web.ctx.store.read(read)?))) {
+        Ok((columns, Some(payment))) => row(&payment, &columns, lang).into_response(),
+        Ok((_, None)) => Problem::not_found(&imp_uid).lang(lang).into_response(),
         Err(error) => Problem::from(error).lang(lang).into_response(),
     }
 }
@@ -385,6 +443,8 @@ mod tests {
                 held: 1_000,
             },
             today: "2026-08-06".parse().unwrap(),
+            columns: &Shown::usual(&COLUMNS),
+            kept: &Kept::default(),
             wrong: None,
         };
         let look = Look {
@@ -410,7 +470,7 @@ mod tests {
             let mut payment = payment(status);
             payment.about.name = "<img src=x>".into();
             for lang in [Lang::Ko, Lang::En] {
-                let text = row(&payment, lang).into_string();
+                let text = row(&payment, &Shown::usual(&COLUMNS), lang).into_string();
                 assert!(text.contains("홍*동") && !text.contains("홍길동"));
                 assert!(!text.contains("<img") && text.contains("&lt;img"));
                 assert!(text.contains(status.as_str()) && text.contains("₩12,000"));

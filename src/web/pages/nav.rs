@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     domain::account::Right,
-    web::{auth::home_of, lang::Lang},
+    web::{auth::home_of, buyers::LIST, lang::Lang},
 };
 
 /// Under which heading an entry stands.
@@ -59,12 +59,14 @@ struct Entry {
 
 #[rustfmt::skip]
 const ENTRIES: &[Entry] = &[
+    Entry { part: Part::Home, need: Some(Right::PaymentsRead), href: "/admin", ko: "홈", en: "Home", icon: Icon::Home, key: 'h', group: Group::Payments, tab: true },
     Entry { part: Part::Own, need: Some(Right::OwnSettlements), href: "/partner", ko: "내 정산", en: "My settlements", icon: Icon::Coins, key: 'm', group: Group::Settlement, tab: true },
     Entry { part: Part::Statements, need: Some(Right::OwnSettlements), href: "/partner/statements", ko: "정산내역서", en: "Statements", icon: Icon::Log, key: 't', group: Group::Settlement, tab: true },
     Entry { part: Part::Payments, need: Some(Right::PaymentsRead), href: "/payment/mypage", ko: "결제 내역", en: "Payments", icon: Icon::Card, key: 'p', group: Group::Payments, tab: true },
     Entry { part: Part::Pay, need: None, href: "/payment", ko: "결제창", en: "Pay page", icon: Icon::Cart, key: 'w', group: Group::Payments, tab: false },
     Entry { part: Part::Settlements, need: Some(Right::SettlementsRead), href: "/admin/settlements", ko: "정산", en: "Settlements", icon: Icon::Coins, key: 's', group: Group::Settlement, tab: true },
-    Entry { part: Part::Payouts, need: Some(Right::SettlementsRead), href: "/admin/payouts", ko: "지급", en: "Payouts", icon: Icon::Send, key: 'o', group: Group::Settlement, tab: true },
+    Entry { part: Part::Payouts, need: Some(Right::SettlementsRead), href: "/admin/payouts", ko: "지급", en: "Payouts", icon: Icon::Send, key: 'o', group: Group::Settlement, tab: false },
+    Entry { part: Part::Approvals, need: Some(Right::SettlementsRead), href: "/admin/approvals", ko: "승인", en: "Approvals", icon: Icon::Check, key: 'v', group: Group::Settlement, tab: false },
     Entry { part: Part::Partners, need: Some(Right::PartnersRead), href: "/admin/partners", ko: "파트너사", en: "Partners", icon: Icon::Shop, key: 'r', group: Group::Settlement, tab: false },
     Entry { part: Part::DeadLetters, need: Some(Right::JobsRead), href: "/admin/dead-letters", ko: "데드레터", en: "Dead letters", icon: Icon::Warning, key: 'd', group: Group::Operations, tab: true },
     Entry { part: Part::Jobs, need: Some(Right::JobsRead), href: "/admin/jobs", ko: "작업", en: "Jobs", icon: Icon::Queue, key: 'j', group: Group::Operations, tab: false },
@@ -74,6 +76,7 @@ const ENTRIES: &[Entry] = &[
     Entry { part: Part::People, need: Some(Right::Manage), href: "/admin/users", ko: "사용자", en: "Users", icon: Icon::People, key: 'u', group: Group::People, tab: false },
     Entry { part: Part::Keys, need: Some(Right::Manage), href: "/admin/keys", ko: "API 키", en: "API keys", icon: Icon::Key, key: 'k', group: Group::People, tab: false },
     Entry { part: Part::Audit, need: Some(Right::AuditRead), href: "/admin/audit", ko: "감사 로그", en: "Audit log", icon: Icon::Log, key: 'l', group: Group::People, tab: false },
+    Entry { part: Part::Settings, need: Some(Right::Manage), href: "/admin/settings", ko: "설정", en: "Settings", icon: Icon::Gear, key: 'e', group: Group::Operations, tab: false },
 ];
 
 impl Entry {
@@ -85,6 +88,7 @@ impl Entry {
     fn count(&self, look: &Look) -> i64 {
         match self.part {
             Part::DeadLetters => look.dead,
+            Part::Approvals => look.approvals,
             _ => 0,
         }
     }
@@ -117,7 +121,10 @@ fn entry(entry: &Entry, look: &Look, part: Part, key: bool) -> Markup {
 
 /// The shop's name, which leads home.
 pub fn name(look: &Look) -> Markup {
-    let home = home_of(look.actor.as_ref().filter(|_| look.signed_in));
+    let home = match &look.buyer {
+        Some(_) => LIST,
+        None => home_of(look.actor.as_ref().filter(|_| look.signed_in)),
+    };
     html! { a.name href=(home) { span.mark aria-hidden="true" { "₩" } "정산" small { "jeongsan" } } }
 }
 
@@ -132,8 +139,12 @@ pub fn tools(look: &Look) -> Markup {
             }
             @if look.signed_in {
                 button.tool type="button" data-keys hidden { (icon(Icon::Keyboard)) span.word { (lang.t("단축키", "Keys")) } }
-                form method="post" action="/sign-out" {
+                form.leave method="post" action="/sign-out" {
                     button.tool { (icon(Icon::Leave)) span.word { (lang.t("로그아웃", "Sign out")) } }
+                }
+            } @else if look.buyer.is_some() {
+                form method="post" action="/payment/mine/leave" {
+                    button.tool { (icon(Icon::Leave)) span.word { (lang.t("나가기", "Leave")) } }
                 }
             }
         }

@@ -8,11 +8,10 @@ use std::net::SocketAddr;
 use axum::{
     Form,
     extract::{ConnectInfo, Path, Query, State},
-    http::{HeaderMap, HeaderValue, header},
+    http::HeaderMap,
     response::{IntoResponse, Response},
 };
 use maud::{Markup, html};
-use url::Url;
 
 use super::{
     back,
@@ -31,7 +30,7 @@ use crate::{
         StoreError, orders,
         payments::{self, PaymentRow},
     },
-    web::{Web, assets, error::Problem, lang::Lang, webhook::Turn},
+    web::{Web, assets, error::Problem, headers, lang::Lang, webhook::Turn},
 };
 
 /// How a buyer may pay: the words of PortOne's `pay_method`.
@@ -148,7 +147,7 @@ pub fn order_page(look: &Look, view: &OrderView<'_>) -> Markup {
     layout(look, page, body)
 }
 
-fn lines(order: &Order, lang: Lang) -> Markup {
+pub(super) fn lines(order: &Order, lang: Lang) -> Markup {
     html! {
         ul.lines {
             @for line in &order.lines {
@@ -281,31 +280,6 @@ fn form(view: &OrderView<'_>, lang: Lang) -> Markup {
     }
 }
 
-/// What the pay page may load: PortOne's script and the frames that it opens.
-///
-/// The hosts of the payment companies' frames are not documented: with PortOne's own script any
-/// host over TLS is let in; any other script (the sandbox's) gets its own origin only.
-pub fn policy(sdk: &Url) -> String {
-    let origin = sdk.origin().ascii_serialization();
-    let portones = sdk.scheme() == "https"
-        && sdk
-            .host_str()
-            .is_some_and(|host| host.ends_with(".iamport.kr") || host.ends_with(".portone.io"));
-    let rest = "object-src 'none'; base-uri 'none'; frame-ancestors 'none'";
-    if portones {
-        format!(
-            "default-src 'self'; script-src 'self' {origin} https://*.iamport.kr https://*.portone.io; \
-             style-src 'self' 'unsafe-inline'; img-src 'self' data: https:; connect-src 'self' https:; \
-             frame-src https:; form-action 'self' https:; {rest}"
-        )
-    } else {
-        format!(
-            "default-src 'self'; script-src 'self' {origin}; frame-src {origin}; connect-src 'self' {origin}; \
-             form-action 'self' {origin}; {rest}"
-        )
-    }
-}
-
 /// `GET /payment`
 pub async fn start(State(web): State<Web>, look: Look, Query(query): Query<Fields>) -> Response {
     if let Some(order) = field(&query, "order") {
@@ -354,6 +328,7 @@ async fn create_sample(
         return Err(Problem::too_many(3));
     }
     let order = sample.order(web.ctx.store.now(), lang)?;
+    let order = order.of_buyer(samples::buyer());
     let registered = register_order(&web.ctx, order).await?;
     Ok(see_other(
         &order_path(registered.order.merchant_uid.as_str()),
@@ -419,15 +394,7 @@ fn open_order(
         came_back: code.as_deref(),
     };
     let mut response = order_page(look, &view).into_response();
-    let headers = response.headers_mut();
-    if let Ok(policy) = HeaderValue::from_str(&policy(&web.site.pay.sdk_url)) {
-        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
-    }
-    // Payment companies check from which shop their window was opened.
-    headers.insert(
-        header::REFERRER_POLICY,
-        HeaderValue::from_static("strict-origin-when-cross-origin"),
-    );
+    headers::for_the_window(response.headers_mut(), &web.site.pay.sdk_url);
     Ok(response)
 }
 
@@ -451,6 +418,8 @@ fn settled_by(payments: Vec<payments::Kept>) -> Option<ImpUid> {
 
 #[cfg(test)]
 mod tests {
+    use url::Url;
+
     use super::*;
     use crate::web::pages::test_values::{order, payment};
 
@@ -512,15 +481,5 @@ mod tests {
     fn who_comes_back_without_paying_is_told_so() {
         let page = shown(Lang::Ko, None, Some("imp0"), Some("F0001"));
         assert!(page.contains("완료되지 않았습니다") && page.contains("F0001"));
-    }
-
-    #[test]
-    fn the_sandboxs_page_lets_nobody_else_in() {
-        let own = policy(&Url::parse("http://127.0.0.1:9/v1/iamport.js").unwrap());
-        assert!(own.contains("script-src 'self' http://127.0.0.1:9;") && !own.contains("https:"));
-        let live = policy(&Url::parse("https://cdn.iamport.kr/v1/iamport.js").unwrap());
-        assert!(live.contains("frame-src https:") && !live.contains("unsafe-eval"));
-        let evil = policy(&Url::parse("https://eviliamport.kr/x.js").unwrap());
-        assert!(!evil.contains("frame-src https:;"));
     }
 }

@@ -11,12 +11,14 @@ use super::parts;
 use super::{
     cancel,
     layout::{Fields, Look, Page, Part, field, layout, nothing, payment_path, see_other, segment},
+    reveal::{self, Shown},
     settlements,
     timeline::timeline,
     words::{self, won},
 };
 use crate::{
     domain::{
+        account::Right,
         cancellation::Fate,
         ids::ImpUid,
         job::JobState,
@@ -35,6 +37,7 @@ use crate::{
         api::{Story, story},
         auth::Actor,
         error::Problem,
+        extract::F,
         lang::Lang,
     },
 };
@@ -49,6 +52,8 @@ pub struct View<'a> {
     pub key: &'a str,
     /// To whose settlement each movement belongs.
     pub settled: &'a [PaymentLine],
+    /// How much of the buyer is shown.
+    pub shown: Shown,
 }
 
 pub fn page(look: &Look, view: &View<'_>) -> Markup {
@@ -99,7 +104,7 @@ pub fn live(lang: Lang, view: &View<'_>) -> Markup {
             (dead_letter(view, lang))
             div.two {
                 div.stack {
-                    (amounts(payment, lang))
+                    (amounts(view, lang))
                     (cancellations(&view.story.cancellations, lang))
                     (settlements::of_payment(view.settled, lang))
                     section.sheet aria-labelledby="history" {
@@ -115,7 +120,7 @@ pub fn live(lang: Lang, view: &View<'_>) -> Markup {
                         }
                     }
                     (order(view.story.order.as_ref(), payment, lang))
-                    (buyer(payment, lang))
+                    (buyer(view, lang))
                 }
             }
         }
@@ -237,7 +242,8 @@ fn dead_letter(view: &View<'_>, lang: Lang) -> Markup {
     }
 }
 
-fn amounts(payment: &PaymentRow, lang: Lang) -> Markup {
+fn amounts(view: &View<'_>, lang: Lang) -> Markup {
+    let payment = &view.story.payment;
     html! {
         section.sheet aria-labelledby="amounts" {
             h2.hidden #amounts { (lang.t("금액", "Amounts")) }
@@ -250,9 +256,9 @@ fn amounts(payment: &PaymentRow, lang: Lang) -> Markup {
                 dt { (lang.t("결제번호", "Payment")) } dd { code { (payment.imp_uid) } }
                 dt { (lang.t("주문번호", "Order")) } dd { code { (payment.merchant_uid) } }
                 @if let Some(at) = payment.paid_at { dt { (lang.t("결제 시각", "Paid at")) } dd { (words::time(at)) } }
-                @if let Some(why) = &payment.fail_reason { dt { (lang.t("실패 사유", "Why it failed")) } dd { (why) } }
+                @if let Some(why) = &payment.fail_reason { dt { (lang.t("실패 사유", "Why it failed")) } dd { (words::masked_text(why)) } }
                 @if !payment.about.virtual_account.is_empty() {
-                    dt { (lang.t("입금 계좌", "Account")) } dd { (payment.about.virtual_account) }
+                    dt { (lang.t("입금 계좌", "Account")) } dd { (view.shown.text(&payment.about.virtual_account, words::masked_virtual)) }
                 }
             }
         }
@@ -288,8 +294,10 @@ fn order(order: Option<&Order>, payment: &PaymentRow, lang: Lang) -> Markup {
     }
 }
 
-fn buyer(payment: &PaymentRow, lang: Lang) -> Markup {
-    let about = &payment.about;
+fn buyer(view: &View<'_>, lang: Lang) -> Markup {
+    let payment = &view.story.payment;
+    let (about, shown) = (&payment.about, view.shown);
+    let reveal_at = format!("{}/reveal", payment_path(&payment.imp_uid));
     let row = |name: &str, value: String| {
         html! { @if !value.is_empty() { dt { (name) } dd { (value) } } }
     };
@@ -297,9 +305,9 @@ fn buyer(payment: &PaymentRow, lang: Lang) -> Markup {
         section.sheet aria-labelledby="buyer" {
             h2 #buyer { (lang.t("구매자와 결제수단", "Buyer and method")) }
             dl.facts {
-                (row(lang.t("이름", "Name"), words::masked_name(&about.buyer_name)))
-                (row(lang.t("휴대폰", "Phone"), words::masked_phone(&about.buyer_tel)))
-                (row(lang.t("이메일", "E-mail"), words::masked_mail(&about.buyer_email)))
+                (row(lang.t("이름", "Name"), shown.text(&about.buyer_name, words::masked_name)))
+                (row(lang.t("휴대폰", "Phone"), shown.text(&about.buyer_tel, words::masked_phone)))
+                (row(lang.t("이메일", "E-mail"), shown.text(&about.buyer_email, words::masked_mail)))
                 (row(lang.t("결제수단", "Method"), words::method(&about.method, lang).to_owned()))
                 (row(lang.t("카드", "Card"), about.card_name.clone()))
                 (row(lang.t("승인번호", "Approval"), about.apply_num.clone()))
@@ -308,12 +316,13 @@ fn buyer(payment: &PaymentRow, lang: Lang) -> Markup {
             @if let Some(url) = web_link(&about.receipt_url) {
                 p { a href=(url) rel="noopener noreferrer" target="_blank" { (lang.t("매출전표", "Receipt")) " ↗" } }
             }
+            (reveal::form_part(&reveal_at, shown, lang))
         }
     }
 }
 
 /// A link from outside: to the web or nowhere.
-fn web_link(url: &str) -> Option<&str> {
+pub(super) fn web_link(url: &str) -> Option<&str> {
     (url.starts_with("https://") || url.starts_with("http://")).then_some(url)
 }
 
@@ -332,9 +341,9 @@ fn cancellations(all: &[(CancellationRow, Vec<AttemptRow>)], lang: Lang) -> Mark
                         span.grow {}
                         (words::time(row.requested_at))
                     }
-                    p { (row.reason) " " span.by { (words::actor(&row.requested_by, lang)) } }
+                    p { (words::masked_text(&row.reason)) " " span.by { (words::actor(&row.requested_by, lang)) } }
                     @if let (Some(error), false) = (&row.error, row.state == Fate::Done) { p.bad-text { (words::told(error, lang)) } }
-                    @if let Some(note) = &row.note { p { (lang.t("메모: ", "Note: ")) (note) } }
+                    @if let Some(note) = &row.note { p { (lang.t("메모: ", "Note: ")) (words::masked_text(note)) } }
                     p.soft.small {
                         code { (row.id) }
                         @if let Some(url) = web_link(&row.receipt_url) {
@@ -404,20 +413,47 @@ pub async fn show(
                 did: field(&query, "did"),
                 key: &key,
                 settled: &settled,
+                shown: Shown::to(&look),
             };
             page(&look, &view).into_response()
         }),
     )
 }
 
+/// `POST /payment/{imp_uid}/reveal`: the same page, with the buyer whole.
+pub async fn reveal(
+    State(web): State<Web>,
+    look: Look,
+    Path(imp_uid): Path<String>,
+    F(form): F<Fields>,
+) -> Response {
+    let result = async {
+        let (story, dead_letter, settled) = look_up(&web, &imp_uid)?;
+        let whom = ("payment", imp_uid.as_str());
+        reveal::noted(&web.ctx, &look, Right::PaymentsRead, whom, &form).await?;
+        let key = cancel::new_key();
+        let view = View {
+            story: &story,
+            dead_letter,
+            did: None,
+            key: &key,
+            settled: &settled,
+            shown: Shown::Whole,
+        };
+        Ok::<_, Problem>(page(&look, &view).into_response())
+    };
+    look.answer(result.await)
+}
+
 /// `GET /payment/{imp_uid}/live`: the part that changes.
 pub async fn changed(
     State(web): State<Web>,
     _: Actor,
-    lang: Lang,
+    look: Look,
     Path(imp_uid): Path<String>,
     Query(query): Query<Fields>,
 ) -> Response {
+    let lang = look.lang;
     match look_up(&web, &imp_uid) {
         Ok((story, dead_letter, settled)) => {
             let key = cancel::new_key();
@@ -427,6 +463,7 @@ pub async fn changed(
                 did: field(&query, "did"),
                 key: &key,
                 settled: &settled,
+                shown: Shown::to(&look),
             };
             live(lang, &view).into_response()
         }
@@ -498,6 +535,7 @@ mod tests {
             did,
             key: "k",
             settled: &[],
+            shown: Shown::Masked,
         };
         live(lang, &view).into_string()
     }

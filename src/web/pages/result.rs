@@ -121,7 +121,7 @@ fn sign(tone: &str, sign: &str) -> Markup {
     html! { p class={ "big-sign " (tone) } aria-hidden="true" { (sign) } }
 }
 
-fn known(row: &PaymentRow, ordered: bool, lang: Lang) -> Markup {
+pub(super) fn known(row: &PaymentRow, ordered: bool, lang: Lang) -> Markup {
     let paid = !matches!(row.status, Status::Ready | Status::Failed);
     html! {
         @if paid && row.hold.is_some() && row.status != Status::Canceled {
@@ -165,7 +165,7 @@ fn by_status(row: &PaymentRow, ordered: bool, lang: Lang) -> Markup {
                 (sign("bad", "✕"))
                 h2 { (lang.t("결제되지 않았습니다", "The payment did not go through")) }
                 @if let Some(why) = row.fail_reason.as_deref().filter(|why| !why.is_empty()) {
-                    p { (lang.t("사유: ", "Reason: ")) (why) }
+                    p { (lang.t("사유: ", "Reason: ")) (words::masked_text(why)) }
                 }
                 p.soft { (lang.t("돈은 나가지 않았습니다.", "You were not charged.")) }
                 (retry(again.as_deref(), lang))

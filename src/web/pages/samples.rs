@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use crate::{
     domain::{
         calendar::KstDay,
-        ids::{MerchantUid, PartnerId},
+        ids::{BuyerId, MerchantUid, PartnerId},
         money::Won,
         order::{Order, OrderLine},
     },
@@ -100,6 +100,11 @@ pub const ALL: [Sample; 4] = [
         ],
     },
 ];
+
+/// Whose the sample orders are: a link for this buyer shows what a buyer sees.
+pub fn buyer() -> Option<BuyerId> {
+    BuyerId::new("sample-buyer").ok()
+}
 
 impl Line {
     fn amount(&self) -> i64 {

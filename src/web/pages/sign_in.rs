@@ -135,6 +135,12 @@ pub fn page(look: &Look, next: &str, name: &str, refused: Option<Refused>) -> Ma
                 code { "jeongsan user reset" }
                 (lang.t("을 실행합니다.", " on the server."))
             }
+            @if next.starts_with(crate::web::buyers::LIST) {
+                p.soft.small { (lang.t(
+                    "구매자이신가요? 내 결제는 가게가 보낸 링크로 열립니다. 링크가 없다면 가게에 요청해 주세요.",
+                    "Did you buy something? Your payments open by a link from the shop: ask it for one.",
+                )) }
+            }
         }
     };
     let page = Page {

@@ -90,11 +90,13 @@ impl Theme {
 pub fn switch(look: &Look) -> Markup {
     let lang = look.lang;
     html! {
-        form.switch method="post" action="/theme" role="group" aria-label=(lang.t("화면 색", "Colours")) {
+        form.colours method="post" action="/theme" {
             input type="hidden" name="next" value=(look.here);
-            @for theme in Theme::ALL {
-                button name="to" value=(theme.code()) title=(theme.words(lang)) aria-pressed=(theme == look.theme) {
-                    (icon(theme.icon())) span.hidden { (theme.words(lang)) }
+            div.switch role="group" aria-label=(lang.t("화면 색", "Colours")) {
+                @for theme in Theme::ALL {
+                    button name="to" value=(theme.code()) title=(theme.words(lang)) aria-pressed=(theme == look.theme) {
+                        (icon(theme.icon())) span.hidden { (theme.words(lang)) }
+                    }
                 }
             }
         }

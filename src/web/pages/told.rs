@@ -2,13 +2,15 @@
 
 use serde_json::Value;
 
-use super::words::{hold, job, status, won};
+use super::words::{actor, hold, job, status, won};
 use crate::{
     domain::{
         alert::Alert,
+        approval::Kind,
         calendar::kst,
         digest::{Why, passed},
         episode::{Fates, Over, Summary},
+        masks::masked_text,
         money::Won,
         payment::{Hold, Status},
     },
@@ -35,7 +37,7 @@ pub fn asked(text: &str, lang: Lang) -> String {
     text.split("; ").map(one).collect::<Vec<_>>().join(" → ")
 }
 
-/// What PortOne or a flow said. The books keep our own words in English; PortOne's stay as they are.
+/// What PortOne, a flow or a person said, without what may be a person's. The books keep our own words in English; PortOne's stay as they are.
 pub fn told(text: &str, lang: Lang) -> String {
     const KO: [(&str, &str); 24] = [
         ("in PortOne's books", "포트원 장부에서 확인됨"),
@@ -102,6 +104,8 @@ pub fn told(text: &str, lang: Lang) -> String {
         ("the cancellation is settled already", "이미 끝난 취소"),
         ("the episode of alerts is open", "이어지는 알림을 모으는 중"),
     ];
+    let masked = masked_text(text);
+    let text = masked.as_str();
     if lang == Lang::En {
         return text.to_owned();
     }
@@ -184,7 +188,7 @@ pub fn event_detail(detail: &Value, lang: Lang) -> Vec<String> {
             .and_then(Value::as_str)
             .filter(|w| !w.is_empty())
         {
-            out.push(words.to_owned());
+            out.push(masked_text(words));
         }
     }
     if let Some(why) = detail
@@ -218,6 +222,7 @@ pub fn told_to(to: &str, lang: Lang) -> String {
 pub fn alert(alert: &Alert, lang: Lang) -> (&'static str, String) {
     let tried = |amount: &Won, reason: &str, attempts: &u32, error: &str| {
         let (amount, error) = (won(*amount), told(error, lang));
+        let reason = masked_text(reason);
         let word = lang.t("사유", "reason");
         let count = self::attempts(*attempts as usize, lang);
         format!("{amount} · {word}: {reason} · {count} · {error}")
@@ -312,12 +317,32 @@ pub fn alert(alert: &Alert, lang: Lang) -> (&'static str, String) {
             amount,
             reason,
         } => {
-            let amount = won(*amount);
+            let (amount, reason) = (won(*amount), masked_text(reason));
             (
                 lang.t("지급 실패", "The bank refused a payout"),
                 lang.t(
                     format!("지급 묶음 {batch} · {partner} · {amount} · {reason}"),
                     format!("Batch {batch} · {partner} · {amount} · {reason}"),
+                ),
+            )
+        }
+        Alert::ApprovalWaits {
+            approval,
+            kind,
+            amount,
+            by,
+        } => {
+            let amount = won(*amount);
+            let what = match kind {
+                Kind::Payout => lang.t("지급 묶음", "a payout batch"),
+                Kind::Adjustment => lang.t("조정", "an adjustment"),
+            };
+            let by = actor(by, lang);
+            (
+                lang.t("두 번째 사람의 승인 대기", "Waits for a second person"),
+                lang.t(
+                    format!("{what} · {amount} · {by}의 요청 {approval}"),
+                    format!("{what} · {amount} · request {approval} of {by}"),
                 ),
             )
         }

@@ -170,6 +170,18 @@ pub fn hold(hold: &Hold, lang: Lang) -> (String, &'static str) {
     }
 }
 
+/// What holds a payment, by its code, in few words.
+pub fn hold_reason(code: &str, lang: Lang) -> &'static str {
+    match code {
+        "AMOUNT_DIFFERS" => lang.t("주문과 금액이 다름", "Another amount than ordered"),
+        "ALREADY_PAID" => lang.t("이미 결제된 주문", "Order paid twice"),
+        "UNKNOWN_ORDER" => lang.t("등록되지 않은 주문", "Order not registered"),
+        "TEST_PAYMENT" => lang.t("섞여 들어온 테스트 결제", "Test payment"),
+        "LIVE_PAYMENT" => lang.t("테스트 모드의 실결제", "Live payment in test mode"),
+        _ => lang.t("보류", "Held"),
+    }
+}
+
 pub fn fate(fate: Fate, lang: Lang) -> Markup {
     let (tone, sign, text) = match fate {
         Fate::Requested => ("wait", "↻", lang.t("진행 중", "In progress")),

@@ -32,6 +32,7 @@ use crate::{
     },
     sheet::bank::BankTemplate,
     store::{
+        approvals::{self, ApprovalRow},
         history,
         payouts::{self, BatchRow, PayoutRow, PayoutState},
     },
@@ -169,6 +170,15 @@ pub struct Whole {
     /// Without those that were called off.
     pub totals: Totals,
     pub history: Vec<history::Happened>,
+    /// The newest one, of a batch that needs a second person.
+    pub approval: Option<ApprovalRow>,
+}
+
+impl Whole {
+    /// Whether nothing of it may go to the bank yet.
+    pub fn waits(&self) -> bool {
+        self.approval.as_ref().is_some_and(ApprovalRow::waits)
+    }
 }
 
 /// Looks a batch up.
@@ -188,6 +198,7 @@ pub fn whole(conn: &Connection, id: i64) -> Result<Whole, PayoutError> {
         payouts,
         totals,
         history: history::of(conn, &history::Subject::Batch(id), 100)?,
+        approval: approvals::of_batch(conn, id)?,
     })
 }
 
@@ -215,6 +226,7 @@ fn whole_json(whole: &Whole) -> Value {
         "payouts": rows,
         "totals": whole.totals,
         "timeline": whole.history,
+        "approval": whole.approval,
     })
 }
 
@@ -233,6 +245,7 @@ pub async fn written(
         let extension = template.format.extension();
         Ok::<_, Problem>((format!("payout-{id}-{}.{extension}", template.name), bytes))
     })?;
+    // Nobody has it yet: whether it may go is decided in the transaction that notes that it went.
     handed_out(ctx, id, name, by).await?;
     Ok(file)
 }
@@ -347,7 +360,11 @@ async fn create(
         .lang(lang)?;
     let made = web.ctx.store.read(|conn| whole(conn, id)).lang(lang)?;
     let location = [(header::LOCATION, format!("/api/payouts/{id}"))];
-    Ok((StatusCode::CREATED, location, Json(whole_json(&made))).into_response())
+    let status = match made.waits() {
+        true => StatusCode::ACCEPTED,
+        false => StatusCode::CREATED,
+    };
+    Ok((status, location, Json(whole_json(&made))).into_response())
 }
 
 /// A number out of a path; what is none is not known here.

@@ -4,6 +4,18 @@ use crate::web::lang::Lang;
 
 /// An act, in Korean and in English.
 const ACTS: &[(&str, &str, &str)] = &[
+    ("approval.approved", "승인함", "Approved"),
+    (
+        "approval.asked",
+        "두 번째 확인을 요청",
+        "Asked for a second person",
+    ),
+    ("approval.refused", "승인을 거절", "Refused to approve"),
+    (
+        "approval.withdrawn",
+        "승인 요청을 거둠",
+        "Withdrew a request for approval",
+    ),
     (
         "audit.checked",
         "감사 로그 전체를 확인",
@@ -67,6 +79,8 @@ const ACTS: &[(&str, &str, &str)] = &[
         "작업 종류를 다시 시작",
         "Resumed a kind of jobs",
     ),
+    ("key.made", "API 키를 만듦", "Made an API key"),
+    ("key.revoked", "API 키를 폐기", "Revoked an API key"),
     ("order.registered", "주문을 등록", "Registered an order"),
     ("partner.added", "파트너사를 더함", "Added a partner"),
     (
@@ -116,9 +130,30 @@ const ACTS: &[(&str, &str, &str)] = &[
         "Asked for a cancel",
     ),
     (
-        "payment.hold_released",
+        "payment.released",
         "결제 보류를 풂",
         "Released a held payment",
+    ),
+    (
+        "payout.approval_asked",
+        "지급 승인을 요청",
+        "Asked for a payout's approval",
+    ),
+    ("payout.approval_given", "지급을 승인", "Approved a payout"),
+    (
+        "payout.approval_refused",
+        "지급 승인을 거절",
+        "Refused a payout",
+    ),
+    (
+        "payout.approval_void",
+        "내용이 바뀌어 지급 승인이 무효가 됨",
+        "Made a payout's approval void by a change",
+    ),
+    (
+        "payout.approval_withdrawn",
+        "지급 승인 요청을 거둠",
+        "Withdrew a payout's request for approval",
     ),
     ("payout.called_off", "지급을 취소", "Called a payout off"),
     ("payout.created", "지급 묶음을 만듦", "Made a payout batch"),
@@ -132,6 +167,12 @@ const ACTS: &[(&str, &str, &str)] = &[
         "은행 파일을 내려받음",
         "Fetched the bank's file",
     ),
+    (
+        "personal.revealed",
+        "가려진 개인정보를 봄",
+        "Looked at personal data",
+    ),
+    ("settings.changed", "설정을 바꿈", "Changed a setting"),
     (
         "settlement.called_off",
         "정산 지급을 취소",
@@ -225,6 +266,9 @@ const GROUPS: &[(&str, &str, &str)] = &[
     ("payment.", "결제", "Payments"),
     ("order.", "주문", "Orders"),
     ("dead_letter.", "데드레터", "Dead letters"),
+    ("approval.", "승인", "Approvals"),
+    ("key.", "API 키", "API keys"),
+    ("settings.", "설정", "Settings"),
     ("job.", "작업", "Jobs"),
     ("job_kind.", "작업 종류", "Kinds of jobs"),
     ("day.", "정산일", "Days"),
@@ -235,6 +279,7 @@ const GROUPS: &[(&str, &str, &str)] = &[
         "파트너사·계약·조정",
         "Partners, contracts, adjustments",
     ),
+    ("personal.", "개인정보", "Personal data"),
     ("calendar.", "달력", "The calendar"),
     ("bank_templates.", "은행 양식", "Bank templates"),
     ("file.", "파일", "Files"),

@@ -187,6 +187,7 @@ fn subject_path(subject: &str) -> Option<String> {
         "partner" => format!("/admin/partners/{}", segment(id)),
         "payout" => format!("/admin/payouts/{}", segment(id)),
         "day" => format!("/admin/settlements/days/{}", segment(id)),
+        "approval" => format!("/admin/approvals/{}", segment(id)),
         "job" => format!("/admin/jobs/{}", segment(id)),
         _ => return None,
     })

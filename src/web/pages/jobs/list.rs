@@ -12,6 +12,7 @@ use super::super::{icons::Icon, parts};
 use super::{
     super::{
         layout::{Fields, Look, Page, field, layout},
+        saved::{self, Kept},
         words,
     },
     about, address, duration, job_path,
@@ -25,6 +26,7 @@ use crate::{
         StoreError,
         job_lists::{self, Cursor, Filter, Listed, MOST_FOUND, Stand},
         jobs::JobRow,
+        preferences::List,
     },
     web::{Web, auth::Actor, error::Problem, lang::Lang},
 };
@@ -49,6 +51,7 @@ pub struct View<'a> {
     pub rows: &'a Rows,
     /// Kinds to choose from beside those that this version knows.
     pub others: &'a [String],
+    pub kept: &'a Kept,
     pub wrong: Option<&'a str>,
 }
 
@@ -67,6 +70,7 @@ pub fn page(look: &Look, view: &View<'_>) -> Markup {
         section.stack aria-labelledby="list" {
             h2 #list { (lang.t("작업 찾기", "Find jobs")) }
             (filters(view, lang))
+            (saved::filters(view.kept, List::Jobs, view.fields, lang))
             @if let Some(wrong) = view.wrong { p.message.bad role="alert" { (wrong) } } @else { (rows(view.fields, view.rows, lang)) }
         }
     };
@@ -341,6 +345,7 @@ async fn list(web: &Web, look: &Look, fields: &Fields) -> Result<Response, Probl
         overview: &overview,
         rows: &rows,
         others: &others,
+        kept: &saved::kept(web, look.actor.as_ref(), List::Jobs)?,
         wrong: wrong.as_ref().map(|problem| problem.sentence(look.lang)),
     };
     let status = wrong
@@ -412,6 +417,7 @@ mod tests {
             overview: &overview,
             rows: &rows,
             others: &["<b>odd".into()],
+            kept: &Kept::default(),
             wrong: None,
         };
         let look = Look {

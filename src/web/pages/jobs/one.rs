@@ -82,7 +82,7 @@ pub fn live(view: &View<'_>, lang: Lang) -> Markup {
             }
             @if let Some(text) = did(view.did, lang) { p.message.good role="status" { (text) } }
             @if let Some(pause) = story.paused.as_ref().filter(|_| job.state == "ready") {
-                p.message.wait { "‖ " (lang.t("이 종류가 일시 중지되어 있어 실행되지 않습니다: ", "Its kind is paused, so it does not run: ")) (pause.note) }
+                p.message.wait { "‖ " (lang.t("이 종류가 일시 중지되어 있어 실행되지 않습니다: ", "Its kind is paused, so it does not run: ")) (words::masked_text(&pause.note)) }
             }
             div.two {
                 div.stack {
@@ -187,7 +187,7 @@ fn facts(view: &View<'_>, lang: Lang) -> Markup {
             @if let Some(alert) = &story.alert { dt { (lang.t("알림", "Alert")) } dd { (words::alert(alert, lang).0) } }
             @if let Some(cancel) = &story.letter.cancellation {
                 dt { (lang.t("취소", "Cancellation")) }
-                dd { (cancel.amount) " · " (cancel.reason) " " (words::fate(cancel.state, lang)) br; code.small { (cancel.id) } }
+                dd { (cancel.amount) " · " (words::masked_text(&cancel.reason)) " " (words::fate(cancel.state, lang)) br; code.small { (cancel.id) } }
             } @else if let Some(id) = &of.cancellation {
                 dt { (lang.t("취소", "Cancellation")) } dd { code { (id) } }
             }

@@ -64,7 +64,7 @@ fn paused(view: &Overview, lang: Lang) -> Markup {
                         format!("{} 일시 중지 ({}).", words::age(pause.since, view.now, lang), words::actor(&pause.by, lang)),
                         format!("paused {} by {}.", words::age(pause.since, view.now, lang), words::actor(&pause.by, lang)),
                     ))
-                    " “" (pause.note) "”"
+                    " “" (words::masked_text(&pause.note)) "”"
                 }
             }
         }

@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     domain::{
+        account::Right,
         bank::BankCode,
         calendar::KstDay,
         partner::{PartnerStatus, PartnerType},
@@ -498,10 +499,11 @@ async fn exported(
     });
     taken(&web.ctx.store, file, asked).await?;
     let (today, korean) = (KstDay::of(web.ctx.store.now()), look.lang == Lang::Ko);
+    let whole = look.may(Right::PersonalRead);
     let found = web
         .ctx
         .store
-        .read_long(move |conn| export_partners::sheet(conn, &filter, today, korean));
+        .read_long(move |conn| export_partners::sheet(conn, &filter, today, korean, whole));
     Ok(found.await?)
 }
 

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     domain::{
         bank::BankCode,
+        masks::masked_partner,
         partner::{FieldError, Partner, PartnerDraft, PartnerStatus, PartnerType},
     },
     flow::{
@@ -194,8 +195,14 @@ pub async fn blank(_: Actor, look: Look) -> Response {
 }
 
 /// `POST /admin/partners/new`
-pub async fn add(State(web): State<Web>, actor: Actor, look: Look, F(form): F<Fields>) -> Response {
-    save(&web, &look, None, &draft(&form), actor.by).await
+pub async fn add(
+    State(web): State<Web>,
+    actor: Actor,
+    look: Look,
+    F(form): F<Fields>,
+) -> Response {
+    let typed = draft(&form);
+    save(&web, &look, None, (&typed, typed.clone()), actor.by).await
 }
 
 /// `GET /admin/partners/{id}/edit`
@@ -210,7 +217,7 @@ pub async fn filled(
         let known = known.ok_or_else(|| Problem::not_found(&id))?;
         let view = View {
             id: Some(&id),
-            draft: &draft_of(&known),
+            draft: &masked_partner(&draft_of(&known)),
             errors: &[],
             wrong: None,
         };
@@ -226,18 +233,72 @@ pub async fn change(
     Path(id): Path<String>,
     F(form): F<Fields>,
 ) -> Response {
-    let draft = PartnerDraft {
+    let typed = PartnerDraft {
         id: Some(id.clone()),
         ..draft(&form)
     };
-    save(&web, &look, Some(&id), &draft, actor.by).await
+    let known = match web.ctx.store.read(|conn| partners::get(conn, &id)) {
+        Ok(Some(known)) => draft_of(&known),
+        Ok(None) => return look.problem(&Problem::not_found(&id)),
+        Err(error) => return look.problem(&error.into()),
+    };
+    let meant = unmasked(&typed, &known);
+    let errors = still_masked(&meant);
+    if !errors.is_empty() {
+        let view = View {
+            id: Some(&id),
+            draft: &typed,
+            errors: &errors,
+            wrong: None,
+        };
+        return (StatusCode::UNPROCESSABLE_ENTITY, form_page(&look, &view)).into_response();
+    }
+    save(&web, &look, Some(&id), (&typed, meant), actor.by).await
+}
+
+/// A mask that is not the one of what stands in the books: it was changed meanwhile, or half of it was
+/// typed over. The stars must not become somebody's name.
+fn still_masked(meant: &PartnerDraft) -> Vec<FieldError> {
+    [
+        ("account_holder", &meant.account_holder),
+        ("contact_name", &meant.contact_name),
+        ("contact_email", &meant.contact_email),
+        ("contact_phone", &meant.contact_phone),
+    ]
+    .into_iter()
+    .filter(|(_, text)| text.as_deref().is_some_and(|text| text.contains('*')))
+    .map(|(field, _)| FieldError {
+        field,
+        ko: "가려진 값(*)이 남아 있습니다. 전체를 다시 적어 주세요".to_owned(),
+        en: "still holds a mask (*): write the whole of it".to_owned(),
+    })
+    .collect()
+}
+
+/// What was typed, with the books' own values where the form came back as it was shown: the form shows
+/// persons and the account masked.
+fn unmasked(typed: &PartnerDraft, known: &PartnerDraft) -> PartnerDraft {
+    let shown = masked_partner(known);
+    let meant = |typed: &Option<String>, shown: &Option<String>, known: &Option<String>| {
+        let same = typed.as_deref().unwrap_or_default() == shown.as_deref().unwrap_or_default();
+        if same { known.clone() } else { typed.clone() }
+    };
+    macro_rules! fields {
+        ($($field:ident),*) => {
+            PartnerDraft {
+                $($field: meant(&typed.$field, &shown.$field, &known.$field),)*
+                ..typed.clone()
+            }
+        };
+    }
+    fields!(account_number, account_holder, contact_name, contact_email, contact_phone, memo)
 }
 
 async fn save(
     web: &Web,
     look: &Look,
     id: Option<&str>,
-    draft: &PartnerDraft,
+    (draft, meant): (&PartnerDraft, PartnerDraft),
     by: &'static str,
 ) -> Response {
     let again = |status: StatusCode, errors: &[FieldError], wrong: Option<&str>| {
@@ -249,7 +310,7 @@ async fn save(
         };
         (status, form_page(look, &view)).into_response()
     };
-    let partner: Partner = match draft.clone().check() {
+    let partner: Partner = match meant.check() {
         Ok(partner) => partner,
         Err(errors) => return again(StatusCode::UNPROCESSABLE_ENTITY, &errors, None),
     };
@@ -318,6 +379,49 @@ mod tests {
                 !shown.contains("<script>") && !shown.contains("\"><b>") && !shown.contains("<왜>")
             );
         }
+    }
+
+    #[test]
+    fn a_form_shows_nobody_whole_and_sent_back_changes_nothing() {
+        let some = |text: &str| Some(text.to_owned());
+        let known = PartnerDraft {
+            id: some("farm-1"),
+            account_number: some("00400012345678"),
+            account_holder: some("홍길동"),
+            contact_name: some("김철수"),
+            contact_email: some("kim@example.com"),
+            contact_phone: some("010-1234-5678"),
+            memo: some("전화 010-9999-1111로"),
+            ..PartnerDraft::default()
+        };
+        let shown = masked_partner(&known);
+        let view = View {
+            id: Some("farm-1"),
+            draft: &shown,
+            errors: &[],
+            wrong: None,
+        };
+        let page = form_page(&Look::default(), &view).into_string();
+        for canary in ["0001234", "홍길동", "김철수", "kim@", "1234-5678", "9999"] {
+            assert!(!page.contains(canary), "{canary}");
+        }
+        assert_eq!(unmasked(&shown, &known), known);
+        let mut typed = shown.clone();
+        typed.account_holder = some("새 예금주");
+        typed.contact_email = some("");
+        let meant = unmasked(&typed, &known);
+        assert_eq!(meant.account_holder, some("새 예금주"));
+        assert_eq!(meant.contact_email, some(""));
+        assert_eq!(meant.account_number, known.account_number);
+        assert!(still_masked(&meant).is_empty());
+        // The books were changed meanwhile.
+        let other = PartnerDraft {
+            account_holder: some("다른사람"),
+            ..known
+        };
+        let wrong = still_masked(&unmasked(&shown, &other));
+        assert_eq!(wrong.len(), 1);
+        assert_eq!(wrong[0].field, "account_holder");
     }
 
     #[test]

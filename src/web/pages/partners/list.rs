@@ -9,11 +9,15 @@ use url::form_urlencoded;
 
 use super::super::{icons::Icon, parts};
 use super::{
+    super::saved::{self, Kept},
     Fields, Look, archived_badge, field, kind, lacking, layout, masked, page, path, status_badge,
     terms::phrase,
 };
 use crate::{
-    store::partners::{Filter, Listed},
+    store::{
+        partners::{Filter, Listed},
+        preferences::List,
+    },
     web::{
         Web,
         api::partners::{find, search_text},
@@ -32,6 +36,7 @@ pub struct View<'a> {
     pub fields: &'a Fields,
     pub rows: &'a [Listed],
     pub next: Option<&'a str>,
+    pub kept: &'a Kept,
     /// A filter that cannot be read.
     pub wrong: Option<&'a str>,
 }
@@ -59,6 +64,7 @@ pub fn list_page(look: &Look, view: &View<'_>) -> Markup {
             a.button href=(address("/admin/partners/export.csv", view.fields, None)) { "CSV" span.hidden { (lang.t(" 내보내기", " export")) } }
         }
         (filters(view, lang))
+        (saved::filters(view.kept, List::Partners, view.fields, lang))
         @if let Some(wrong) = view.wrong { p.message.bad role="alert" { (wrong) } }
         @if view.rows.is_empty() {
             (empty(view, lang))
@@ -191,10 +197,15 @@ pub async fn show(State(web): State<Web>, _: Actor, look: Look, Q(fields): Q<Fie
         Err(problem) if problem.status.is_client_error() => (Vec::new(), None, Some(problem)),
         Err(problem) => return look.problem(&problem),
     };
+    let kept = match saved::kept(&web, look.actor.as_ref(), List::Partners) {
+        Ok(kept) => kept,
+        Err(error) => return look.problem(&Problem::from(error)),
+    };
     let view = View {
         fields: &fields,
         rows: &rows,
         next: next.as_deref(),
+        kept: &kept,
         wrong: wrong.as_ref().map(|problem| problem.sentence(look.lang)),
     };
     let status = wrong
@@ -229,6 +240,7 @@ mod tests {
                 fields: &fields,
                 rows: std::slice::from_ref(&row),
                 next: Some("farm-<b>"),
+                kept: &Kept::default(),
                 wrong: None,
             };
             let shown = list_page(&look, &view).into_string();
@@ -248,6 +260,7 @@ mod tests {
             fields: &fields,
             rows: &[],
             next: None,
+            kept: &Kept::default(),
             wrong: None,
         };
         assert!(
@@ -261,6 +274,7 @@ mod tests {
             fields: &fields,
             rows: &[],
             next: None,
+            kept: &Kept::default(),
             wrong: Some("<왜>"),
         };
         let shown = list_page(&look, &view).into_string();

@@ -48,6 +48,7 @@ pub fn routes() -> Router<Web> {
             get(files::template_xlsx),
         )
         .route("/admin/partners/{id}", get(one::show))
+        .route("/admin/partners/{id}/reveal", post(one::reveal))
         .route(
             "/admin/partners/{id}/edit",
             get(form::filled).post(form::change),
@@ -123,10 +124,8 @@ fn lacking(lacks: &[Lack], lang: Lang) -> String {
 
 /// A bank, and as much of the account as tells one from another: `KB국민 ····2345`.
 fn masked(account: &BankAccount, lang: Lang) -> String {
-    let digits: Vec<char> = account.number.as_str().chars().collect();
-    let last: String = digits[digits.len().saturating_sub(4)..].iter().collect();
     let bank = lang.t(account.bank.ko(), account.bank.en());
-    format!("{bank} ····{last}")
+    format!("{bank} {}", words::masked_account(account.number.as_str()))
 }
 
 /// A column's or field's name, as the form has it.

@@ -12,11 +12,14 @@ use super::{
     Fields, Look, archived_badge, crumb, field, field_name, kind, lacking, layout, nothing, page,
     path, see_other, segment, status_badge, terms, words,
 };
+use crate::web::pages::reveal::{self, Shown};
 use crate::web::pages::settlements::{
     actor, payout_badge, settlement_badge, settlement_path, statement_path,
 };
 use crate::{
-    domain::{calendar::KstDay, contract::Terms, ids::PartnerId, partner::PartnerType},
+    domain::{
+        account::Right, calendar::KstDay, contract::Terms, ids::PartnerId, partner::PartnerType,
+    },
     flow::{
         agree_contract::withdraw,
         save_partner::{archive, recover},
@@ -64,6 +67,8 @@ pub struct View<'a> {
     pub did: Option<&'a str>,
     /// Why something could not be done.
     pub wrong: Option<&'a str>,
+    /// How much of persons and accounts is shown.
+    pub shown: Shown,
 }
 
 pub fn one_page(look: &Look, view: &View<'_>) -> Markup {
@@ -96,7 +101,8 @@ pub fn one_page(look: &Look, view: &View<'_>) -> Markup {
             div.stack {
                 section.sheet {
                     h2 { (lang.t("기본 정보", "Who it is")) }
-                    (facts(partner, lang))
+                    (facts(partner, view.shown, lang))
+                    (reveal::form_part(&format!("{}/reveal", path(partner.id.as_str())), view.shown, lang))
                     p.acts { a.button href={ (path(partner.id.as_str())) "/edit" } { (lang.t("수정", "Change")) } }
                 }
                 section.sheet {
@@ -171,7 +177,7 @@ fn account(of: &Account, partner: &PartnerRow, lang: Lang) -> Markup {
     }
 }
 
-fn facts(partner: &PartnerRow, lang: Lang) -> Markup {
+fn facts(partner: &PartnerRow, shown: Shown, lang: Lang) -> Markup {
     let contact = &partner.contact;
     html! {
         dl.facts {
@@ -182,13 +188,14 @@ fn facts(partner: &PartnerRow, lang: Lang) -> Markup {
             dt { (field_name("account", lang)) }
             dd {
                 @if let Some(account) = &partner.account {
-                    (lang.t(account.bank.ko(), account.bank.en())) " " code { (account.number) } " " (account.holder)
+                    (lang.t(account.bank.ko(), account.bank.en())) " "
+                    code { (shown.text(account.number.as_str(), words::masked_account)) } " " (shown.text(&account.holder, words::masked_name))
                 } @else { span.soft { "–" } }
             }
-            @if let Some(name) = &contact.name { dt { (field_name("contact", lang)) } dd { (name) } }
-            @if let Some(email) = &contact.email { dt { (field_name("contact_email", lang)) } dd { (email) } }
-            @if let Some(phone) = &contact.phone { dt { (field_name("contact_phone", lang)) } dd { (phone) } }
-            @if !partner.memo.is_empty() { dt { (field_name("memo", lang)) } dd { (partner.memo) } }
+            @if let Some(name) = &contact.name { dt { (field_name("contact", lang)) } dd { (shown.text(name, words::masked_name)) } }
+            @if let Some(email) = &contact.email { dt { (field_name("contact_email", lang)) } dd { (shown.text(email, words::masked_mail)) } }
+            @if let Some(phone) = &contact.phone { dt { (field_name("contact_phone", lang)) } dd { (shown.text(phone, words::masked_phone)) } }
+            @if !partner.memo.is_empty() { dt { (field_name("memo", lang)) } dd { (shown.text(&partner.memo, words::masked_text)) } }
             @if !partner.tags.is_empty() { dt { (field_name("tags", lang)) } dd { (partner.tags.join(", ")) } }
             dt { (lang.t("등록", "Known since")) } dd { (words::time(partner.created_at)) }
             @if let Some(at) = partner.archived_at { dt { (lang.t("보관", "Archived")) } dd { (words::time(at)) } }
@@ -324,7 +331,7 @@ fn adjustments_part(of: &Whole, lang: Lang) -> Markup {
             h2 { (lang.t("최근 조정", "Recent adjustments")) }
             ul.lines {
                 @for row in &of.adjustments {
-                    li { span.soft { (row.day) } span.grow { (row.reason) } strong { (row.amount) } }
+                    li { span.soft { (row.day) } span.grow { (words::masked_text(&row.reason)) } strong { (row.amount) } }
                 }
             }
         }
@@ -384,7 +391,12 @@ fn told(kind: &str, detail: &Value, lang: Lang) -> Vec<String> {
             .into_iter()
             .flatten()
             .map(|(name, change)| {
-                let of = |side: &str| plain(change.get(side).unwrap_or(&Value::Null));
+                // A value of its own knows no field: put back under its name it is masked by it.
+                let of = |side: &str| {
+                    let value = change.get(side).cloned().unwrap_or_default();
+                    let named = Value::Object([(name.clone(), value)].into_iter().collect());
+                    plain(words::masked_answer(&named).get(name).unwrap_or(&Value::Null))
+                };
                 format!("{}: {} → {}", field_name(name, lang), of("from"), of("to"))
             })
             .collect(),
@@ -403,13 +415,13 @@ fn told(kind: &str, detail: &Value, lang: Lang) -> Vec<String> {
                 "{}원, {} 정산: {}",
                 text("amount"),
                 text("day"),
-                text("reason")
+                words::masked_text(&text("reason"))
             ),
             format!(
                 "{} won on {}: {}",
                 text("amount"),
                 text("day"),
-                text("reason")
+                words::masked_text(&text("reason"))
             ),
         )],
         _ => Vec::new(),
@@ -470,6 +482,7 @@ fn shown(
     id: &str,
     did: Option<&str>,
     wrong: Option<&Problem>,
+    shown: Shown,
 ) -> Result<Response, Problem> {
     let whole = whole(web, id)?;
     let view = View {
@@ -477,6 +490,7 @@ fn shown(
         today: KstDay::of(web.ctx.store.now()),
         did,
         wrong: wrong.map(|problem| problem.sentence(look.lang)),
+        shown,
     };
     let status = wrong.map_or(StatusCode::OK, |problem| problem.status);
     Ok((status, one_page(look, &view)).into_response())
@@ -490,13 +504,30 @@ pub async fn show(
     Path(id): Path<String>,
     Q(query): Q<Fields>,
 ) -> Response {
-    look.answer(shown(&web, &look, &id, field(&query, "did"), None))
+    let did = field(&query, "did");
+    look.answer(shown(&web, &look, &id, did, None, Shown::to(&look)))
+}
+
+/// `POST /admin/partners/{id}/reveal`: the same page, with persons and the account whole.
+pub async fn reveal(
+    State(web): State<Web>,
+    look: Look,
+    Path(id): Path<String>,
+    F(form): F<Fields>,
+) -> Response {
+    let result = async {
+        whole(&web, &id)?;
+        let whom = ("partner", id.as_str());
+        reveal::noted(&web.ctx, &look, Right::PartnersRead, whom, &form).await?;
+        shown(&web, &look, &id, None, None, Shown::Whole)
+    };
+    look.answer(result.await)
 }
 
 /// The partner's page again, with what is wrong; the switch of language leads there.
 fn again(web: &Web, mut look: Look, id: &str, problem: Problem) -> Response {
     look.here = path(id);
-    let page = shown(web, &look, id, None, Some(&problem));
+    let page = shown(web, &look, id, None, Some(&problem), Shown::to(&look));
     look.answer(page)
 }
 
@@ -643,6 +674,7 @@ mod tests {
             today,
             did: Some("agreed"),
             wrong: Some("<왜>"),
+            shown: Shown::Masked,
         };
         one_page(&look, &view).into_string()
     }

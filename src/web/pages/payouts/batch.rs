@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use super::super::{icons::Icon, parts};
 use super::{
     super::{
+        approvals,
         layout::{Fields, Look, field, layout, see_other},
         words,
     },
@@ -66,11 +67,18 @@ pub(super) fn page(look: &Look, view: &View<'_>) -> Markup {
         (parts::crumb("/admin/payouts", lang.t("지급", "Payouts")))
         div.head {
             h1 { (title(batch.id, lang)) }
-            span.states { (batch_badge(batch.state, lang)) }
+            span.states {
+                (batch_badge(batch.state, lang))
+                @if let Some(row) = &view.whole.approval { " " a href=(approvals::path(row.id)) { (approvals::badge(row.state, lang)) } }
+            }
         }
-        (did(view.did, lang))
+        (did(view.did.map(|did| match did {
+            "made" if view.whole.waits() => "waits",
+            did => did,
+        }), lang))
         (wrong_part(view.wrong))
         (errors(view.errors, lang))
+        @if open && view.whole.waits() { (waits(view, lang)) }
         div.two {
             div.stack {
                 section.sheet {
@@ -79,7 +87,7 @@ pub(super) fn page(look: &Look, view: &View<'_>) -> Markup {
                     p.soft.small {
                         (lang.t(format!("{}까지 지급분", batch.due_until), format!("Due until {}", batch.due_until)))
                         " · " (words::time(batch.created_at)) " " span.by { (words::actor(&batch.created_by, lang)) }
-                        @if !batch.note.is_empty() { " · " (batch.note) }
+                        @if !batch.note.is_empty() { " · " (words::masked_text(&batch.note)) }
                     }
                 }
                 section.sheet {
@@ -89,7 +97,7 @@ pub(super) fn page(look: &Look, view: &View<'_>) -> Markup {
                 @if open { (call_off(&path, lang)) }
             }
             div.stack {
-                @if open { (bank_part(view, &path, lang)) }
+                @if open && !view.whole.waits() { (bank_part(view, &path, lang)) }
                 section.sheet {
                     h2 { (lang.t("원천징수 내역", "Withholding")) }
                     p.soft.small { (lang.t(
@@ -116,12 +124,32 @@ pub(super) fn page(look: &Look, view: &View<'_>) -> Markup {
     layout(look, self_page(lang), body)
 }
 
+/// A batch of which nothing may go to the bank yet.
+fn waits(view: &View<'_>, lang: Lang) -> Markup {
+    html! {
+        @if let Some(row) = &view.whole.approval {
+            section.sheet {
+                h2 { (lang.t("두 번째 사람의 승인을 기다립니다", "It waits for a second person")) }
+                p { (lang.t(
+                    "금액이 정한 한도를 넘어, 만든 사람이 아닌 다른 사람이 승인해야 은행 파일을 받고 결과를 반영할 수 있습니다.",
+                    "It is above the set amount: the bank's file can be fetched once somebody else than its maker approved it.",
+                )) }
+                p.acts { a.button.primary href=(approvals::path(row.id)) { (lang.t("승인 화면으로", "Look at it")) } }
+            }
+        }
+    }
+}
+
 pub(super) fn title(id: i64, lang: Lang) -> String {
     lang.t(format!("지급 묶음 {id}"), format!("Batch {id}"))
 }
 
 fn did(did: Option<&str>, lang: Lang) -> Markup {
     let text = match did {
+        Some("waits") => lang.t(
+            "지급 묶음을 만들었습니다. 다른 사람이 승인하면 은행 파일을 받을 수 있습니다.",
+            "The batch is made. Its file can be fetched once somebody else approved it.",
+        ),
         Some("made") => lang.t(
             "지급 묶음을 만들었습니다. 은행 파일을 받아 은행에 올리세요.",
             "The batch is made. Fetch the bank's file and give it to the bank.",
@@ -237,7 +265,7 @@ fn payouts(view: &View<'_>, path: &str, lang: Lang) -> Markup {
                 td.what {
                     a.main href={ "/admin/partners/" (super::segment(&row.partner)) } { (row.partner_name) }
                     " " code.soft { (row.reference()) }
-                    div.small { (account(&row.bank, &row.account, lang)) " · " (row.holder) }
+                    div.small { (account(&row.bank, &row.account, lang)) " · " (words::masked_name(&row.holder)) }
                     div.soft.small {
                         (lang.t("정산 ", "settlements "))
                         @for (at, (id, day, amount)) in settlements.iter().enumerate() {
@@ -248,7 +276,7 @@ fn payouts(view: &View<'_>, path: &str, lang: Lang) -> Markup {
                 }
                 td.state {
                     (payout_badge(row.state, lang))
-                    @if let Some(reason) = &row.reason { div.small.bad-text { (reason) } }
+                    @if let Some(reason) = &row.reason { div.small.bad-text { (words::masked_text(reason)) } }
                     @if let Some(at) = row.decided_at {
                         div.soft.small { (words::short_time(at)) @if let Some(by) = &row.decided_by { " " span.by { (words::actor(by, lang)) } } }
                     }
@@ -259,7 +287,7 @@ fn payouts(view: &View<'_>, path: &str, lang: Lang) -> Markup {
                 }
                 td.num data-label=(lang.t("이체액", "Transfer")) { strong { (row.amount) } }
                 td.act {
-                    @if row.state == PayoutState::Waiting {
+                    @if row.state == PayoutState::Waiting && !view.whole.waits() {
                         a.button.small href={ (path) "/payouts/" (row.id) } {
                             (lang.t("결과 표시", "Mark")) span.hidden { " " (row.partner_name) }
                         }
@@ -543,7 +571,7 @@ fn preview(look: &Look, id: i64, result: &BankResult) -> Markup {
                 td.state {
                     (payout_badge(m.word.state(), lang))
                     @if m.is_known() { " " span.mini { (lang.t("이미 반영됨", "known before")) } }
-                    @if let Word::Failed(reason) = &m.word { div.small.bad-text { (reason) } }
+                    @if let Word::Failed(reason) = &m.word { div.small.bad-text { (words::masked_text(reason)) } }
                 }
                 td.num data-label=(lang.t("이체액", "Transfer")) { strong { (m.payout.amount) } }
                 td.num data-label=(lang.t("파일의 행", "Row")) { (m.line) }
@@ -671,6 +699,7 @@ pub(super) mod tests {
                 .map(|row| (row, vec![(41, day, Won::new(1_234_567))]))
                 .collect(),
             history: Vec::new(),
+            approval: None,
         }
     }
 

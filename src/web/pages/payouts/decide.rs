@@ -38,7 +38,7 @@ fn page(look: &Look, row: &PayoutRow, reason: &str, wrong: Option<&str>) -> Mark
         section.sheet.narrow {
             h1 { (lang.t("지급 결과 표시", "Mark a payout")) }
             p { strong { (row.partner_name) } " " (payout_badge(row.state, lang)) }
-            p.soft.small { code { (row.reference()) } " · " (account(&row.bank, &row.account, lang)) " · " (row.holder) }
+            p.soft.small { code { (row.reference()) } " · " (account(&row.bank, &row.account, lang)) " · " (words::masked_name(&row.holder)) }
             (wrong_part(wrong))
             @if row.state == PayoutState::Waiting {
                 p { (lang.t(
@@ -61,7 +61,7 @@ fn page(look: &Look, row: &PayoutRow, reason: &str, wrong: Option<&str>) -> Mark
                 }
             } @else {
                 p { (lang.t("이미 결과가 정해진 지급입니다.", "This payout is decided already.")) }
-                @if let Some(reason) = &row.reason { p.bad-text { (reason) } }
+                @if let Some(reason) = &row.reason { p.bad-text { (words::masked_text(reason)) } }
                 p.acts { a.button href=(path) { (title(row.batch, lang)) } }
             }
         }

@@ -129,12 +129,12 @@ fn payout_badge(state: PayoutState, lang: Lang) -> Markup {
     words::tag(tone, sign, payout_word(state, lang), state.as_str())
 }
 
-/// `KB국민은행(004) 0012301000001`.
-fn account(bank: &str, number: &str, lang: Lang) -> Markup {
+/// `KB국민은행(004) ····0001`: the whole number stands in the bank's file.
+pub(super) fn account(bank: &str, number: &str, lang: Lang) -> Markup {
     let name = BankCode::parse(bank).map(|bank| lang.t(bank.ko(), bank.en()));
     html! {
         @if let Ok(name) = name { (name) }
-        "(" (bank) ") " code { (number) }
+        "(" (bank) ") " code { (words::masked_account(number)) }
     }
 }
 
@@ -241,11 +241,45 @@ fn happened(events: &[Happened], lang: Lang) -> Markup {
                     .to_owned(),
                 "plain",
             ),
+            "approval_asked" => (
+                lang.t("두 번째 사람의 승인을 요청", "A second person was asked for"),
+                words::won(Won::new(number(event, "amount").unwrap_or_default())),
+                "wait",
+            ),
+            "approval_void" => (
+                lang.t(
+                    "승인한 뒤 바뀐 것이 있어 다시 승인을 요청",
+                    "Changed after its approval: asked for again",
+                ),
+                event
+                    .detail
+                    .pointer("/again/partner")
+                    .and_then(Value::as_str)
+                    .unwrap_or_default()
+                    .to_owned(),
+                "bad",
+            ),
+            "approval_given" => (
+                lang.t("승인됨", "Approved"),
+                words::won(Won::new(number(event, "amount").unwrap_or_default())),
+                "good",
+            ),
+            "approval_refused" | "approval_withdrawn" => {
+                let reason = event.detail.get("reason").and_then(Value::as_str);
+                (
+                    match event.kind.as_str() {
+                        "approval_refused" => lang.t("승인 거절", "Refused"),
+                        _ => lang.t("승인 요청 철회", "Request withdrawn"),
+                    },
+                    reason.unwrap_or_default().to_owned(),
+                    "plain",
+                )
+            }
             "called_off" => {
                 let reason = event.detail.get("reason").and_then(Value::as_str);
                 (
                     lang.t("대기 중인 지급 취소", "What waited was called off"),
-                    reason.unwrap_or_default().to_owned(),
+                    words::masked_text(reason.unwrap_or_default()),
                     "plain",
                 )
             }

@@ -254,7 +254,7 @@ fn paid_card(one: &Proposed, view: &View<'_>, lang: Lang) -> Markup {
                 strong.big { (cut.paid) }
             }
             p.small {
-                (account(one.account.bank.as_str(), one.account.number.as_str(), lang)) " · " (one.account.holder)
+                (account(one.account.bank.as_str(), one.account.number.as_str(), lang)) " · " (words::masked_name(&one.account.holder))
             }
             p.soft.small {
                 (lang.t("세전 ", "gross ")) (cut.gross)

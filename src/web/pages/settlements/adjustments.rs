@@ -10,6 +10,7 @@ use maud::{Markup, html};
 use super::super::{icons::Icon, parts};
 use super::{
     super::{
+        approvals,
         cancel::new_key,
         layout::{Fields, Look, cut, field, layout, older, see_other},
         words,
@@ -24,11 +25,12 @@ use crate::{
     store::{
         StoreError,
         adjustments::{self, AdjustmentRow},
+        approvals::{self as approval_rows, ApprovalRow},
         orders, partners,
     },
     web::{
         Web,
-        api::settlements::adjust_once,
+        api::settlements::{Once, adjust_once},
         auth::Actor,
         error::Problem,
         extract::{F, Q},
@@ -42,6 +44,8 @@ pub struct View<'a> {
     pub fields: &'a Fields,
     pub key: &'a str,
     pub rows: &'a [AdjustmentRow],
+    /// Those that nobody has approved yet.
+    pub waiting: &'a [ApprovalRow],
     pub next: Option<i64>,
     pub partners: &'a [(String, String)],
     /// What was just booked.
@@ -60,12 +64,14 @@ pub fn page(look: &Look, view: &View<'_>) -> Markup {
         }
         @if let Some(wrong) = view.wrong { p.message.bad role="alert" { (wrong) } }
         @match view.did {
+            Some("waits") => p.message.wait role="status" { (lang.t("정한 금액을 넘어 다른 사람의 승인을 기다립니다. 승인하면 반영됩니다.", "It is above the set amount and waits for a second person. It is booked once approved.")) },
             Some("same") => p.message.wait role="status" { (lang.t("이미 반영한 조정입니다. 두 번 반영하지 않았습니다.", "It was booked already, and not booked twice.")) },
             Some(_) => p.message.good role="status" { (lang.t("조정을 반영했습니다.", "The adjustment is booked.")) },
             None => {}
         }
         div.two {
             div.stack {
+                @if !view.waiting.is_empty() { (waiting(view.waiting, lang)) }
                 @if view.rows.is_empty() {
                     (parts::none_yet(Icon::Coins, lang.t("아직 조정이 없습니다.", "There are no adjustments yet.")))
                 } @else {
@@ -112,6 +118,22 @@ fn form(view: &View<'_>, lang: Lang) -> Markup {
     }
 }
 
+fn waiting(rows: &[ApprovalRow], lang: Lang) -> Markup {
+    html! {
+        section.sheet aria-labelledby="waiting" {
+            h2 #waiting { (lang.t("승인을 기다리는 조정", "Wait for a second person")) }
+            ul.lines {
+                @for row in rows { li {
+                    a href=(approvals::path(row.id)) { (approvals::title(row, lang)) }
+                    " " (approvals::badge(row.state, lang))
+                    span.grow {}
+                    strong { (row.amount) }
+                } }
+            }
+        }
+    }
+}
+
 fn table(rows: &[AdjustmentRow], lang: Lang) -> Markup {
     html! {
         table.rows.tight {
@@ -122,8 +144,8 @@ fn table(rows: &[AdjustmentRow], lang: Lang) -> Markup {
                 th scope="col" { (lang.t("정산일", "Counts on")) }
             } }
             tbody { @for row in rows { tr {
-                td.when { (words::short_time(row.created_at)) " " span.by { (actor(&row.created_by, lang)) } }
-                td.what { a.main href=(partner_path(&row.partner)) { (row.partner_name) } div.small { (row.reason) } }
+                td.when { (words::short_time(row.created_at)) " " span.by { (actor(&row.created_by, lang)) @if let Some(by) = &row.approved_by { " · ✓ " (actor(by, lang)) } } }
+                td.what { a.main href=(partner_path(&row.partner)) { (row.partner_name) } div.small { (words::masked_text(&row.reason)) } }
                 td.num data-label=(lang.t("금액", "Amount")) { strong { (signed(row.amount)) } }
                 td.method { span.phone { (lang.t("정산일 ", "counts on ")) } a href=(day_path(row.day)) { (row.day) } }
             } } }
@@ -170,9 +192,10 @@ fn show_list(
     wrong: Option<&Problem>,
 ) -> Result<Response, Problem> {
     let before = field(fields, "before").and_then(|id| id.parse().ok());
-    let (mut rows, partners) = web.ctx.store.read(|conn| {
+    let (mut rows, waiting, partners) = web.ctx.store.read(|conn| {
         Ok::<_, StoreError>((
             adjustments::list(conn, None, before, PAGE + 1)?,
+            approval_rows::waiting_adjustments(conn, PAGE)?,
             orders::partners(conn)?,
         ))
     })?;
@@ -182,6 +205,7 @@ fn show_list(
         fields,
         key: field(fields, "key").unwrap_or(&key),
         rows: &rows,
+        waiting: &waiting,
         next,
         partners: &partners,
         did: field(fields, "did"),
@@ -235,8 +259,11 @@ pub async fn add(State(web): State<Web>, actor: Actor, look: Look, F(form): F<Fi
                 .ok_or(AdjustError::NoPartner(asked.partner.clone()))?;
             return Ok(sure_page(&look, &known.name, &asked, &key).into_response());
         }
-        let (_, new) = adjust_once(&web, Some(key), asked, actor.by).await?;
-        let did = if new { "booked" } else { "same" };
+        let did = match adjust_once(&web, Some(key), asked, actor.by).await? {
+            (Once::Booked(_), true) => "booked",
+            (Once::Waits(_), true) => "waits",
+            (_, false) => "same",
+        };
         Ok::<_, Problem>(see_other(&format!("/admin/adjustments?did={did}"), None))
     };
     look.answer(match result.await {
@@ -262,6 +289,7 @@ mod tests {
             source: None,
             created_at: "2026-08-06T01:00:00Z".parse().unwrap(),
             created_by: "page".into(),
+            approved_by: Some("@<u>".into()),
         }
     }
 
@@ -272,6 +300,7 @@ mod tests {
             fields: &fields,
             key: "k",
             rows: &[row(5_000), row(-5_000)],
+            waiting: &[],
             next: None,
             partners: &[("farm-<b>".into(), "농장 <b>".into())],
             did: None,
@@ -279,7 +308,12 @@ mod tests {
         };
         let text = page(&Look::default(), &view).into_string();
         assert!(text.contains("+₩5,000") && text.contains("-₩5,000"));
-        assert!(!text.contains("<i>") && !text.contains("<b>") && text.contains("안 됩니다."));
+        assert!(
+            !text.contains("<i>")
+                && !text.contains("<u>")
+                && !text.contains("<b>")
+                && text.contains("안 됩니다.")
+        );
     }
 
     #[test]

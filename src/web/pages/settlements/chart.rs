@@ -2,7 +2,10 @@
 
 use maud::{Markup, html};
 
-use super::{super::words::won, said::day_path};
+use super::{
+    super::bars::{Series, Slot, bars, legend},
+    said::day_path,
+};
 use crate::{
     domain::{calendar::KstDay, money::Won},
     store::settlements::DaySums,
@@ -11,10 +14,6 @@ use crate::{
 
 /// How many days are shown.
 pub const DAYS: i64 = 30;
-
-/// Units of the drawing; it is stretched to the room there is, and so has no letters in it.
-const SLOT: f64 = 12.0;
-const HEIGHT: f64 = 100.0;
 
 /// Every day of `[from, to]`, those without a settlement as well.
 fn all_days(sums: &[DaySums], from: KstDay, to: KstDay) -> Vec<DaySums> {
@@ -37,29 +36,6 @@ fn all_days(sums: &[DaySums], from: KstDay, to: KstDay) -> Vec<DaySums> {
 
 pub fn chart(sums: &[DaySums], from: KstDay, to: KstDay, lang: Lang) -> Markup {
     let days = all_days(sums, from, to);
-    // Fees may be negative on a day that only gave back: then they lie below the line.
-    let up = days.iter().map(|d| d.sales.max(d.fees).get()).max();
-    let down = days.iter().map(|d| d.returned.min(d.fees).get()).min();
-    let (up, down) = (up.unwrap_or(0).max(0), down.unwrap_or(0).min(0));
-    let span = (up - down).max(1) as f64;
-    let zero = HEIGHT * up as f64 / span;
-    let width = SLOT * days.len() as f64;
-    let bar = |at: usize, amount: Won, inset: f64, class: &str, words: String| {
-        let tall = HEIGHT * amount.get().unsigned_abs() as f64 / span;
-        let y = if amount.is_positive() {
-            zero - tall
-        } else {
-            zero
-        };
-        html! {
-            @if !amount.is_zero() {
-                rect class=(class) x=(format!("{:.1}", SLOT * at as f64 + inset)) y=(format!("{y:.2}"))
-                    width=(format!("{:.1}", SLOT - 2.0 * inset)) height=(format!("{:.2}", tall.max(0.6))) {
-                    title { (words) }
-                }
-            }
-        }
-    };
     let label = lang.t(
         format!("{from}부터 {to}까지 날짜별 매출, 취소, 수수료. 같은 숫자가 아래 표에 있습니다."),
         format!("Sales, returns and fees per day from {from} to {to}. The table below has the same figures."),
@@ -69,28 +45,30 @@ pub fn chart(sums: &[DaySums], from: KstDay, to: KstDay, lang: Lang) -> Markup {
         lang.t("취소", "Returns"),
         lang.t("수수료(부가세 포함)", "Fees with VAT"),
     ];
+    let series = [
+        ("sales", names[0], 1.5),
+        ("returned", names[1], 1.5),
+        ("fees", names[2], 4.0),
+    ]
+    .map(|(class, name, inset)| Series { class, name, inset });
+    // Fees may be negative on a day that only gave back: then they lie below the line.
+    let slots: Vec<Slot<3>> = days
+        .iter()
+        .map(|of| Slot {
+            name: of.day.to_string(),
+            amounts: [of.sales, of.returned, of.fees],
+        })
+        .collect();
     html! {
         section.sheet aria-labelledby="chart" {
             div.head {
                 h2 #chart { (lang.t(format!("최근 {DAYS}일"), format!("The last {DAYS} days"))) }
-                p.legend { @for (class, name) in ["sales", "returned", "fees"].iter().zip(names) { span { i class={ "swatch " (class) } aria-hidden="true" {} (name) } } }
+                (legend(&series))
             }
             @if sums.is_empty() {
                 p.soft { (lang.t("이 기간에 정산된 날이 없습니다.", "No day of these has been settled.")) }
             } @else {
-                div.chart {
-                    p.scale.top-scale { (won(Won::new(up))) }
-                    svg role="img" aria-label=(label) viewBox=(format!("0 0 {width:.0} {HEIGHT:.0}")) preserveAspectRatio="none" {
-                        @for (at, day) in days.iter().enumerate() {
-                            (bar(at, day.sales, 1.5, "sales", format!("{} {} {}", day.day, names[0], won(day.sales))))
-                            (bar(at, day.returned, 1.5, "returned", format!("{} {} {}", day.day, names[1], won(day.returned))))
-                            (bar(at, day.fees, 4.0, "fees", format!("{} {} {}", day.day, names[2], won(day.fees))))
-                        }
-                        line.axis x1="0" x2=(format!("{width:.0}")) y1=(format!("{zero:.2}")) y2=(format!("{zero:.2}")) {}
-                    }
-                    p.ends { span { (from) } span { (to) } }
-                    @if down < 0 { p.scale { (lang.t("가장 아래 ", "lowest ")) (won(Won::new(down))) } }
-                }
+                (bars(&slots, &series, &label, lang))
                 details {
                     summary { (lang.t("표로 보기", "As a table")) }
                     table.plain {

@@ -12,12 +12,13 @@ use maud::{Markup, html};
 
 use super::super::{icons::Icon, parts};
 use super::{
+    super::saved::Shown,
     super::{
         layout::{Fields, Look, Page, field, layout, nothing, see_other},
         words::{self, won},
     },
     crumb,
-    list::table,
+    list::{COLUMNS, table},
     page_of,
     said::{count, day_path, partner_path, timeline},
 };
@@ -103,7 +104,7 @@ pub fn page(look: &Look, view: &View<'_>) -> Markup {
         @if view.rows.is_empty() {
             (parts::none_yet(Icon::Coins, lang.t("이 날의 정산이 없습니다.", "There are no settlements of this day.")))
         } @else {
-            (table(view.rows, lang))
+            (table(view.rows, &Shown::usual(&COLUMNS), lang))
             @if view.rows.len() >= MOST {
                 p { a.button href=(format!("/admin/settlements?from={day}&to={day}")) { (lang.t("이 날의 정산 모두 보기", "All settlements of the day")) } }
             }

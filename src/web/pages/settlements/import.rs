@@ -8,7 +8,11 @@ use axum::{
 use maud::{Markup, html};
 
 use super::{
-    super::layout::{Look, layout},
+    super::{
+        approvals,
+        layout::{Look, layout},
+        words,
+    },
     crumb, file_errors, page_of,
     said::{partner_path, signed},
 };
@@ -47,6 +51,8 @@ pub enum Shown<'a> {
     /// Checked: the file itself comes along if it is small enough.
     Checked(&'a Imported, Option<String>),
     Booked(&'a Imported),
+    /// Written down, and booked once this is approved.
+    Waits(&'a Imported, i64),
 }
 
 pub fn page(look: &Look, shown: &Shown<'_>) -> Markup {
@@ -60,6 +66,16 @@ pub fn page(look: &Look, shown: &Shown<'_>) -> Markup {
             Shown::Wrong(wrong) => p.message.bad role="alert" { (wrong) },
             Shown::Errors(errors) => (file_errors(errors, lang)),
             Shown::Checked(checked, kept) => (checked_part(checked, kept.as_deref(), lang)),
+            Shown::Waits(asked, approval) => {
+                p.message.wait role="status" {
+                    (lang.t(
+                        format!("조정 {}건, 합계 {}은(는) 정한 금액을 넘어 다른 사람의 승인을 기다립니다. ", asked.rows.len(), signed(asked.total)),
+                        format!("{} adjustments, {} in all, are above the set amount and wait for a second person. ", asked.rows.len(), signed(asked.total)),
+                    ))
+                    a href=(approvals::path(*approval)) { (lang.t("승인 화면", "Look at it")) }
+                }
+                (rows(asked, lang))
+            }
             Shown::Booked(booked) => {
                 p.message.good role="status" { (lang.t(
                     format!("조정 {}건, 합계 {}을(를) 반영했습니다.", booked.rows.len(), signed(booked.total)),
@@ -124,7 +140,7 @@ fn rows(of: &Imported, lang: Lang) -> Markup {
             } }
             tbody { @for row in of.rows.iter().take(SHOWN) { tr {
                 td.num data-label=(lang.t("행", "Row")) { (row.line) }
-                td.what { a.main href=(partner_path(row.adjustment.partner.as_str())) { (row.partner_name) } div.small { (row.adjustment.reason) } }
+                td.what { a.main href=(partner_path(row.adjustment.partner.as_str())) { (row.partner_name) } div.small { (words::masked_text(&row.adjustment.reason)) } }
                 td.num data-label=(lang.t("금액", "Amount")) { strong { (signed(row.adjustment.amount)) } }
             } } }
         }
@@ -195,7 +211,10 @@ pub async fn import(
             let kept = (sent.file.len() <= LARGEST_KEPT).then(|| hex::encode(&sent.file));
             page(&look, &Shown::Checked(&checked, kept)).into_response()
         }
-        Ok(booked) => page(&look, &Shown::Booked(&booked)).into_response(),
+        Ok(booked) => match booked.waits {
+            Some(approval) => page(&look, &Shown::Waits(&booked, approval)).into_response(),
+            None => page(&look, &Shown::Booked(&booked)).into_response(),
+        },
         Err(ImportAdjustmentsError::Cells(errors)) => {
             let status = axum::http::StatusCode::UNPROCESSABLE_ENTITY;
             (status, page(&look, &Shown::Errors(&errors))).into_response()
@@ -235,6 +254,7 @@ mod tests {
                 booked: None,
             }],
             total: Won::new(-700),
+            waits: None,
         }
     }
 

@@ -9,7 +9,10 @@ use url::form_urlencoded;
 
 use super::super::{icons::Icon, parts};
 use super::{
-    super::layout::{Fields, Look, field, layout, nothing},
+    super::{
+        layout::{Fields, Look, field, layout, nothing},
+        saved::{self, Column, Kept, Shown, column},
+    },
     chart::{self, chart},
     page_of,
     said::{self, badge, day_path, lines_en, partner_path, settlement_path},
@@ -18,6 +21,7 @@ use crate::{
     domain::{calendar::KstDay, money::Won, settlement},
     store::{
         StoreError, line_sums, orders,
+        preferences::List,
         settlements::{self, Cursor, DaySums, Filter, SettlementRow},
     },
     web::{
@@ -27,6 +31,16 @@ use crate::{
 
 /// What may stand in the address, in the order of the form.
 const FILTERS: [&str; 6] = ["from", "to", "partner", "state", "held", "carried"];
+/// What a row can show beside the partner.
+pub const COLUMNS: [Column; 6] = [
+    column("day", "정산일", "Day", true),
+    column("state", "상태", "State", true),
+    column("order", "주문 금액", "Order amount", true),
+    column("fees", "수수료", "Fees", true),
+    column("net", "정산 결과", "Settlement", true),
+    column("payout", "지급일", "Payout day", true),
+];
+
 /// Rows of a list of what waits for a person; more are counted as "and more".
 const MOST: usize = 100;
 /// Of them, how many are shown.
@@ -54,6 +68,8 @@ pub struct View<'a> {
     pub next: Option<&'a str>,
     pub partners: &'a [(String, String)],
     pub today: KstDay,
+    pub columns: &'a Shown,
+    pub kept: &'a Kept,
     /// A filter that cannot be read.
     pub wrong: Option<&'a str>,
 }
@@ -84,11 +100,13 @@ pub fn page(look: &Look, view: &View<'_>) -> Markup {
         section.stack aria-labelledby="all" {
             h2 #all { (lang.t("정산 목록", "All settlements")) }
             (filters(view, lang))
+            (saved::filters(view.kept, List::Settlements, view.fields, lang))
             @if let Some(wrong) = view.wrong { p.message.bad role="alert" { (wrong) } }
             @if view.rows.is_empty() {
                 (empty(view, lang))
             } @else {
-                (table(view.rows, lang))
+                (table(view.rows, view.columns, lang))
+                (saved::columns(view.columns, view.kept, List::Settlements, view.fields, lang))
                 (sums_of_page(view.rows, lang))
                 @let newest = field(view.fields, "after").map(|_| address(view.fields, None));
                 @let next = view.next.map(|next| address(view.fields, Some(next)));
@@ -259,7 +277,7 @@ fn empty(view: &View<'_>, lang: Lang) -> Markup {
 }
 
 /// Settlements as rows, as cards where there is no room.
-pub fn table(rows: &[SettlementRow], lang: Lang) -> Markup {
+pub fn table(rows: &[SettlementRow], columns: &Shown, lang: Lang) -> Markup {
     let fees = |row: &SettlementRow| {
         let cut = &row.sums.cut;
         Won::sum([cut.fee, cut.fee_vat, cut.additional, cut.additional_vat]).unwrap_or_default()
@@ -267,28 +285,28 @@ pub fn table(rows: &[SettlementRow], lang: Lang) -> Markup {
     html! {
         table.rows {
             thead { tr {
-                th scope="col" { (lang.t("정산일", "Day")) }
+                @if columns.has("day") { th scope="col" { (lang.t("정산일", "Day")) } }
                 th scope="col" { (lang.t("파트너사", "Partner")) }
-                th scope="col" { (lang.t("상태", "State")) }
-                th.num scope="col" { (lang.t("주문 금액", "Order amount")) }
-                th.num scope="col" { (lang.t("수수료", "Fees")) }
-                th.num scope="col" { (lang.t("정산 결과", "Settlement")) }
-                th scope="col" { (lang.t("지급일", "Payout day")) }
+                @if columns.has("state") { th scope="col" { (lang.t("상태", "State")) } }
+                @if columns.has("order") { th.num scope="col" { (lang.t("주문 금액", "Order amount")) } }
+                @if columns.has("fees") { th.num scope="col" { (lang.t("수수료", "Fees")) } }
+                @if columns.has("net") { th.num scope="col" { (lang.t("정산 결과", "Settlement")) } }
+                @if columns.has("payout") { th scope="col" { (lang.t("지급일", "Payout day")) } }
                 th scope="col" { span.hidden { (lang.t("할 일", "Actions")) } }
             } }
             tbody {
                 @for row in rows {
                     tr {
-                        td.when { a href=(day_path(row.day)) { (row.day) } }
+                        @if columns.has("day") { td.when { a href=(day_path(row.day)) { (row.day) } } }
                         td.what {
                             a.main href=(settlement_path(row.id)) { (row.partner_name) }
                             div.soft.small { a href=(partner_path(&row.partner)) { code { (row.partner) } } " · " (lang.t(format!("{}개 항목", row.sums.lines), lines_en(row.sums.lines))) }
                         }
-                        td.state { (badge(row, lang)) }
-                        td.num data-label=(lang.t("주문 금액", "Order amount")) { (row.sums.cut.order) }
-                        td.num data-label=(lang.t("수수료", "Fees")) { (fees(row)) }
-                        td.num data-label=(lang.t("정산 결과", "Settlement")) { strong { (row.net) } }
-                        td.method { @match row.payout_day { Some(day) => { span.phone { (lang.t("지급일 ", "paid on ")) } (day) }, None => { (lang.t("지급 없음", "not paid out")) } } }
+                        @if columns.has("state") { td.state { (badge(row, lang)) } }
+                        @if columns.has("order") { td.num data-label=(lang.t("주문 금액", "Order amount")) { (row.sums.cut.order) } }
+                        @if columns.has("fees") { td.num data-label=(lang.t("수수료", "Fees")) { (fees(row)) } }
+                        @if columns.has("net") { td.num data-label=(lang.t("정산 결과", "Settlement")) { strong { (row.net) } } }
+                        @if columns.has("payout") { td.method { @match row.payout_day { Some(day) => { span.phone { (lang.t("지급일 ", "paid on ")) } (day) }, None => { (lang.t("지급 없음", "not paid out")) } } } }
                         td.act { a.button.small href=(settlement_path(row.id)) { (lang.t("보기", "Open")) span.hidden { " " (row.partner_name) " " (row.day) } } }
                     }
                 }
@@ -418,6 +436,8 @@ async fn answer(web: &Web, look: &Look, fields: &Fields) -> Result<Response, Pro
         next: next.as_deref(),
         partners: &partners,
         today,
+        columns: &saved::shown(web, look.actor.as_ref(), List::Settlements, &COLUMNS)?,
+        kept: &saved::kept(web, look.actor.as_ref(), List::Settlements)?,
         wrong: wrong.as_deref(),
     };
     Ok(page(look, &view).into_response())
@@ -441,6 +461,8 @@ mod tests {
             next: Some("2026-08-01_9"),
             partners: &[("farm-<b>".into(), "농장 <b>".into())],
             today: "2026-08-20".parse().unwrap(),
+            columns: &Shown::usual(&COLUMNS),
+            kept: &Kept::default(),
             wrong: None,
         };
         page(&look, &view).into_string()

@@ -19,6 +19,8 @@ use maud::{Markup, html};
 
 use super::layout::{Page, Part};
 use super::parts::crumb;
+pub(super) use list::COLUMNS;
+
 use crate::{
     sheet::CellError,
     web::{Web, api::settlements::LARGEST_FILE, lang::Lang},

@@ -106,10 +106,10 @@ fn done(did: Option<&str>, lang: Lang) -> Markup {
 fn trouble(row: &SettlementRow, desk: Desk, lang: Lang) -> Markup {
     html! {
         @if let Some(why) = &row.hold {
-            p.message.bad { "‖ " (lang.t("보류된 정산입니다: ", "Held: ")) (why) }
+            p.message.bad { "‖ " (lang.t("보류된 정산입니다: ", "Held: ")) (words::masked_text(why)) }
         }
         @if let Some(why) = &row.fail_reason {
-            p.message.bad { "✕ " (lang.t("지급에 실패했습니다: ", "The payout failed: ")) (why) }
+            p.message.bad { "✕ " (lang.t("지급에 실패했습니다: ", "The payout failed: ")) (words::masked_text(why)) }
         }
         @if let Some(into) = row.carried_into {
             p.message.wait {
@@ -324,7 +324,7 @@ fn facts(view: &View<'_>, lang: Lang) -> Markup {
                     li {
                         span.grow {
                             @if view.desk == Desk::Shop { a href=(format!("/admin/payouts/{}", payout.batch)) { (lang.t("지급 묶음 ", "Payout batch ")) (payout.batch) } " " } code.small { (payout.reference()) }
-                            @if let Some(why) = &payout.reason { br; span.soft.small { (why) } }
+                            @if let Some(why) = &payout.reason { br; span.soft.small { (words::masked_text(why)) } }
                         }
                         (payout_badge(payout, lang))
                     }

@@ -366,7 +366,7 @@ pub fn actor(code: &str, lang: Lang) -> &str {
 fn happened(event: &Happened, lang: Lang) -> (&'static str, String, Vec<String>) {
     let text = |name: &str| event.detail[name].as_str().unwrap_or_default().to_owned();
     let number = |name: &str| event.detail[name].as_i64().unwrap_or_default();
-    let reason = text("reason");
+    let reason = words::masked_text(&text("reason"));
     let mut facts = Vec::new();
     if !reason.is_empty() {
         facts.push(lang.t(format!("사유: {reason}"), format!("Reason: {reason}")));

@@ -59,7 +59,7 @@ pub fn page(look: &Look, desk: Desk, of: &Statement, shop: &str) -> Markup {
                         dt { "ID" } dd { code { (of.partner.id) } }
                         @if let Some(kind) = of.partner.kind { dt { (lang.t("유형", "Type")) } dd { (lang.t(kind.ko(), kind.en())) } }
                         @if let Some(number) = &of.partner.business_number { dt { (lang.t("사업자등록번호", "Business number")) } dd { (number) } }
-                        @if let Some(account) = &of.partner.account { dt { (lang.t("정산 계좌", "Account")) } dd { (lang.t(account.bank.ko(), account.bank.en())) " " (account.number) " " (account.holder) } }
+                        @if let Some(account) = &of.partner.account { dt { (lang.t("정산 계좌", "Account")) } dd { (lang.t(account.bank.ko(), account.bank.en())) " " (words::masked_account(account.number.as_str())) " " (words::masked_name(&account.holder)) } }
                     }
                 }
                 section {

@@ -1,0 +1,70 @@
+//! Links that the shop sends to its buyers.
+
+use axum::{
+    Json, Router,
+    body::Bytes,
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+    routing::post,
+};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::json_body;
+use crate::{
+    domain::{
+        calendar::rfc3339,
+        ids::{BuyerId, MerchantUid},
+    },
+    flow::buyer_links::{LINK_LASTS, LinkError, make_link},
+    store::buyers::Whose,
+    web::{
+        Web,
+        auth::Actor,
+        error::{InLang, Problem},
+        lang::Lang,
+    },
+};
+
+pub fn routes() -> Router<Web> {
+    Router::new().route("/api/buyers/links", post(link))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)] // a name that is misspelt must not become another link than was meant
+struct LinkBody {
+    #[serde(default)]
+    buyer: Option<BuyerId>,
+    #[serde(default)]
+    merchant_uids: Option<Vec<MerchantUid>>,
+    /// How long it lasts: `7d`.
+    #[serde(default)]
+    expires: Option<String>,
+}
+
+/// `POST /api/buyers/links`: a link by which a buyer sees their own payments.
+pub async fn link(
+    State(web): State<Web>,
+    _: Actor,
+    lang: Lang,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    let example = r#"{"buyer": "customer-7", "expires": "7d"}"#;
+    let body: LinkBody = json_body(&body, example).lang(lang)?;
+    let whose = match (body.buyer, body.merchant_uids) {
+        (Some(buyer), None) => Whose::Buyer(buyer),
+        (None, Some(orders)) => Whose::Orders(orders),
+        _ => return Err(Problem::from(LinkError::Whose).lang(lang)),
+    };
+    let lasts = match body.expires.as_deref().map(str::trim) {
+        None => LINK_LASTS,
+        Some(text) => humantime::parse_duration(text)
+            .map_err(|_| Problem::from(LinkError::Lasts).lang(lang))?,
+    };
+    let link = make_link(&web.ctx, &web.site.buyers, whose, lasts)
+        .await
+        .lang(lang)?;
+    let body = json!({ "url": link.url, "expires_at": rfc3339(link.until) });
+    Ok((StatusCode::CREATED, Json(body)).into_response())
+}
