@@ -386,7 +386,10 @@ async fn a_key_and_an_address_may_ask_so_often_and_are_told_when_again() {
     // Guessing keys is slowed down by the address that guesses.
     let guesses: Vec<String> = (0..120).map(|n| format!("jsk_0000000{n}_no")).collect();
     let answers = futures::future::join_all(guesses.iter().map(|guess| ask(guess))).await;
-    let codes: Vec<u16> = answers.into_iter().map(|answer| answer.unwrap().status().as_u16()).collect();
+    let codes: Vec<u16> = answers
+        .into_iter()
+        .map(|answer| answer.unwrap().status().as_u16())
+        .collect();
     assert!(codes.contains(&401) && codes.contains(&429), "{codes:?}");
     // A webhook has limits of its own, and pages have none of these.
     assert_eq!(app.webhook("imp_none", "ord-x", "paid").await.status(), 200);

@@ -671,7 +671,10 @@ async fn the_reference_is_pages_that_need_nothing_from_elsewhere() {
             assert!(text.contains(words), "{path} {lang}");
             let all = text.len() + of_all_pages;
             assert!(all <= 100_000, "{path} {lang}: {all} bytes in all");
-            assert!(!text.contains(" style=") && !text.contains("http://"), "{path} {lang}");
+            assert!(
+                !text.contains(" style=") && !text.contains("http://"),
+                "{path} {lang}"
+            );
             text
         };
         let endpoints = page("/api/reference").await;
@@ -685,13 +688,22 @@ async fn the_reference_is_pages_that_need_nothing_from_elsewhere() {
         // What is linked is there.
         let linked = |text: &str, before: &str| -> BTreeSet<String> {
             let found = text.split(before).skip(1);
-            found.filter_map(|rest| Some(rest.split('"').next()?.to_owned())).collect()
+            found
+                .filter_map(|rest| Some(rest.split('"').next()?.to_owned()))
+                .collect()
         };
         let mut all = linked(&endpoints, "href=\"/api/reference?shapes=1#");
         assert!(all.len() > 30, "{all:?}");
-        all.extend(linked(&shapes, "href=\"#").into_iter().filter(|at| at.starts_with("s-")));
+        all.extend(
+            linked(&shapes, "href=\"#")
+                .into_iter()
+                .filter(|at| at.starts_with("s-")),
+        );
         for target in all {
-            assert!(shapes.contains(&format!("id=\"{target}\"")), "#{target} leads nowhere");
+            assert!(
+                shapes.contains(&format!("id=\"{target}\"")),
+                "#{target} leads nowhere"
+            );
         }
     }
     let (ko, en) = (document(Lang::Ko), document(Lang::En));
