@@ -55,10 +55,7 @@ const LEAVES_NONE: &[(&str, &str)] = &[
 
 /// Routes that leave a line, and are told of elsewhere.
 const ELSEWHERE: &[(&str, &str)] = &[
-    (
-        "POST /set-up",
-        "nobody is signed in yet: see tampering.rs",
-    ),
+    ("POST /set-up", "nobody is signed in yet: see tampering.rs"),
     (
         "POST /payment/orders",
         "goods of the demo, which these settings do not sell; the flow is that of POST /api/orders",

@@ -1,6 +1,8 @@
 //! What answers and bodies are made of where a handler puts them together itself: for the document alone.
 //! A test holds every answer of a GET against them.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -39,6 +41,9 @@ pub struct Problem {
     pub title: String,
     pub status: u16,
     pub detail: String,
+    /// The `balance`, the `parameter`, the `cancellation`, …
+    #[serde(flatten)]
+    pub more: BTreeMap<String, Value>,
 }
 
 #[derive(Serialize, ToSchema)]

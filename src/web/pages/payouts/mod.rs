@@ -242,7 +242,10 @@ fn happened(events: &[Happened], lang: Lang) -> Markup {
                 "plain",
             ),
             "approval_asked" => (
-                lang.t("두 번째 사람의 승인을 요청", "A second person was asked for"),
+                lang.t(
+                    "두 번째 사람의 승인을 요청",
+                    "A second person was asked for",
+                ),
                 words::won(Won::new(number(event, "amount").unwrap_or_default())),
                 "wait",
             ),
