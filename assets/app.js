@@ -90,7 +90,7 @@
     links[to].scrollIntoView({ block: "nearest" });
     return true;
   };
-  let going = 0;
+  let going = -Infinity; // when `g` was pressed
   document.addEventListener("keydown", (event) => {
     const { key, target } = event;
     if (key === "Escape" && menu && menu.open) {
@@ -102,7 +102,7 @@
     if (target.closest("input, textarea, select, [contenteditable], dialog")) return;
     let done = true;
     const after = event.timeStamp - going < 1500;
-    going = 0;
+    going = -Infinity;
     const place = after && /^[a-z]$/.test(key) && document.querySelector(`[data-go="${key}"]`);
     if (place) place.click();
     else if (key === "g") going = event.timeStamp;
@@ -198,8 +198,15 @@
       news.querySelector("a").textContent = news.dataset.text.replace("{n}", fresh.size);
     }
   });
+  // A row that is fetched anew keeps the focus of whoever stands in it.
+  let stood = null;
+  feed.addEventListener("htmx:beforeSwap", (event) => {
+    const row = event.detail.elt.closest("[data-payment]");
+    stood = row && row.contains(document.activeElement) ? row.dataset.payment : null;
+  });
   feed.addEventListener("htmx:afterSwap", (event) => {
     const row = feed.querySelector(`[data-payment="${CSS.escape(event.detail.elt.dataset.payment || "")}"]`);
     if (row) row.classList.add("changed");
+    if (row && stood === row.dataset.payment) row.querySelector("a.main").focus({ preventScroll: true });
   });
 })();

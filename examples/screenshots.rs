@@ -21,6 +21,7 @@ use serde_json::{Value, json};
 /// Pages by name. An address that begins with `<` is found: on that page, where this selector's first
 /// match leads.
 const PAGES: &[(&str, &str)] = &[
+    ("home", "/admin"),
     ("payments", "/payment/mypage"),
     ("payment", "</payment/mypage?status=PAID a.main"),
     (
@@ -49,6 +50,12 @@ const PAGES: &[(&str, &str)] = &[
     ("partners", "/admin/partners"),
     ("partner", "</admin/partners .rows a.main"),
     ("partner-new", "/admin/partners/new"),
+    ("approvals", "/admin/approvals"),
+    ("users", "/admin/users"),
+    ("keys", "/admin/keys"),
+    ("audit", "/admin/audit"),
+    ("settings", "/admin/settings"),
+    ("account", "/account"),
     ("pay", "/payment"),
     ("not-found", "/nowhere"),
     // The last, since it is seen from outside.

@@ -124,7 +124,14 @@ impl Browser {
             let answer: Value = answer.json().await.unwrap();
             match answer["value"]["error"].as_str() {
                 None => return,
-                Some("stale element reference" | "element click intercepted") => {}
+                Some("stale element reference") => {}
+                // Something stands over it that stays where it is: a phone's tabs.
+                Some("element click intercepted") => {
+                    self.script(&format!(
+                        "document.querySelector({css:?})?.scrollIntoView({{ block: 'center' }})"
+                    ))
+                    .await;
+                }
                 Some(_) => panic!("{css}: {answer}"),
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
