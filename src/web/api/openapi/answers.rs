@@ -114,6 +114,14 @@ pub struct OrderMade {
 }
 
 #[derive(Serialize, ToSchema)]
+pub struct LinkMade {
+    /// To be sent to the buyer, and kept nowhere else.
+    pub url: String,
+    /// When it stops opening anything.
+    pub expires_at: String,
+}
+
+#[derive(Serialize, ToSchema)]
 pub struct OrderStory {
     pub order: Order,
     pub prepared: bool,

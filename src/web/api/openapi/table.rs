@@ -88,6 +88,10 @@ pub const OPS: &[Op] = &[
     Op::new("GET", "/api/orders/{merchant_uid}", "showOrder", "orders", "주문과 그 결제", "An order and its payments")
         .gives(&[(200, Gives::Json("OrderStory"))]).no(&[(404, "not-found"), (422, "invalid-id")]),
 
+    Op::new("POST", "/api/buyers/links", "makeBuyerLink", "orders", "구매자가 자기 결제를 보는 링크 만들기", "Makes a link to a buyer's own payments")
+        .asks(Asks::Json("LinkBody")).gives(&[(201, Gives::Json("LinkMade"))])
+        .no(&[(404, "not-found"), (422, "link")]),
+
     Op::new("GET", "/api/partners", "listPartners", "partners", "파트너사 목록, 이름순", "Partners by name")
         .takes(&[&[
             P("q", "string", "이름·ID의 일부", "a part of a name or id"),
