@@ -113,7 +113,9 @@ async fn sign_in(browser: &Browser, base: &str, name: &str, password: &str) {
     browser.write("[name=name]", name).await;
     browser.write("[name=password]", password).await;
     browser.click("main form button").await;
-    browser.until("return location.pathname !== '/sign-in'").await;
+    browser
+        .until("return location.pathname !== '/sign-in'")
+        .await;
 }
 
 async fn sign_out(browser: &Browser) {
@@ -212,7 +214,11 @@ async fn each_role_sees_its_own_console_in_its_language_colours_and_width() {
     let payment = format!("/payment/{imp_uid}");
     for role in Role::ALL {
         sign_in(&browser, &shop.base, role.as_str(), people::PASSWORD).await;
-        let home = if role == Role::Partner { "/partner" } else { "/admin" };
+        let home = if role == Role::Partner {
+            "/partner"
+        } else {
+            "/admin"
+        };
         at(&browser, home).await;
         // What it may not do is not there, and not reached by its address either.
         if role != Role::Partner {
@@ -224,7 +230,9 @@ async fn each_role_sees_its_own_console_in_its_language_colours_and_width() {
             assert_eq!(there, may, "{role:?}");
         }
         browser.open(&shop.url("/admin/users")).await;
-        browser.until("return document.readyState === 'complete'").await;
+        browser
+            .until("return document.readyState === 'complete'")
+            .await;
         let refused = browser
             .script("return document.body.innerText.includes('manage')")
             .await;
@@ -239,7 +247,9 @@ async fn each_role_sees_its_own_console_in_its_language_colours_and_width() {
                 .open(&shop.url(&format!("/lang?to={lang}&next={home}")))
                 .await;
             let is = browser
-                .script("const root = document.documentElement; return [root.lang, root.dataset.theme]")
+                .script(
+                    "const root = document.documentElement; return [root.lang, root.dataset.theme]",
+                )
                 .await;
             assert_eq!(is, json!([lang, theme]), "{role:?}");
             let wide = browser.script(TOO_WIDE).await;
@@ -251,9 +261,7 @@ async fn each_role_sees_its_own_console_in_its_language_colours_and_width() {
     // The choice is the person's, and comes along to another browser.
     let other = Browser::start(1280).await;
     sign_in(&other, &shop.base, "viewer", people::PASSWORD).await;
-    other
-        .open(&shop.url("/lang?to=en&next=/account"))
-        .await;
+    other.open(&shop.url("/lang?to=en&next=/account")).await;
     sign_out(&other).await;
     sign_in(&browser, &shop.base, "viewer", people::PASSWORD).await;
     at(&browser, "/admin").await;
@@ -280,7 +288,10 @@ async fn a_large_payout_takes_two_people() {
     let look = async move {
         let settings = std::fs::read_to_string(path.join("jeongsan.toml")).unwrap();
         let settings: toml::Table = settings.parse().unwrap();
-        let shop = settings["server"]["public_url"].as_str().unwrap().to_owned();
+        let shop = settings["server"]["public_url"]
+            .as_str()
+            .unwrap()
+            .to_owned();
         let password = std::fs::read_to_string(path.join("password.txt")).unwrap();
         let password = password.trim();
         let browser = Browser::start(1280).await;
@@ -288,7 +299,9 @@ async fn a_large_payout_takes_two_people() {
 
         browser.open(&format!("{shop}/admin/settings")).await;
         let rule = "form:has([name=rule][value='approvals.payout_over']):has([name=value])";
-        browser.write(&format!("{rule} [name=value]"), "10000").await;
+        browser
+            .write(&format!("{rule} [name=value]"), "10000")
+            .await;
         browser.click(&format!("{rule} button")).await;
         browser.until_text("10,000").await;
 
@@ -332,7 +345,10 @@ async fn a_large_payout_takes_two_people() {
         let tall = browser
             .script("return document.querySelector('#approve').getBoundingClientRect().height")
             .await;
-        assert!(tall.as_f64().unwrap() >= 44.0, "a thumb needs 44 px, not {tall}");
+        assert!(
+            tall.as_f64().unwrap() >= 44.0,
+            "a thumb needs 44 px, not {tall}"
+        );
         browser.click("#approve").await;
         browser
             .until("return location.search.includes('did=')")
@@ -340,7 +356,10 @@ async fn a_large_payout_takes_two_people() {
         let fetched = browser
             .post("/execute/async", json!({ "script": file, "args": [] }))
             .await;
-        assert_eq!(fetched, 200, "the bank's file once somebody else has approved");
+        assert_eq!(
+            fetched, 200,
+            "the bank's file once somebody else has approved"
+        );
         browser.complains_of_nothing().await;
         browser.stop().await;
     };

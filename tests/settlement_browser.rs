@@ -228,7 +228,12 @@ async fn from_a_new_partner_to_the_line_of_a_late_cancel() {
 
     // What is due is put into a batch, after a look at the sums.
     let until = day.plus_days(14);
-    open_again(&browser, &shop, &format!("/admin/payouts/new?until={until}")).await;
+    open_again(
+        &browser,
+        &shop,
+        &format!("/admin/payouts/new?until={until}"),
+    )
+    .await;
     browser.until_text("26,700").await;
     browser.click("button.primary[formmethod=post]").await;
     browser.click("#do-it").await;

@@ -47,8 +47,14 @@ const LEAVES_NONE: &[(&str, &str)] = &[
         "POST /payment/{imp_uid}/cancel/confirm",
         "it only asks whether one is sure",
     ),
-    ("POST /payment/mine/leave", "a buyer's browser forgets a link"),
-    ("POST /tour/{act}", "the demo's alone, and tells only the sandbox"),
+    (
+        "POST /payment/mine/leave",
+        "a buyer's browser forgets a link",
+    ),
+    (
+        "POST /tour/{act}",
+        "the demo's alone, and tells only the sandbox",
+    ),
     (
         "POST /api/payment/portone",
         "what PortOne says is PortOne's: it stands in the inbox",
@@ -58,10 +64,7 @@ const LEAVES_NONE: &[(&str, &str)] = &[
 /// Routes that leave a line, and are told of elsewhere.
 const ELSEWHERE: &[(&str, &str)] = &[
     ("POST /api/buyers/links", "see buying.rs"),
-    (
-        "POST /set-up",
-        "nobody is signed in yet: see tampering.rs",
-    ),
+    ("POST /set-up", "nobody is signed in yet: see tampering.rs"),
     (
         "POST /payment/orders",
         "goods of the demo, which these settings do not sell; the flow is that of POST /api/orders",
