@@ -31,9 +31,9 @@ pub fn routes() -> Router<Web> {
     Router::new().route("/api/buyers/links", post(link))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)] // a name that is misspelt must not become another link than was meant
-struct LinkBody {
+pub(super) struct LinkBody {
     #[serde(default)]
     buyer: Option<BuyerId>,
     #[serde(default)]
