@@ -346,14 +346,6 @@ pub struct ApprovalStory {
     pub adjustments: Option<Vec<Value>>,
 }
 
-/// A link by which a buyer sees their own payments.
-#[derive(Serialize, ToSchema)]
-pub struct LinkMade {
-    pub url: String,
-    #[schema(format = DateTime)]
-    pub expires_at: String,
-}
-
 /// Why a partner is not paid now is `why`.
 #[derive(Serialize, ToSchema)]
 pub struct Waiting {
