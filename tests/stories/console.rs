@@ -583,6 +583,7 @@ async fn a_kept_filter_is_its_owners_alone() {
         ("settlements", "/admin/settlements?held=1"),
         ("dead-letters", "/admin/dead-letters?kind=sweep"),
         ("partners", "/admin/partners?q=farm"),
+        ("audit", "/admin/audit?actor=%40minji"),
     ] {
         let query = path.split('?').nth(1).unwrap();
         let form = [("list", list), ("name", "내 것"), ("query", query)];

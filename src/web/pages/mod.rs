@@ -8,7 +8,6 @@ mod alerts;
 mod approvals;
 mod audit;
 mod back;
-mod bars;
 mod cancel;
 mod charts;
 mod dead_letters;
