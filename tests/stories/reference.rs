@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jeongsan::{
+    domain::account::Role,
     flow::pay_out::Word,
     sandbox::{Fault, Kind, Target},
     web::{
@@ -14,6 +15,7 @@ use jeongsan::{
 use serde_json::{Map, Value, json};
 
 use crate::{
+    people::Visitor,
     shop::Shop,
     support::{TOKEN, TestApp},
 };
@@ -569,6 +571,24 @@ async fn every_answer_of_a_get_is_what_the_document_says() {
         .sent(&document, "PUT", "/api/calendar/{day}", put)
         .await;
 
+    let owner = Visitor::signed_in(&shop.ctx().store, &app.url(""), "boss", Role::Owner).await;
+    let rule = [("rule", "approvals.adjustment_over"), ("value", "100000")];
+    assert_eq!(owner.post("/admin/settings", &rule).await.status(), 303);
+    for (template, body) in [
+        (
+            "/api/adjustments",
+            json!({ "partner": "farm", "amount": 500_000, "reason": "보전" }),
+        ),
+        (
+            "/api/buyers/links",
+            json!({ "merchant_uids": ["ord-1"], "expires": "7d" }),
+        ),
+    ] {
+        let answer = post(template.to_owned(), body).await;
+        called.sent(&document, "POST", template, answer).await;
+    }
+    let approval: i64 = app.sql("select max(id) from approval");
+
     let year = &today.to_string()[..4];
     for (template, path) in [
         ("/api/payment/list", "/api/payment/list?limit=50".to_owned()),
@@ -630,6 +650,8 @@ async fn every_answer_of_a_get_is_what_the_document_says() {
             "/api/payouts/{id}/file",
             format!("/api/payouts/{batch}/file"),
         ),
+        ("/api/approvals", "/api/approvals".to_owned()),
+        ("/api/approvals/{id}", format!("/api/approvals/{approval}")),
         ("/api/calendar", format!("/api/calendar?year={year}")),
         ("/api/bank-templates", "/api/bank-templates".to_owned()),
         (

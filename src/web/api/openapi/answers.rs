@@ -19,6 +19,7 @@ use crate::{
     store::{
         adjustments::AdjustmentRow,
         alerts::AlertRow,
+        approvals::ApprovalRow,
         cancellations::{AttemptRow, CancellationRow},
         contracts::Version,
         events::EventRow,
@@ -318,6 +319,39 @@ pub struct AdjustmentsImported {
     pub file: String,
     pub rows: Vec<Value>,
     pub total: Won,
+    /// The approval that all of it waits for.
+    pub waits: Option<i64>,
+}
+
+/// The same request again: what was booked, or the approval that it waited for.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum AdjustmentKnown {
+    Booked(AdjustmentMade),
+    Waited(ApprovalStory),
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct ApprovalPage {
+    pub items: Vec<ApprovalRow>,
+    pub next: Option<String>,
+    /// How many wait in all.
+    pub waiting: i64,
+}
+
+/// An approval, and the adjustments that it asks for.
+#[derive(Serialize, ToSchema)]
+pub struct ApprovalStory {
+    pub approval: ApprovalRow,
+    pub adjustments: Option<Vec<Value>>,
+}
+
+/// A link by which a buyer sees their own payments.
+#[derive(Serialize, ToSchema)]
+pub struct LinkMade {
+    pub url: String,
+    #[schema(format = DateTime)]
+    pub expires_at: String,
 }
 
 /// Why a partner is not paid now is `why`.
@@ -399,6 +433,8 @@ pub struct BatchStory {
     pub payouts: Vec<PayoutOfBatch>,
     pub totals: PayoutTotals,
     pub timeline: Vec<Happened>,
+    /// The approval of a second person that it needs, or needed.
+    pub approval: Option<ApprovalRow>,
 }
 
 #[derive(Serialize, ToSchema)]

@@ -159,6 +159,11 @@ fn components(lang: Lang) -> Components {
     schemas.add::<answers::CalendarChanged>();
     schemas.add::<answers::TemplatePage>();
     schemas.add::<answers::TemplateRemoved>();
+    schemas.add::<answers::AdjustmentKnown>();
+    schemas.add::<answers::ApprovalPage>();
+    schemas.add::<answers::ApprovalStory>();
+    schemas.add::<answers::LinkMade>();
+    schemas.add::<buyers::LinkBody>();
     schemas.add::<answers::Message>();
     schemas.add::<answers::MessageTaken>();
     schemas.add::<Listed>();
@@ -408,6 +413,7 @@ pub fn example(name: &str) -> Option<Value> {
             json!({ "partner": "farm-1", "amount": -5000, "reason": "배송비 정산" })
         }
         "CreateBody" => json!({ "until": "2026-08-06", "total": 120000 }),
+        "LinkBody" => json!({ "buyer": "customer-7", "expires": "7d" }),
         "DecideBody" => json!({ "paid": true }),
         "CallOffBody" => json!({ "reason": "은행 점검" }),
         "PutBody" => json!({ "name": "임시공휴일", "off": true }),
