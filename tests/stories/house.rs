@@ -18,6 +18,8 @@ use crate::support::{TOKEN, TestApp, read};
 pub struct Words {
     /// In every reason, note and memo.
     pub free: String,
+    /// What is sold.
+    pub goods: String,
     /// The partner's name.
     pub partner: String,
     pub person: String,
@@ -31,6 +33,7 @@ impl Words {
     pub fn all(text: &str) -> Words {
         Words {
             free: text.into(),
+            goods: text.into(),
             partner: text.into(),
             person: text.into(),
             tel: "010-1234-5678".into(),
@@ -98,13 +101,13 @@ impl House {
         assert_eq!(status, 201, "{version}");
 
         let order = |id: &str, won: i64| {
-            json!({ "merchant_uid": id, "name": words.free, "lines": [
-                { "partner": "farm", "name": words.free, "quantity": 1, "unit_price": won }] })
+            json!({ "merchant_uid": id, "name": words.goods, "lines": [
+                { "partner": "farm", "name": words.goods, "quantity": 1, "unit_price": won }] })
         };
         let payment = |id: &str, won: i64| NewPayment {
             merchant_uid: id.into(),
             amount: won,
-            name: words.free.clone(),
+            name: words.goods.clone(),
             buyer: House::buyer(words),
             custom_data: Some(words.free.clone()),
             ..NewPayment::default()

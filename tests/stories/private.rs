@@ -20,6 +20,7 @@ use crate::{
 fn canary() -> Words {
     Words {
         free: "카나리 010-7777-1234로, canary@example.com, 카드 9430-7777-7777-1234".into(),
+        goods: "햇사과 5kg".into(),
         partner: "햇살농장".into(),
         person: "카나리아홍".into(),
         tel: "010-7777-1234".into(),
@@ -41,11 +42,11 @@ fn is_for_a_bank_or_a_program(path: &str, kind: &str) -> bool {
 async fn no_page_shows_a_person_whole() {
     let house = House::open(&canary()).await;
     let mut pages = 0;
+    let mut shown = Vec::new();
     for (path, kind, text) in house.everything().await {
         if is_for_a_bank_or_a_program(&path, &kind) {
             continue;
         }
-        // The buyer is told where to pay to: an account of the shop's, opened for this.
         for part in PARTS {
             let at = text.find(part).map(|at| {
                 let from = text[..at]
@@ -55,10 +56,11 @@ async fn no_page_shows_a_person_whole() {
                     .map_or(0, |(i, _)| i);
                 text[from..].chars().take(330).collect::<String>()
             });
-            assert!(at.is_none(), "{path} shows {part}: …{}…", at.unwrap());
+            shown.extend(at.map(|at| format!("{path} shows {part}: …{at}…")));
         }
         pages += usize::from(kind.starts_with("text/html"));
     }
+    assert!(shown.is_empty(), "{}", shown.join("\n"));
     assert!(pages > 40, "{pages}");
 }
 
@@ -270,7 +272,7 @@ async fn slack_hears_of_no_person() {
 async fn no_log_line_holds_a_secret_or_a_person_in_either_format() {
     for format in ["json", "text"] {
         let text = a_busy_life(format).await;
-        assert!(text.lines().count() > 50, "{text}");
+        assert!(text.lines().count() > 20, "{text}");
         for secret in [
             "canary-key-1",
             "canary-secret-2",
