@@ -109,11 +109,25 @@ impl<W: Write> Drop for Event<W> {
 pub fn safe_line(event: &str, look: Look) -> String {
     let event = event.strip_suffix('\n').unwrap_or(event);
     let mut line = match look {
-        Look::Json => masked_strings(event),
+        Look::Json => escaped(&masked_strings(event)),
         Look::Text { colours } => one_line(&masked_values(event), colours),
     };
     line.push('\n');
     line
+}
+
+/// JSON may hold control characters beyond ASCII as they are; some readers take them for the end of a line.
+fn escaped(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        match c {
+            c if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') => {
+                out.push_str(&format!("\\u{:04x}", u32::from(c)));
+            }
+            c => out.push(c),
+        }
+    }
+    out
 }
 
 /// Control characters as what they are written as in a program.

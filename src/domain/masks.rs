@@ -296,7 +296,9 @@ fn number_at(letters: &[char], at: usize) -> usize {
 fn is_a_persons(number: &str) -> bool {
     let digits = number.chars().filter(char::is_ascii_digit).count();
     let groups: Vec<usize> = number.split(['-', '.']).map(str::len).collect();
-    digits >= 8
+    // Two short numbers side by side are two numbers: a phone's has ten digits, a card's sixteen.
+    let whole = if number.contains(' ') { 10 } else { 8 };
+    digits >= whole
         && groups != [4, 2, 2]
         && !begins_with_a_day(number, groups[0])
         && number.parse::<Ipv4Addr>().is_err()

@@ -102,12 +102,17 @@ pub struct Keys {
 
 #[derive(Deserialize)]
 struct Claims {
-    /// A NumericDate may have a fraction.
+    /// A NumericDate may have a fraction. Left out, it is told of by its name.
+    #[serde(default = "no_end")]
     exp: f64,
     iat: Option<f64>,
     nbf: Option<f64>,
     sub: Option<String>,
     orders: Option<Vec<String>>,
+}
+
+fn no_end() -> f64 {
+    f64::NAN
 }
 
 impl Keys {

@@ -438,7 +438,7 @@ mod tests {
         let sides = changed(Some(&before), Some(&after));
         let names: Vec<&str> = sides.iter().map(|side| side.name.as_str()).collect();
         assert_eq!(names, ["account.number", "memo"]);
-        assert_eq!(sides[0].after.as_deref(), Some("*******4321"));
+        assert_eq!(sides[0].after.as_deref(), Some("····4321"));
         let text = one(&line(Some(before), Some(after)), Lang::En).into_string();
         assert!(!text.contains("11012345678") && !text.contains("<i>") && !text.contains("<b>"));
         assert!(text.contains("Before") && text.contains("Changed a partner"));
