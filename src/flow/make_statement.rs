@@ -429,7 +429,11 @@ fn figure_headers(korean: bool) -> impl Iterator<Item = String> {
 
 fn remark(row: &SettlementRow, korean: bool) -> String {
     let masked = |why: &Option<String>| why.as_deref().map(masked_text);
-    match (masked(&row.hold), masked(&row.fail_reason), row.carried_into) {
+    match (
+        masked(&row.hold),
+        masked(&row.fail_reason),
+        row.carried_into,
+    ) {
         (Some(why), ..) if korean => format!("보류: {why}"),
         (Some(why), ..) => format!("held: {why}"),
         (None, Some(why), _) if korean => format!("지급 실패: {why}"),

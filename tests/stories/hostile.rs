@@ -376,8 +376,8 @@ async fn what_others_write_is_text_on_every_page() {
 fn books(app: &TestApp) -> BTreeMap<String, (i64, String)> {
     // A file that is taken away is noted in the audit log: that is what it is for.
     const BY_ITSELF: [&str; 11] = [
-        "audit", "job", "schedule", "lease", "boot", "search", "minute", "session", "setting", "process",
-        "sqlite_",
+        "audit", "job", "schedule", "lease", "boot", "search", "minute", "session", "setting",
+        "process", "sqlite_",
     ];
     let conn = Connection::open(app.database()).unwrap();
     let mut tables = conn
