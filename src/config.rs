@@ -1182,9 +1182,16 @@ mod tests {
             );
             assert!(with(url, "true").unwrap().slack.is_some(), "{url}");
         }
-        for url in ["https://u:p@hooks.slack.com/canary", "ftp://x/canary", "canary"] {
+        for url in [
+            "https://u:p@hooks.slack.com/canary",
+            "ftp://x/canary",
+            "canary",
+        ] {
             let error = with(url, "true").unwrap_err();
-            assert!(!error.contains("canary") && !error.contains("= true"), "{error}");
+            assert!(
+                !error.contains("canary") && !error.contains("= true"),
+                "{error}"
+            );
         }
         assert!(with("https://hooks.slack.com/services/x", "false").is_ok());
     }

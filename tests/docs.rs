@@ -206,7 +206,14 @@ fn every_endpoint_is_documented() {
 fn every_page_is_documented() {
     let mut missing = Vec::new();
     // A part of a page that is fetched alone is the page's own business.
-    let parts = ["/attention", "/rows/", "/live", "/stand", "/progress", "/suggest"];
+    let parts = [
+        "/attention",
+        "/rows/",
+        "/live",
+        "/stand",
+        "/progress",
+        "/suggest",
+    ];
     let pages: Vec<String> = routes_under("src/web/pages")
         .into_iter()
         .filter_map(|route| route.strip_prefix("GET ").map(str::to_owned))

@@ -54,15 +54,15 @@ pub fn is_public(address: IpAddr) -> bool {
 fn is_public_v4(address: Ipv4Addr) -> bool {
     let special = match address.octets() {
         [0 | 10 | 127, ..] => true,
-        [100, 64..=127, ..] => true,  // carrier-grade NAT
-        [169, 254, ..] => true,       // link-local: the clouds' metadata servers, too
+        [100, 64..=127, ..] => true, // carrier-grade NAT
+        [169, 254, ..] => true,      // link-local: the clouds' metadata servers, too
         [172, 16..=31, ..] => true,
-        [192, 0, 0 | 2, _] => true,   // protocol assignments, documentation
-        [192, 88, 99, _] => true,     // relays of 6to4, given up
+        [192, 0, 0 | 2, _] => true, // protocol assignments, documentation
+        [192, 88, 99, _] => true,   // relays of 6to4, given up
         [192, 168, ..] => true,
-        [198, 18 | 19, ..] => true,   // benchmarks
+        [198, 18 | 19, ..] => true,                   // benchmarks
         [198, 51, 100, _] | [203, 0, 113, _] => true, // documentation
-        [224..=255, ..] => true,      // multicast, reserved, broadcast
+        [224..=255, ..] => true,                      // multicast, reserved, broadcast
         _ => false,
     };
     !special
@@ -214,7 +214,14 @@ mod tests {
         for text in INSIDE {
             assert!(!is_public(text.parse().unwrap()), "{text}");
         }
-        for text in ["2002:7f00:1::", "2001::1", "2001:20::1", "3fff::1", "100::1", "5f00::1"] {
+        for text in [
+            "2002:7f00:1::",
+            "2001::1",
+            "2001:20::1",
+            "3fff::1",
+            "100::1",
+            "5f00::1",
+        ] {
             assert!(!is_public(text.parse().unwrap()), "{text}");
         }
         for text in [
@@ -333,7 +340,9 @@ mod tests {
         let (port, connections) = canary().await;
         let url = format!("https://inside.example:{port}/");
         for text in INSIDE {
-            let client = client_with(Reach::Public, names(&[&[text]])).build().unwrap();
+            let client = client_with(Reach::Public, names(&[&[text]]))
+                .build()
+                .unwrap();
             let error = call(&client, &url).await.unwrap_err();
             assert!(error.contains("NotPublic"), "{text}: {error}");
         }
@@ -345,7 +354,11 @@ mod tests {
         assert_eq!(connections.load(Ordering::SeqCst), 0);
         // The same canary counts whoever may reach it.
         let client = client_with(Reach::Anywhere, system()).build().unwrap();
-        assert!(call(&client, &format!("https://localhost:{port}/")).await.is_err());
+        assert!(
+            call(&client, &format!("https://localhost:{port}/"))
+                .await
+                .is_err()
+        );
         assert_eq!(connections.load(Ordering::SeqCst), 1);
     }
 

@@ -523,9 +523,22 @@ mod tests {
     #[test]
     fn nothing_from_outside_is_a_link_a_mention_or_a_line_and_nobodys_number() {
         for nasty in [
-            "<!channel>", "<!here|x>", "<!everyone>", "<@U123>", "<#C123>", "<!subteam^S1>", "<!date^0^x|y>",
-            "<https://evil.example|bank>", "<mailto:a@b.kr|x>", "a\n\nb", "a\r\nb", "&lt;!channel&gt;",
-            "\u{202e}<!channel>", "＜!channel＞", "010-1234-5678", "hong@example.com",
+            "<!channel>",
+            "<!here|x>",
+            "<!everyone>",
+            "<@U123>",
+            "<#C123>",
+            "<!subteam^S1>",
+            "<!date^0^x|y>",
+            "<https://evil.example|bank>",
+            "<mailto:a@b.kr|x>",
+            "a\n\nb",
+            "a\r\nb",
+            "&lt;!channel&gt;",
+            "\u{202e}<!channel>",
+            "＜!channel＞",
+            "010-1234-5678",
+            "hong@example.com",
         ] {
             let alert = Alert::CancelRetrying {
                 imp_uid: ImpUid::new("imp_1").unwrap(),
@@ -543,17 +556,33 @@ mod tests {
                 links: Vec::new(),
             };
             let payload = payload(&note);
-            assert_eq!((&payload["parse"], &payload["unfurl_links"]), (&json!("none"), &json!(false)));
+            assert_eq!(
+                (&payload["parse"], &payload["unfurl_links"]),
+                (&json!("none"), &json!(false))
+            );
             let mut texts = 0;
             for block in payload["blocks"].as_array().unwrap() {
-                let of_block = block["fields"].as_array().into_iter().flatten().chain([&block["text"]]);
+                let of_block = block["fields"]
+                    .as_array()
+                    .into_iter()
+                    .flatten()
+                    .chain([&block["text"]]);
                 for text in of_block.filter(|text| text["type"] == "mrkdwn") {
                     let said = text["text"].as_str().unwrap();
-                    assert!(!said.contains('<') && !said.contains('>'), "{nasty:?}: {said}");
+                    assert!(
+                        !said.contains('<') && !said.contains('>'),
+                        "{nasty:?}: {said}"
+                    );
                     // A field's name stands on a line of its own; nothing else begins a line.
-                    assert!(said.matches('\n').count() <= 1 && !said.contains('\r'), "{said:?}");
+                    assert!(
+                        said.matches('\n').count() <= 1 && !said.contains('\r'),
+                        "{said:?}"
+                    );
                     assert_eq!(text["verbatim"], true);
-                    assert!(!said.contains("1234-5678") && !said.contains("hong@"), "{said}");
+                    assert!(
+                        !said.contains("1234-5678") && !said.contains("hong@"),
+                        "{said}"
+                    );
                     texts += 1;
                 }
             }

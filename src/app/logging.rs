@@ -109,11 +109,25 @@ impl<W: Write> Drop for Event<W> {
 pub fn safe_line(event: &str, look: Look) -> String {
     let event = event.strip_suffix('\n').unwrap_or(event);
     let mut line = match look {
-        Look::Json => masked_strings(event),
+        Look::Json => escaped(&masked_strings(event)),
         Look::Text { colours } => one_line(&masked_values(event), colours),
     };
     line.push('\n');
     line
+}
+
+/// JSON may hold control characters beyond ASCII as they are; some readers take them for the end of a line.
+fn escaped(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        match c {
+            c if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') => {
+                out.push_str(&format!("\\u{:04x}", u32::from(c)));
+            }
+            c => out.push(c),
+        }
+    }
+    out
 }
 
 /// Control characters as what they are written as in a program.
@@ -163,7 +177,11 @@ fn masked_between_escapes(inside: &str) -> String {
         let long = if rest[at..].starts_with("\\u") { 6 } else { 2 };
         // An escape is ASCII; one that is cut off ends the string.
         let end = (at + long).min(rest.len());
-        let end = if rest.is_char_boundary(end) { end } else { rest.len() };
+        let end = if rest.is_char_boundary(end) {
+            end
+        } else {
+            rest.len()
+        };
         out.push_str(&rest[at..end]);
         rest = &rest[end..];
     }
@@ -178,7 +196,10 @@ fn masked_values(line: &str) -> String {
     let mut out = String::with_capacity(line.len());
     for (i, part) in line.split_inclusive('=').enumerate() {
         let digits = part.bytes().take_while(u8::is_ascii_digit).count();
-        let ends = part[digits..].chars().next().is_none_or(|c| matches!(c, ' ' | '}' | ',' | ':'));
+        let ends = part[digits..]
+            .chars()
+            .next()
+            .is_none_or(|c| matches!(c, ' ' | '}' | ',' | ':'));
         let plain = i > 0 && (1..=LONGEST).contains(&digits) && !part.starts_with('0') && ends;
         let (number, text) = part.split_at(if plain { digits } else { 0 });
         out.push_str(number);
@@ -227,8 +248,18 @@ mod tests {
     #[test]
     fn one_event_is_one_line_whatever_stands_in_it() {
         const NASTY: [&str; 12] = [
-            "\n", "\r\n", "\r", "\u{1b}[2J", "\u{1b}]0;x\u{7}", "\0", "\u{8}", "\u{85}", "\u{2028}",
-            "\"}\n{\"level\":\"FORGED\"", "2026-08-06T00:00:00Z ERROR forged", "\\\"\\",
+            "\n",
+            "\r\n",
+            "\r",
+            "\u{1b}[2J",
+            "\u{1b}]0;x\u{7}",
+            "\0",
+            "\u{8}",
+            "\u{85}",
+            "\u{2028}",
+            "\"}\n{\"level\":\"FORGED\"",
+            "2026-08-06T00:00:00Z ERROR forged",
+            "\\\"\\",
         ];
         for look in [TEXT, Look::Json] {
             for round in 0..10_000 {
@@ -266,10 +297,23 @@ mod tests {
                     "the order ord-20260806-0001 of imp_123456789012"
                 );
             });
-            for canary in ["7777-", "1234-5678", "hong@", "9430", "01012345678", "110123456789"] {
+            for canary in [
+                "7777-",
+                "1234-5678",
+                "hong@",
+                "9430",
+                "01012345678",
+                "110123456789",
+            ] {
                 assert!(!text.contains(canary), "{canary}: {text}");
             }
-            for kept in ["1234567890", "12000000", "2026-08-06", "ord-20260806-0001", "imp_123456789012"] {
+            for kept in [
+                "1234567890",
+                "12000000",
+                "2026-08-06",
+                "ord-20260806-0001",
+                "imp_123456789012",
+            ] {
                 assert!(text.contains(kept), "{kept}: {text}");
             }
         }
@@ -277,7 +321,10 @@ mod tests {
 
     #[test]
     fn a_terminal_keeps_its_colours() {
-        let line = safe_line("\u{1b}[32m INFO\u{1b}[0m a\r\nb\n", Look::Text { colours: true });
+        let line = safe_line(
+            "\u{1b}[32m INFO\u{1b}[0m a\r\nb\n",
+            Look::Text { colours: true },
+        );
         assert_eq!(line, "\u{1b}[32m INFO\u{1b}[0m a\\r\\nb\n");
         let line = safe_line("\u{1b}[32m x\n", TEXT);
         assert_eq!(line, "\\u{1b}[32m x\n");

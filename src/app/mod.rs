@@ -112,21 +112,19 @@ pub fn context(config: &Config, store: Store) -> Result<Ctx, StartError> {
                 false => Reach::Public,
             };
             let slack = Slack::new(url.clone(), reach);
-            Some(Arc::new(slack.map_err(|why| {
-                StartError::Client { what: "Slack", why }
-            })?))
+            Some(Arc::new(
+                slack.map_err(|why| StartError::Client { what: "Slack", why })?,
+            ))
         }
         None => None,
     };
     // What is chosen on the page is one of Slack's own addresses: the page takes no other.
-    let make: notifier::Make = Box::new(
-        |url: SecretString| -> Result<Arc<dyn Notifier>, String> {
-            match Slack::new(url, Reach::Public) {
-                Ok(slack) => Ok(Arc::new(slack)),
-                Err(why) => Err(why.to_string()),
-            }
-        },
-    );
+    let make: notifier::Make = Box::new(|url: SecretString| -> Result<Arc<dyn Notifier>, String> {
+        match Slack::new(url, Reach::Public) {
+            Ok(slack) => Ok(Arc::new(slack)),
+            Err(why) => Err(why.to_string()),
+        }
+    });
     let notifier = notifier::Chosen::new(store.clone(), start, make);
     let boot = store.boot();
     Ok(Ctx {

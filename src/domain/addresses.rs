@@ -73,7 +73,15 @@ mod tests {
 
     #[test]
     fn what_is_neither_is_no_list() {
-        for text in ["10.0.0", "10.0.0.1/33", "10.0.0.1/", "localhost", "1.1.1.1 2.2.2.2", "/8", "*"] {
+        for text in [
+            "10.0.0",
+            "10.0.0.1/33",
+            "10.0.0.1/",
+            "localhost",
+            "1.1.1.1 2.2.2.2",
+            "/8",
+            "*",
+        ] {
             assert_eq!(Addresses::parse(text), None, "{text}");
         }
     }

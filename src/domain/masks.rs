@@ -148,10 +148,15 @@ fn kind(within: &str, field: &str) -> Kind {
 
 /// A message of others, of which nobody knows what it is about: every `name` is a person's.
 pub fn masked_json(value: &Value) -> Value {
-    masked_in("", "", value, &|within, field| match (kind(within, field), field) {
-        (Kind::Free, "name") => Kind::Name,
-        (kind, _) => kind,
-    })
+    masked_in(
+        "",
+        "",
+        value,
+        &|within, field| match (kind(within, field), field) {
+            (Kind::Free, "name") => Kind::Name,
+            (kind, _) => kind,
+        },
+    )
 }
 
 /// An answer of ours, for who may not see persons. A `name` is that of an order or a partner.
@@ -198,9 +203,16 @@ pub fn masked_body(body: &str) -> String {
     }
     let one = |pair: (std::borrow::Cow<'_, str>, std::borrow::Cow<'_, str>)| {
         let (name, value) = pair;
-        let whole = Value::Object([(name.to_string(), Value::from(value.to_string()))].into_iter().collect());
+        let whole = Value::Object(
+            [(name.to_string(), Value::from(value.to_string()))]
+                .into_iter()
+                .collect(),
+        );
         let masked = masked_json(&whole);
-        let text = masked.get(name.as_ref()).and_then(Value::as_str).unwrap_or_default();
+        let text = masked
+            .get(name.as_ref())
+            .and_then(Value::as_str)
+            .unwrap_or_default();
         format!("{name}={text}")
     };
     let pairs = url::form_urlencoded::parse(body.as_bytes()).map(one);
@@ -256,7 +268,12 @@ fn mail_at(letters: &[char], at: usize) -> Option<usize> {
 
 /// Where the digits that begin here end, with what people put between them.
 fn number_at(letters: &[char], at: usize) -> usize {
-    let digits = |from: usize| letters[from.min(letters.len())..].iter().take_while(|c| c.is_ascii_digit()).count();
+    let digits = |from: usize| {
+        letters[from.min(letters.len())..]
+            .iter()
+            .take_while(|c| c.is_ascii_digit())
+            .count()
+    };
     let mut end = at + digits(at);
     let mut group = end - at;
     loop {
@@ -279,7 +296,9 @@ fn number_at(letters: &[char], at: usize) -> usize {
 fn is_a_persons(number: &str) -> bool {
     let digits = number.chars().filter(char::is_ascii_digit).count();
     let groups: Vec<usize> = number.split(['-', '.']).map(str::len).collect();
-    digits >= 8
+    // Two short numbers side by side are two numbers: a phone's has ten digits, a card's sixteen.
+    let whole = if number.contains(' ') { 10 } else { 8 };
+    digits >= whole
         && groups != [4, 2, 2]
         && !begins_with_a_day(number, groups[0])
         && number.parse::<Ipv4Addr>().is_err()
@@ -287,7 +306,11 @@ fn is_a_persons(number: &str) -> bool {
 
 /// `20260806-0001`: as shops number their orders.
 fn begins_with_a_day(number: &str, first: usize) -> bool {
-    let part = |from: usize, to: usize| number.get(from..to).and_then(|text| text.parse::<u32>().ok());
+    let part = |from: usize, to: usize| {
+        number
+            .get(from..to)
+            .and_then(|text| text.parse::<u32>().ok())
+    };
     first == 8
         && number.starts_with("20")
         && part(4, 6).is_some_and(|month| (1..=12).contains(&month))
@@ -340,7 +363,10 @@ mod tests {
         for (text, masked) in [
             ("010-1234-5678로 연락 주세요", "***-****-5678로 연락 주세요"),
             ("연락처:01012345678입니다", "연락처:*******5678입니다"),
-            ("010 1234 5678, 010.1234.5678", "*** **** 5678, ***.****.5678"),
+            (
+                "010 1234 5678, 010.1234.5678",
+                "*** **** 5678, ***.****.5678",
+            ),
             ("+82-10-1234-5678", "+**-**-****-5678"),
             ("9430 1234 1234 1234 카드", "**** **** **** 1234 카드"),
             ("110-123-456789 홍", "***-***-**6789 홍"),
@@ -348,9 +374,15 @@ mod tests {
             ("(hong.gd+1@mail.example.com).", "(h***@mail.example.com)."),
             ("홍길동@example.kr", "홍***@example.kr"),
             // What is none of these.
-            ("2026-08-06 10:00에 12,000,000원", "2026-08-06 10:00에 12,000,000원"),
+            (
+                "2026-08-06 10:00에 12,000,000원",
+                "2026-08-06 10:00에 12,000,000원",
+            ),
             ("2026-08-06T01:00:00Z", "2026-08-06T01:00:00Z"),
-            ("imp_123456789012 ord-20260806-0001", "imp_123456789012 ord-20260806-0001"),
+            (
+                "imp_123456789012 ord-20260806-0001",
+                "imp_123456789012 ord-20260806-0001",
+            ),
             ("01JABC2345678", "01JABC2345678"),
             ("from 52.78.100.19", "from 52.78.100.19"),
             ("3개 1000 2000", "3개 1000 2000"),
@@ -364,11 +396,22 @@ mod tests {
     #[test]
     fn bodies_are_masked_whichever_way_they_are_written() {
         let json = masked_body(r#"{"imp_uid":"imp_1","buyer_name":"홍길동","x":"010-1234-5678"}"#);
-        assert_eq!(json, r#"{"buyer_name":"홍*동","imp_uid":"imp_1","x":"***-****-5678"}"#);
-        let form = masked_body("imp_uid=imp_1&buyer_email=hong%40example.com&buyer_tel=01012345678&merchant_uid=20260806123456");
-        assert_eq!(form, "imp_uid=imp_1&buyer_email=h***@example.com&buyer_tel=***-****-5678&merchant_uid=20260806123456");
+        assert_eq!(
+            json,
+            r#"{"buyer_name":"홍*동","imp_uid":"imp_1","x":"***-****-5678"}"#
+        );
+        let form = masked_body(
+            "imp_uid=imp_1&buyer_email=hong%40example.com&buyer_tel=01012345678&merchant_uid=20260806123456",
+        );
+        assert_eq!(
+            form,
+            "imp_uid=imp_1&buyer_email=h***@example.com&buyer_tel=***-****-5678&merchant_uid=20260806123456"
+        );
         assert_eq!(masked_body("call 010-1234-5678"), "call ***-****-5678");
-        assert_eq!(masked_body("<script>alert(1)</script>"), "<script>alert(1)</script>");
+        assert_eq!(
+            masked_body("<script>alert(1)</script>"),
+            "<script>alert(1)</script>"
+        );
     }
 
     #[test]
@@ -380,13 +423,16 @@ mod tests {
                 "contact": { "name": "김철수", "email": "kim@example.com", "phone": "010-1234-5678" }, "memo": "010-1234-5678" }],
             "refund": { "holder": "홍길동", "bank": "04", "account": "110123456789", "tel": "01012345678" },
         });
-        assert_eq!(masked_answer(&answer), serde_json::json!({
-            "name": "햇사과 5kg", "merchant_uid": "20260806123456", "buyer_name": "홍*동", "amount": 12_000,
-            "paid_at": "2026-08-06T10:00:00+09:00", "virtual_account": "KB국민은행 ····8901 (홍*동)",
-            "items": [{ "id": "farm-1", "name": "햇살농장", "account": { "bank": "004", "number": "····8901", "holder": "홍*동" },
-                "contact": { "name": "김*수", "email": "k***@example.com", "phone": "***-****-5678" }, "memo": "***-****-5678" }],
-            "refund": { "holder": "홍*동", "bank": "04", "account": "····6789", "tel": "***-****-5678" },
-        }));
+        assert_eq!(
+            masked_answer(&answer),
+            serde_json::json!({
+                "name": "햇사과 5kg", "merchant_uid": "20260806123456", "buyer_name": "홍*동", "amount": 12_000,
+                "paid_at": "2026-08-06T10:00:00+09:00", "virtual_account": "KB국민은행 ····8901 (홍*동)",
+                "items": [{ "id": "farm-1", "name": "햇살농장", "account": { "bank": "004", "number": "····8901", "holder": "홍*동" },
+                    "contact": { "name": "김*수", "email": "k***@example.com", "phone": "***-****-5678" }, "memo": "***-****-5678" }],
+                "refund": { "holder": "홍*동", "bank": "04", "account": "····6789", "tel": "***-****-5678" },
+            })
+        );
     }
 
     proptest::proptest! {

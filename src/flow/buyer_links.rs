@@ -102,12 +102,17 @@ pub struct Keys {
 
 #[derive(Deserialize)]
 struct Claims {
-    /// A NumericDate may have a fraction.
+    /// A NumericDate may have a fraction. Left out, it is told of by its name.
+    #[serde(default = "no_end")]
     exp: f64,
     iat: Option<f64>,
     nbf: Option<f64>,
     sub: Option<String>,
     orders: Option<Vec<String>>,
+}
+
+fn no_end() -> f64 {
+    f64::NAN
 }
 
 impl Keys {
@@ -219,7 +224,9 @@ fn signed(token: &str, key: &SecretString) -> Result<Claims, TokenError> {
         ErrorKind::InvalidAudience => TokenError::Claim("aud"),
         ErrorKind::MissingRequiredClaim(name) if name == "aud" => TokenError::Claim("aud"),
         ErrorKind::MissingRequiredClaim(_) => TokenError::Claim("exp"),
-        ErrorKind::Json(_) | ErrorKind::InvalidClaimFormat(_) => TokenError::Claim("exp, iat, nbf or sub"),
+        ErrorKind::Json(_) | ErrorKind::InvalidClaimFormat(_) => {
+            TokenError::Claim("exp, iat, nbf or sub")
+        }
         _ => TokenError::Forged,
     })?;
     Ok(read.claims)
@@ -255,7 +262,9 @@ pub async fn make_link(
         .write(move |tx| {
             let (subject, after) = match &whose {
                 Whose::Buyer(buyer) => (format!("buyer:{}", shown(buyer)), json!({})),
-                Whose::Orders(orders) => ("buyer:guest".to_owned(), json!({ "merchant_uids": orders })),
+                Whose::Orders(orders) => {
+                    ("buyer:guest".to_owned(), json!({ "merchant_uids": orders }))
+                }
             };
             let mut after = after;
             after["until"] = json!(until.to_string());
@@ -312,7 +321,8 @@ mod tests {
         assert_eq!(buyer.whose, Whose::Buyer(BuyerId::new("u-1").unwrap()));
         assert_eq!(buyer.until.as_second(), NOW + 3_600);
         // Python's `time.time()` has a fraction, some libraries write the audience as a list.
-        let claims = json!({ "sub": "u-1", "aud": ["jeongsan"], "exp": NOW as f64 + 60.5, "iat": NOW });
+        let claims =
+            json!({ "sub": "u-1", "aud": ["jeongsan"], "exp": NOW as f64 + 60.5, "iat": NOW });
         assert!(shops(claims).is_ok());
     }
 
@@ -346,11 +356,20 @@ mod tests {
         ] {
             assert_eq!(shops(claims.clone()), Err(error), "{claims}");
         }
-        for within in [with("nbf", json!(NOW + 59)), with("exp", json!(NOW + 86_400 + 59))] {
+        for within in [
+            with("nbf", json!(NOW + 59)),
+            with("exp", json!(NOW + 86_400 + 59)),
+        ] {
             assert!(shops(within.clone()).is_ok(), "{within}");
         }
-        assert!(matches!(shops(with("exp", json!("soon"))), Err(TokenError::Claim(_))));
-        assert!(matches!(shops(with("sub", json!(7))), Err(TokenError::Claim(_))));
+        assert!(matches!(
+            shops(with("exp", json!("soon"))),
+            Err(TokenError::Claim(_))
+        ));
+        assert!(matches!(
+            shops(with("sub", json!(7))),
+            Err(TokenError::Claim(_))
+        ));
     }
 
     #[test]
@@ -369,9 +388,19 @@ mod tests {
             (own, SHOP),
             (Header::default(), "the key that never leaves the books, 1"),
         ] {
-            assert_eq!(keys.verify(&token(&header, &good, key), now()), Err(TokenError::Forged));
+            assert_eq!(
+                keys.verify(&token(&header, &good, key), now()),
+                Err(TokenError::Forged)
+            );
         }
-        for text in ["", ".", "..", "a.b.c", "eyJhbGciOiJub25lIn0.e30.", &"x".repeat(10_000)] {
+        for text in [
+            "",
+            ".",
+            "..",
+            "a.b.c",
+            "eyJhbGciOiJub25lIn0.e30.",
+            &"x".repeat(10_000),
+        ] {
             assert_eq!(keys.verify(text, now()), Err(TokenError::Forged), "{text}");
         }
     }
@@ -394,6 +423,9 @@ mod tests {
         assert_eq!(keys.verify(&shops, now()), Err(TokenError::NoSecret));
         let long = |n: usize| MerchantUid::new(format!("{n}{}", "x".repeat(250))).unwrap();
         let many = Whose::Orders((0..15).map(long).collect());
-        assert!(matches!(keys.sign(&many, now(), until), Err(LinkError::TooLong)));
+        assert!(matches!(
+            keys.sign(&many, now(), until),
+            Err(LinkError::TooLong)
+        ));
     }
 }

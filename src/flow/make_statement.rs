@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::{
     domain::{
         calendar::{KstDay, kst},
+        masks::masked_text,
         money::{OutOfRange, Won},
         settlement::{Kind, State},
     },
@@ -427,7 +428,12 @@ fn figure_headers(korean: bool) -> impl Iterator<Item = String> {
 }
 
 fn remark(row: &SettlementRow, korean: bool) -> String {
-    match (&row.hold, &row.fail_reason, row.carried_into) {
+    let masked = |why: &Option<String>| why.as_deref().map(masked_text);
+    match (
+        masked(&row.hold),
+        masked(&row.fail_reason),
+        row.carried_into,
+    ) {
         (Some(why), ..) if korean => format!("보류: {why}"),
         (Some(why), ..) => format!("held: {why}"),
         (None, Some(why), _) if korean => format!("지급 실패: {why}"),

@@ -11,7 +11,12 @@ use crate::store::{
 /// Notes the look in the audit log. Without the note nothing is shown.
 ///
 /// `of` is what the page is about: `payment`, `partner`.
-pub async fn reveal(ctx: &Ctx, of: &'static str, id: &str, reason: String) -> Result<(), StoreError> {
+pub async fn reveal(
+    ctx: &Ctx,
+    of: &'static str,
+    id: &str,
+    reason: String,
+) -> Result<(), StoreError> {
     let subject = format!("{of}:{id}");
     ctx.store
         .write(move |tx| {

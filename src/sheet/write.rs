@@ -505,7 +505,10 @@ mod tests {
             let bytes = csv(&sheet, Encoding::Utf8Bom).unwrap();
             let written = String::from_utf8(bytes.clone()).unwrap();
             let cell = guarded(text).replace('"', "\"\"");
-            assert!(cell.starts_with('\'') && written.contains(&cell), "{written:?}");
+            assert!(
+                cell.starts_with('\'') && written.contains(&cell),
+                "{written:?}"
+            );
             assert!(written.contains(",-5,"), "a number stays one: {written}");
             // Read back, the guard is gone.
             assert_eq!(read(&bytes, None).unwrap().rows[0].cells[1], text.trim());

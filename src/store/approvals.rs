@@ -65,9 +65,10 @@ pub fn decide(
 }
 
 /// One as it is shown.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct ApprovalRow {
     pub id: i64,
+    #[schema(value_type = String)]
     pub kind: Kind,
     pub subject: String,
     pub amount: Won,
@@ -75,6 +76,7 @@ pub struct ApprovalRow {
     pub made_by: String,
     #[serde(serialize_with = "super::payments::seoul_time")]
     pub made_at: Timestamp,
+    #[schema(value_type = String)]
     pub state: State,
     pub decided_by: Option<String>,
     #[serde(serialize_with = "super::payments::seoul_time_maybe")]

@@ -88,20 +88,26 @@ pub fn is_taken(conn: &Connection, wish: &Wish) -> Result<bool, StoreError> {
         .exists((&wish.who, &wish.key))?)
 }
 
-/// Cancellations and adjustments keep their keys with themselves.
+/// Cancellations, adjustments, and approvals that adjustments wait for keep their keys with themselves.
 fn taken_elsewhere(conn: &Connection, wish: &Wish) -> Result<bool, StoreError> {
     let by_cancel = conn
         .prepare_cached(
             "select 1 from cancellation where idempotency_key = ?1 and requested_by = ?2",
         )?
         .exists((&wish.key, &wish.who))?;
+    let by_approval = || -> Result<bool, StoreError> {
+        let source = ["key:", &wish.key].concat();
+        Ok(conn
+            .prepare_cached("select 1 from approval where source = ?1 and made_by = ?2")?
+            .exists((source, &wish.who))?)
+    };
     let by_adjustment = || -> Result<bool, StoreError> {
         let source = ["key:", &wish.key, ":1"].concat();
         Ok(conn
             .prepare_cached("select 1 from adjustment where source = ?1 and created_by = ?2")?
             .exists((source, &wish.who))?)
     };
-    Ok(by_cancel || by_adjustment()?)
+    Ok(by_cancel || by_adjustment()? || by_approval()?)
 }
 
 /// Says that something of it has been carried out, in the transaction that does so.

@@ -30,6 +30,8 @@ pub enum Sort {
     /// Settlements whose payout day is today or has passed.
     PayoutsDue,
     SettlementsHeld,
+    /// What one person asked for and another has to look at.
+    Approvals,
     /// Settlements whose payout failed.
     PayoutsFailed,
     /// Alerts of a kind whose reason has not passed: refused keys, contradictions, missing contracts.
@@ -88,6 +90,11 @@ const SETTLEMENTS_HELD: &str = "
         select updated_at, net from settlement indexed by settlement_held where hold is not null
          order by day, id limit ?1)";
 
+const APPROVALS: &str = "
+    select count(*), min(made_at), sum(amount) from (
+        select made_at, amount from approval indexed by approval_waiting where state = 'WAITING'
+         order by id limit ?1)";
+
 const FAILED: &str = "
     select count(*), min(updated_at), sum(net) from (
         select updated_at, net from settlement indexed by settlement_by_state where state = 'FAILED'
@@ -110,6 +117,7 @@ pub(super) fn queries() -> Vec<String> {
         HELD,
         DUE,
         SETTLEMENTS_HELD,
+        APPROVALS,
         FAILED,
         NEXT_OPEN,
         ALERTS,
@@ -210,6 +218,12 @@ pub fn settlements(conn: &Connection, today: KstDay) -> Result<Vec<Pile>, StoreE
     Ok(piles)
 }
 
+/// What waits for a second person.
+pub fn approvals(conn: &Connection) -> Result<Vec<Pile>, StoreError> {
+    let found = pile(conn, Sort::Approvals, APPROVALS, &[&MOST])?;
+    Ok(found.into_iter().collect())
+}
+
 /// Kinds of jobs that a person paused.
 pub fn paused(conn: &Connection) -> Result<Vec<Pile>, StoreError> {
     let paused = jobs::pauses(conn)?.into_iter().map(|pause| Pile {
@@ -231,4 +245,79 @@ pub fn alerts(conn: &Connection) -> Result<Vec<Pile>, StoreError> {
         }
     }
     Ok(piles)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::migrations::migrations;
+
+    fn books() -> Connection {
+        let mut conn = Connection::open_in_memory().unwrap();
+        migrations::runner().run(&mut conn).unwrap();
+        conn.execute_batch("pragma foreign_keys = off").unwrap();
+        conn
+    }
+
+    #[test]
+    fn an_empty_shop_waits_for_nobody() {
+        let conn = books();
+        let today = "2026-08-06".parse().unwrap();
+        let all = [
+            dead_letters(&conn).unwrap(),
+            payments(&conn).unwrap(),
+            settlements(&conn, today).unwrap(),
+            approvals(&conn).unwrap(),
+            paused(&conn).unwrap(),
+            alerts(&conn).unwrap(),
+        ];
+        assert_eq!(all.concat(), Vec::new());
+    }
+
+    #[test]
+    fn only_what_still_waits_is_counted_with_its_oldest_and_its_won() {
+        let conn = books();
+        conn.execute_batch(
+            "insert into approval (kind, subject, amount, asked, made_by, made_at)
+                 values ('payout', 'payout:1', 5000, '{}', '@a', 30), ('payout', 'payout:2', 700, '{}', '@a', 20);
+             insert into approval (kind, subject, amount, asked, made_by, made_at, state, decided_by, decided_at, note)
+                 values ('payout', 'payout:3', 9, '{}', '@a', 10, 'REFUSED', '@b', 11, 'x');
+             insert into alert (at, kind, severity, body, topic, resolved_at)
+                 values (10, 'no_contract', 'urgent', '{\"amount\": 100}', 'no_contract:a', null),
+                        (20, 'no_contract', 'urgent', '{\"amount\": 50}', 'no_contract:b', null),
+                        (5, 'no_contract', 'urgent', '{\"amount\": 1}', 'no_contract:c', 6),
+                        (7, 'payment_held', 'urgent', '{}', 'held:x', null);
+             insert into kind_pause (kind, paused_at, by, note) values ('sweep', 40, '@a', 'x');",
+        )
+        .unwrap();
+        let told = |piles: Vec<Pile>| {
+            let tell = |pile: Pile| {
+                let since = pile.since.map(|at| at.as_millisecond());
+                (pile.count, since, pile.amount.map(Won::get))
+            };
+            piles.into_iter().map(tell).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            told(approvals(&conn).unwrap()),
+            [(2, Some(20), Some(5_700))]
+        );
+        assert_eq!(told(alerts(&conn).unwrap()), [(2, Some(10), Some(150))]);
+        assert_eq!(told(paused(&conn).unwrap()), [(1, Some(40), None)]);
+    }
+
+    #[test]
+    fn nobody_counts_further_than_a_page_can_say() {
+        let conn = books();
+        conn.execute_batch(
+            "with recursive n(i) as (select 1 union all select i + 1 from n where i < 1500)
+             insert into job (queue, kind, payload, state, max_attempts, run_at, created_at, finished_at, last_error)
+             select 'payment', iif(i % 3 = 0, 'sweep', 'prune'), '{}', 'dead', 1, 0, 0, i, 'x' from n",
+        )
+        .unwrap();
+        let piles = dead_letters(&conn).unwrap();
+        let counts: Vec<i64> = piles.iter().map(|pile| pile.count).collect();
+        assert_eq!(counts, [MOST, 500]);
+        let oldest = piles[1].since.map(|at| at.as_millisecond());
+        assert_eq!(oldest, Some(3));
+    }
 }

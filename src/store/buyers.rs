@@ -61,11 +61,7 @@ pub fn list(conn: &Connection, whose: &Whose, after: Option<Cursor>) -> Result<P
     }
 }
 
-fn of_buyer(
-    conn: &Connection,
-    buyer: &BuyerId,
-    after: Option<Cursor>,
-) -> Result<Page, StoreError> {
+fn of_buyer(conn: &Connection, buyer: &BuyerId, after: Option<Cursor>) -> Result<Page, StoreError> {
     let mut query = conn.prepare_cached(&list_sql(after.is_some()))?;
     let params = named_params! {
         ":buyer": buyer.as_str(),

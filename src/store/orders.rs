@@ -97,12 +97,15 @@ pub fn partners_of(conn: &Connection, id: &MerchantUid) -> Result<Vec<String>, S
 
 /// An order, and whether PortOne has taken its amount.
 pub fn get(conn: &Connection, id: &MerchantUid) -> Result<Option<(Order, bool)>, StoreError> {
-    let found: Option<(String, i64, i64, Option<i64>, Option<String>)> = conn
+    let found = conn
         .prepare_cached(
             "select name, amount, tax_free, prepared_at, buyer from merchant_order where merchant_uid = ?1",
         )?
         .query_row([id.as_str()], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
+            let name: String = row.get(0)?;
+            let prepared: Option<i64> = row.get(3)?;
+            let buyer: Option<String> = row.get(4)?;
+            Ok((name, row.get(1)?, row.get(2)?, prepared, buyer))
         })
         .optional()?;
     let Some((name, amount, tax_free, prepared, buyer)) = found else {

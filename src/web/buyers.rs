@@ -61,7 +61,10 @@ pub fn without_token(parts: &Parts) -> Option<Response> {
 /// Nobody is told from where somebody came whose address held a token.
 fn quiet(mut response: Response) -> Response {
     let headers = response.headers_mut();
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(
+        header::REFERRER_POLICY,
+        HeaderValue::from_static("no-referrer"),
+    );
     response
 }
 

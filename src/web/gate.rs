@@ -32,8 +32,8 @@ pub const FIELD: &str = "form_token";
 /// Under this one scripts send it.
 pub const HEADER: &str = "x-form-token";
 
-/// The token is a form's first field: so many bytes hold it, whatever follows.
-const PEEK: usize = 2_048;
+/// Where the token is looked for: it is a form's first field, or comes with the button behind the last.
+const PEEK: usize = 64 << 10;
 
 /// Lets a request through to its handler, or answers why not.
 pub async fn gate(State(web): State<Web>, request: Request, next: Next) -> Response {
@@ -284,9 +284,12 @@ fn token_in(head: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(head);
     let plain = format!("{FIELD}=");
     let part = format!("name=\"{FIELD}\"\r\n\r\n");
+    let behind = |mark: &str| text.split_once(mark).map(|(_, after)| after);
     let after = text
         .strip_prefix(plain.as_str())
-        .or_else(|| text.split_once(part.as_str()).map(|(_, after)| after))?;
+        .or_else(|| behind(&part))
+        // From a button that posts a form which is otherwise only asked with.
+        .or_else(|| behind(&format!("&{plain}")))?;
     let token: String = after.chars().take_while(char::is_ascii_hexdigit).collect();
     // Whole only with what ends it, or by its own length.
     (token.len() == 64).then_some(token)
@@ -354,7 +357,11 @@ fn with_tokens(page: &str, token: &str) -> String {
         rest = &rest[at + end + 1..];
     }
     out.push_str(rest);
-    out
+    // A button that posts what is otherwise a form to ask with brings the token itself.
+    out.replace(
+        " formmethod=\"post\"",
+        &format!(" formmethod=\"post\" name=\"{FIELD}\" value=\"{token}\""),
+    )
 }
 
 #[cfg(test)]
@@ -389,7 +396,8 @@ mod tests {
         for (body, found) in [
             (long.clone(), token.as_str()),
             (parted, token.as_str()),
-            (format!("note=1&{FIELD}={token}"), ""),
+            (format!("note=1&{FIELD}={token}"), token.as_str()),
+            (format!("note=1&x{FIELD}={token}"), ""),
             (format!("{FIELD}=short"), ""),
             (String::new(), ""),
         ] {

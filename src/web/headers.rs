@@ -126,7 +126,9 @@ mod tests {
         let scripts = live.split("; ").find(|part| part.starts_with("script-src"));
         assert_eq!(
             scripts,
-            Some("script-src 'self' https://*.iamport.kr https://*.iamport.co https://*.portone.io")
+            Some(
+                "script-src 'self' https://*.iamport.kr https://*.iamport.co https://*.portone.io"
+            )
         );
         assert!(live.contains("frame-src https:") && !live.contains("unsafe-eval"));
         for evil in [

@@ -43,7 +43,9 @@ fn at_least_one(number: u32) -> NonZeroU32 {
 /// One part of X-Forwarded-For. Some proxies write the port behind it.
 fn forwarded(part: &str) -> Option<IpAddr> {
     let part = part.trim();
-    let bare = part.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let bare = part
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
     let address = match bare.unwrap_or(part).parse() {
         Ok(address) => address,
         Err(_) => part.parse::<SocketAddr>().ok()?.ip(),
@@ -234,7 +236,15 @@ mod tests {
 
     #[test]
     fn nobody_hides_behind_a_forged_forwarded_address() {
-        let limits = Limits::new(10, 10, 1, 1, 1, list("10.0.0.0/8, 127.0.0.1, fd00::/8"), list(""));
+        let limits = Limits::new(
+            10,
+            10,
+            1,
+            1,
+            1,
+            list("10.0.0.0/8, 127.0.0.1, fd00::/8"),
+            list(""),
+        );
         let proxy = ip("10.7.7.7");
         for (lines, client) in [
             // The proxy wrote the last part; what stands before it came with the request.
@@ -260,13 +270,26 @@ mod tests {
             (&[""], "10.7.7.7"),
             (&[], "10.7.7.7"),
         ] {
-            assert_eq!(limits.client(proxy, &forwarded_for(lines)), ip(client), "{lines:?}");
+            assert_eq!(
+                limits.client(proxy, &forwarded_for(lines)),
+                ip(client),
+                "{lines:?}"
+            );
             // Of anybody else nothing is believed at all.
             let stranger = ip("6.6.6.6");
-            assert_eq!(limits.client(stranger, &forwarded_for(lines)), stranger, "{lines:?}");
+            assert_eq!(
+                limits.client(stranger, &forwarded_for(lines)),
+                stranger,
+                "{lines:?}"
+            );
         }
         let mut other = HeaderMap::new();
-        for name in ["forwarded", "x-real-ip", "cf-connecting-ip", "true-client-ip"] {
+        for name in [
+            "forwarded",
+            "x-real-ip",
+            "cf-connecting-ip",
+            "true-client-ip",
+        ] {
             other.insert(name, "52.78.5.241".parse().unwrap());
         }
         assert_eq!(limits.client(proxy, &other), proxy);
@@ -277,7 +300,12 @@ mod tests {
         let limits = |only| {
             Limits::new(1, 1, 1, 1, 1, list(""), list("52.78.5.0/24,::1")).only_sources(only)
         };
-        for (text, may) in [("52.78.5.241", true), ("::ffff:52.78.5.241", true), ("::1", true), ("52.78.6.1", false)] {
+        for (text, may) in [
+            ("52.78.5.241", true),
+            ("::ffff:52.78.5.241", true),
+            ("::1", true),
+            ("52.78.6.1", false),
+        ] {
             assert_eq!(limits(true).may_tell(ip(text)), may, "{text}");
             assert!(limits(false).may_tell(ip(text)), "{text}");
         }

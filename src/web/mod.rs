@@ -23,8 +23,7 @@ pub mod webhook;
 use std::sync::Arc;
 
 use axum::{
-    Router,
-    middleware,
+    Router, middleware,
     routing::{get, post},
 };
 use metrics_exporter_prometheus::PrometheusHandle;

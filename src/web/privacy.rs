@@ -31,13 +31,17 @@ pub async fn masked(request: Request, next: Next) -> Response {
 fn is_json(response: &Response) -> bool {
     let kind = response.headers().get(header::CONTENT_TYPE);
     kind.and_then(|kind| kind.to_str().ok())
-        .is_some_and(|kind| kind.starts_with("application/json") || kind.starts_with("application/problem+json"))
+        .is_some_and(|kind| {
+            kind.starts_with("application/json") || kind.starts_with("application/problem+json")
+        })
 }
 
 async fn without_persons(response: Response) -> Response {
     let (mut parts, body) = response.into_parts();
     let masked = match axum::body::to_bytes(body, usize::MAX).await {
-        Ok(bytes) => serde_json::from_slice::<Value>(&bytes).map(|value| masked_answer(&value).to_string()),
+        Ok(bytes) => {
+            serde_json::from_slice::<Value>(&bytes).map(|value| masked_answer(&value).to_string())
+        }
         Err(_) => return StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     };
     match masked {
@@ -68,7 +72,9 @@ mod tests {
         assert_eq!(masked.status(), StatusCode::CREATED);
         assert_eq!(masked.headers()[header::LOCATION], "/api/x");
         assert!(is_json(&masked));
-        let bytes = axum::body::to_bytes(masked.into_body(), usize::MAX).await.unwrap();
+        let bytes = axum::body::to_bytes(masked.into_body(), usize::MAX)
+            .await
+            .unwrap();
         let value: Value = serde_json::from_slice(&bytes).unwrap();
         assert_eq!(value, json!({ "amount": 1_000, "buyer_name": "홍*동" }));
     }

@@ -131,8 +131,7 @@ async fn take(
 /// order that is registered, and without the `status` that a webhook has. All of this can be forged;
 /// what is left to a forger is to have PortOne asked about an order of ours.
 fn not_from_elsewhere(web: &Web, headers: &HeaderMap, hint: &Hint) -> Result<(), Problem> {
-    let is_callback =
-        hint.status.is_none() && same_site(headers, web.site.public_url.origin());
+    let is_callback = hint.status.is_none() && same_site(headers, web.site.public_url.origin());
     if is_callback && is_registered(web, hint.merchant_uid.as_ref())? {
         return Ok(());
     }
@@ -210,7 +209,9 @@ fn read(content_type: &str, bytes: &[u8]) -> Result<Hint, Problem> {
         bytes.trim_ascii_start().first() == Some(&b'{')
     };
     if is_json && too_deep(bytes) {
-        return Err(unreadable(format!("it is nested deeper than {DEEPEST} levels")));
+        return Err(unreadable(format!(
+            "it is nested deeper than {DEEPEST} levels"
+        )));
     }
     let body: Fields = if is_json {
         serde_json::from_slice(bytes).map_err(|why| unreadable(why.to_string()))?

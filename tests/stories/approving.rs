@@ -259,7 +259,7 @@ async fn a_batch_above_the_amount_goes_nowhere_until_a_second_person_says_so() {
     let (_, text) = house.jiho.text(&page).await;
     let seen = hidden(&text, "seen");
     assert!(
-        text.contains("₩12,000") && text.contains("0012301000000"),
+        text.contains("₩12,000") && text.contains("0000") && !text.contains("0012301000000"),
         "{text}"
     );
     let approve_path = format!("{page}/approve");

@@ -48,6 +48,14 @@ const LEAVES_NONE: &[(&str, &str)] = &[
         "it only asks whether one is sure",
     ),
     (
+        "POST /payment/mine/leave",
+        "a buyer's browser forgets a link",
+    ),
+    (
+        "POST /tour/{act}",
+        "the demo's alone, and tells only the sandbox",
+    ),
+    (
         "POST /api/payment/portone",
         "what PortOne says is PortOne's: it stands in the inbox",
     ),
@@ -55,10 +63,8 @@ const LEAVES_NONE: &[(&str, &str)] = &[
 
 /// Routes that leave a line, and are told of elsewhere.
 const ELSEWHERE: &[(&str, &str)] = &[
-    (
-        "POST /set-up",
-        "nobody is signed in yet: see tampering.rs",
-    ),
+    ("POST /api/buyers/links", "see buying.rs"),
+    ("POST /set-up", "nobody is signed in yet: see tampering.rs"),
     (
         "POST /payment/orders",
         "goods of the demo, which these settings do not sell; the flow is that of POST /api/orders",

@@ -34,7 +34,8 @@ async fn a_form_from_elsewhere_changes_nothing_whichever_it_is() {
     let mut let_in = Vec::new();
     let mut tried = 0;
     for row in access::TABLE.iter().filter(|row| row.method != "GET") {
-        if row.need == access::Need::Open {
+        // The demo's tour is a route of the demo alone.
+        if row.need == access::Need::Open || row.path.starts_with("/tour/") {
             continue;
         }
         let path = row

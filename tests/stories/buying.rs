@@ -24,7 +24,8 @@ async fn shop() -> TestApp {
 
 /// An order of this buyer, paid.
 async fn bought(app: &TestApp, order: &str, won: i64, buyer: Option<&str>) -> String {
-    let line = json!({ "partner": "farm-secret", "name": "햇사과", "quantity": 1, "unit_price": won });
+    let line =
+        json!({ "partner": "farm-secret", "name": "햇사과", "quantity": 1, "unit_price": won });
     let mut body = json!({ "merchant_uid": order, "lines": [line] });
     if let Some(buyer) = buyer {
         body["buyer"] = json!(buyer);
@@ -45,7 +46,12 @@ fn signed(claims: &Value) -> String {
 }
 
 fn signed_with(alg: Algorithm, claims: &Value, key: &str) -> String {
-    encode(&Header::new(alg), claims, &EncodingKey::from_secret(key.as_bytes())).unwrap()
+    encode(
+        &Header::new(alg),
+        claims,
+        &EncodingKey::from_secret(key.as_bytes()),
+    )
+    .unwrap()
 }
 
 /// A browser that followed the shop's link.
@@ -115,8 +121,14 @@ async fn three_buyers_see_their_own_payments_and_nobody_elses() {
                 assert!(matches!(code, 303 | 401), "{id} gets {code} of {path}");
             }
             for path in [format!("/payment/{imp_uid}/cancel"), "/api/orders".into()] {
-                let code = visitor.post(&path, &[("amount", "1"), ("reason", "x")]).await.status();
-                assert!(matches!(code.as_u16(), 303 | 401), "{id} posts {path}: {code}");
+                let code = visitor
+                    .post(&path, &[("amount", "1"), ("reason", "x")])
+                    .await
+                    .status();
+                assert!(
+                    matches!(code.as_u16(), 303 | 401),
+                    "{id} posts {path}: {code}"
+                );
             }
         }
         for inside in ["/admin/", "farm-secret", "class=\"parts\"", "sse-connect"] {
@@ -164,7 +176,11 @@ async fn a_long_list_comes_in_pages_and_a_cursor_of_another_opens_nothing() {
     // The same place in somebody else's list; and what is no cursor at all.
     let other = buyer(&app, "other").await;
     let (_, text) = other.text(&path).await;
-    assert!(orders(&text).iter().all(|n| n.parse::<u32>().unwrap() % 9 == 8));
+    assert!(
+        orders(&text)
+            .iter()
+            .all(|n| n.parse::<u32>().unwrap() % 9 == 8)
+    );
     let (code, _) = other.text("/payment/mypage?after=%27%20or%201=1").await;
     assert_eq!(code, 200);
 }
@@ -181,7 +197,10 @@ async fn a_guests_link_opens_the_orders_that_it_names() {
     let path = &url[url.find("/payment").unwrap()..];
     let mut visitor = Visitor::new(&app.url(""));
     let answer = visitor.get(path).await;
-    assert_eq!((answer.status().as_u16(), location(&answer)), (303, "/payment/mypage"));
+    assert_eq!(
+        (answer.status().as_u16(), location(&answer)),
+        (303, "/payment/mypage")
+    );
     visitor.keep(&answer);
     let (_, list) = visitor.text("/payment/mypage").await;
     assert!(list.contains("ord-1") && !list.contains("ord-2"));
@@ -196,9 +215,16 @@ async fn a_guests_link_opens_the_orders_that_it_names() {
     assert_eq!(again.text(&format!("/payment/mine/{mine}")).await.0, 200);
     app.clock.set_ahead(2 * 3_600_000);
     assert_eq!(again.text(&format!("/payment/mine/{mine}")).await.0, 401);
-    let acts: String = app.sql("select act || ' ' || subject || ' ' || after from audit order by id desc limit 1");
-    assert!(acts.starts_with("buyer.link buyer:guest") && acts.contains("ord-1"), "{acts}");
-    assert!(!acts.contains("eyJ"), "the link itself is kept nowhere: {acts}");
+    let acts: String =
+        app.sql("select act || ' ' || subject || ' ' || after from audit order by id desc limit 1");
+    assert!(
+        acts.starts_with("buyer.link buyer:guest") && acts.contains("ord-1"),
+        "{acts}"
+    );
+    assert!(
+        !acts.contains("eyJ"),
+        "the link itself is kept nowhere: {acts}"
+    );
 }
 
 #[tokio::test]
@@ -225,14 +251,30 @@ async fn a_token_that_is_not_right_opens_nothing_whatever_carries_it() {
     let own = "eyJhbGciOiJIUzI1NiIsImtpZCI6Implb25nc2FuIn0"; // {"alg":"HS256","kid":"jeongsan"}
     let table = [
         ("alg none, unsigned", format!("{none}.{}.", parts[1])),
-        ("alg none, the old signature", format!("{none}.{}.{}", parts[1], parts[2])),
+        (
+            "alg none, the old signature",
+            format!("{none}.{}.{}", parts[1], parts[2]),
+        ),
         ("another header", format!("{own}.{}.{}", parts[1], parts[2])),
         ("HS384", signed_with(Algorithm::HS384, &good, SECRET)),
         ("HS512", signed_with(Algorithm::HS512, &good, SECRET)),
-        ("another key", signed_with(Algorithm::HS256, &good, "a key that somebody made up themselves")),
+        (
+            "another key",
+            signed_with(
+                Algorithm::HS256,
+                &good,
+                "a key that somebody made up themselves",
+            ),
+        ),
         ("an empty key", signed_with(Algorithm::HS256, &good, "")),
-        ("the admin's token as the key", signed_with(Algorithm::HS256, &good, TOKEN)),
-        ("another's payload", format!("{}.{payload}.{}", parts[0], parts[2])),
+        (
+            "the admin's token as the key",
+            signed_with(Algorithm::HS256, &good, TOKEN),
+        ),
+        (
+            "another's payload",
+            format!("{}.{payload}.{}", parts[0], parts[2]),
+        ),
         ("no signature", format!("{}.{}.", parts[0], parts[1])),
         ("cut short", right[..right.len() - 3].to_owned()),
         ("expired", with("exp", json!(now - 1))),
@@ -254,49 +296,98 @@ async fn a_token_that_is_not_right_opens_nothing_whatever_carries_it() {
         let link = visitor.get(&format!("/payment/mypage?token={token}")).await;
         let in_header = |path: String| {
             let request = visitor.request(reqwest::Method::GET, &path);
-            visitor.with(request).header("x-buyer-token", token.as_str()).send()
+            visitor
+                .with(request)
+                .header("x-buyer-token", token.as_str())
+                .send()
         };
         let by_header = in_header("/payment/mypage".into()).await.unwrap();
         let one = in_header(format!("/payment/mine/{imp_uid}")).await.unwrap();
         let mut holding = visitor.clone();
-        holding.cookies.push(("jeongsan_buyer".into(), token.clone()));
+        holding
+            .cookies
+            .push(("jeongsan_buyer".into(), token.clone()));
         let by_cookie = holding.get(&format!("/payment/mine/{imp_uid}")).await;
         assert!(
-            by_cookie.headers()[header::SET_COOKIE].to_str().unwrap().contains("jeongsan_buyer=;"),
+            by_cookie.headers()[header::SET_COOKIE]
+                .to_str()
+                .unwrap()
+                .contains("jeongsan_buyer=;"),
             "{what}: the cookie goes"
         );
-        assert_eq!(link.headers()[header::REFERRER_POLICY], "no-referrer", "{what}");
-        for (by, answer) in [("link", link), ("header", by_header), ("header", one), ("cookie", by_cookie)] {
+        assert_eq!(
+            link.headers()[header::REFERRER_POLICY],
+            "no-referrer",
+            "{what}"
+        );
+        for (by, answer) in [
+            ("link", link),
+            ("header", by_header),
+            ("header", one),
+            ("cookie", by_cookie),
+        ] {
             assert_eq!(answer.status(), 401, "{what} by {by}");
             let cookies = format!("{:?}", answer.headers().get_all(header::SET_COOKIE));
-            assert!(token.len() < 5 || !cookies.contains(token.as_str()), "{what} by {by}");
+            assert!(
+                token.len() < 5 || !cookies.contains(token.as_str()),
+                "{what} by {by}"
+            );
             let text = answer.text().await.unwrap();
-            assert!(text.contains("새 링크"), "{what} by {by} says what to do: {text}");
-            assert!(!text.contains("ord-1") && (token.len() < 5 || !text.contains(token.as_str())), "{what}");
+            assert!(
+                text.contains("새 링크"),
+                "{what} by {by} says what to do: {text}"
+            );
+            assert!(
+                !text.contains("ord-1") && (token.len() < 5 || !text.contains(token.as_str())),
+                "{what}"
+            );
         }
     }
     // Nothing but the token was wrong.
-    let (code, _) = buyer(&app, "u-1").await.text(&format!("/payment/mine/{imp_uid}")).await;
+    let (code, _) = buyer(&app, "u-1")
+        .await
+        .text(&format!("/payment/mine/{imp_uid}"))
+        .await;
     assert_eq!(code, 200);
 }
 
 #[tokio::test]
 async fn the_token_moves_from_the_address_into_a_cookie_that_no_script_reads() {
     let app = TestApp::with(
-        &[("buyers.secret", SECRET), ("server.public_url", "https://pay.example.kr")],
+        &[
+            ("buyers.secret", SECRET),
+            ("server.public_url", "https://pay.example.kr"),
+        ],
         false,
     )
     .await;
     let imp_uid = bought(&app, "ord-1", 9_000, Some("u-1")).await;
     let token = signed(&claims(&app, "u-1"));
     let mut visitor = Visitor::new(&app.url(""));
-    visitor.cookies.push(("__Host-jeongsan_form".into(), "a-form-of-a-test".into()));
-    for path in ["/payment/mypage".to_owned(), format!("/payment/mine/{imp_uid}")] {
+    visitor
+        .cookies
+        .push(("__Host-jeongsan_form".into(), "a-form-of-a-test".into()));
+    for path in [
+        "/payment/mypage".to_owned(),
+        format!("/payment/mine/{imp_uid}"),
+    ] {
         let answer = visitor.get(&format!("{path}?x=1&token={token}&y=2")).await;
-        assert_eq!((answer.status().as_u16(), location(&answer)), (303, path.as_str()));
-        let cookie = answer.headers()[header::SET_COOKIE].to_str().unwrap().to_owned();
+        assert_eq!(
+            (answer.status().as_u16(), location(&answer)),
+            (303, path.as_str())
+        );
+        let cookie = answer.headers()[header::SET_COOKIE]
+            .to_str()
+            .unwrap()
+            .to_owned();
         assert!(cookie.starts_with("__Host-jeongsan_buyer="), "{cookie}");
-        for part in ["; Path=/", "; HttpOnly", "; SameSite=Lax", "; Secure", "Max-Age=3"] {
+        for part in [
+            "; Path=/",
+            "; HttpOnly",
+            "; SameSite=Lax",
+            "; Secure",
+            "Max-Age=3",
+        ] {
             assert!(cookie.contains(part), "{part} in {cookie}");
         }
         assert_eq!(answer.headers()[header::REFERRER_POLICY], "no-referrer");
@@ -309,16 +400,32 @@ async fn the_token_moves_from_the_address_into_a_cookie_that_no_script_reads() {
     // A header of the shop's own app does the same, so that what is pressed in it goes on.
     let fresh = Visitor::new(&app.url(""));
     let request = fresh.request(reqwest::Method::GET, "/payment/mypage");
-    let answer = fresh.with(request).header("X-Buyer-Token", &token).send().await.unwrap();
+    let answer = fresh
+        .with(request)
+        .header("X-Buyer-Token", &token)
+        .send()
+        .await
+        .unwrap();
     assert_eq!(answer.status(), 200);
-    assert!(answer.headers()[header::SET_COOKIE].to_str().unwrap().starts_with("__Host-jeongsan_buyer="));
+    assert!(
+        answer.headers()[header::SET_COOKIE]
+            .to_str()
+            .unwrap()
+            .starts_with("__Host-jeongsan_buyer=")
+    );
     // Leaving takes it away; a foreign page cannot make somebody leave.
     let answer = visitor.post("/payment/mine/leave", &[]).await;
     assert_eq!(answer.status(), 303);
     visitor.keep(&answer);
     assert_eq!(visitor.cookie("__Host-jeongsan_buyer"), None);
-    assert_eq!(visitor.text(&format!("/payment/mine/{imp_uid}")).await.0, 401);
-    let foreign = app.http.post(app.url("/payment/mine/leave")).header("sec-fetch-site", "cross-site");
+    assert_eq!(
+        visitor.text(&format!("/payment/mine/{imp_uid}")).await.0,
+        401
+    );
+    let foreign = app
+        .http
+        .post(app.url("/payment/mine/leave"))
+        .header("sec-fetch-site", "cross-site");
     assert_eq!(foreign.send().await.unwrap().status(), 403);
 }
 
@@ -331,7 +438,10 @@ async fn who_is_signed_in_stays_who_they_are() {
     let mut staff = Visitor::signed_in(store, &app.url(""), "minji", Role::Operator).await;
     let token = signed(&claims(&app, "u-1"));
     let answer = staff.get(&format!("/payment/mypage?token={token}")).await;
-    assert_eq!((answer.status().as_u16(), location(&answer)), (303, "/payment/mypage"));
+    assert_eq!(
+        (answer.status().as_u16(), location(&answer)),
+        (303, "/payment/mypage")
+    );
     assert!(!answer.headers().contains_key(header::SET_COOKIE));
     staff.cookies.push(("jeongsan_buyer".into(), token.clone()));
     let (_, list) = staff.text("/payment/mypage").await;
@@ -342,7 +452,9 @@ async fn who_is_signed_in_stays_who_they_are() {
     let name = "farm";
     crate::people::add(store, name, Role::Partner, Some("farm-secret")).await;
     let mut partner = Visitor::new(&app.url(""));
-    partner.sign_in(name, crate::people::PASSWORD, "/payment/mypage").await;
+    partner
+        .sign_in(name, crate::people::PASSWORD, "/payment/mypage")
+        .await;
     partner.cookies.push(("jeongsan_buyer".into(), token));
     assert_eq!(partner.text("/payment/mypage").await.0, 403);
     // Without anything: the shop's people sign in, a buyer is told about the link.
@@ -351,10 +463,16 @@ async fn who_is_signed_in_stays_who_they_are() {
     let (code, text) = nobody.text(&format!("/payment/mine/{imp_uid}")).await;
     assert!(code == 401 && text.contains("가게가 보낸 링크"), "{text}");
     // A key of the API is no buyer's token, nor the other way about.
-    let request = app.http.get(app.url("/payment/mypage")).header("x-buyer-token", TOKEN);
+    let request = app
+        .http
+        .get(app.url("/payment/mypage"))
+        .header("x-buyer-token", TOKEN);
     assert_eq!(request.send().await.unwrap().status(), 401);
     let token = signed(&claims(&app, "u-1"));
-    let request = app.http.get(app.url("/api/payment/list")).bearer_auth(token);
+    let request = app
+        .http
+        .get(app.url("/api/payment/list"))
+        .bearer_auth(token);
     assert_eq!(request.send().await.unwrap().status(), 401);
 }
 
@@ -364,7 +482,9 @@ async fn a_buyer_is_told_how_the_money_really_stands() {
     let part = bought(&app, "ord-1", 9_000, Some("u-1")).await;
     let stuck = bought(&app, "ord-2", 5_000, Some("u-1")).await;
     let reason = json!({ "amount": 3_000, "reason": "손님이 까다로움" });
-    let answer = app.post(&format!("/api/payment/{part}/cancel"), &reason).await;
+    let answer = app
+        .post(&format!("/api/payment/{part}/cancel"), &reason)
+        .await;
     assert_eq!(answer.status(), 200);
     let visitor = buyer(&app, "u-1").await;
     let english = |visitor: &Visitor| {
@@ -374,19 +494,31 @@ async fn a_buyer_is_told_how_the_money_really_stands() {
     };
     let en = english(&visitor);
     let (_, page) = en.text(&format!("/payment/mine/{part}")).await;
-    assert!(page.contains("It was given back.") && page.contains("₩3,000"), "{page}");
+    assert!(
+        page.contains("It was given back.") && page.contains("₩3,000"),
+        "{page}"
+    );
     assert!(!page.contains("까다로움"));
     // PortOne is down: the refund is under way, and then it is stuck. Neither is called given back.
     app.portone.fault(Fault::new(Target::Cancel, Kind::Drop));
     app.cancel(&stuck, None).await;
     let (_, page) = en.text(&format!("/payment/mine/{stuck}")).await;
-    assert!(page.contains("is not through yet") && !page.contains("It was given back."), "{page}");
+    assert!(
+        page.contains("is not through yet") && !page.contains("It was given back."),
+        "{page}"
+    );
     app.drain().await;
     assert_eq!(app.status(&stuck).await, "CANCEL_FAILED");
     let (_, page) = en.text(&format!("/payment/mine/{stuck}")).await;
-    assert!(page.contains("It has not gone back yet.") && !page.contains("CANCEL_FAILED"), "{page}");
+    assert!(
+        page.contains("It has not gone back yet.") && !page.contains("CANCEL_FAILED"),
+        "{page}"
+    );
     let (_, list) = en.text("/payment/mypage").await;
-    assert!(list.contains("The shop is dealing with the refund") && list.contains("Part of it given back"));
+    assert!(
+        list.contains("The shop is dealing with the refund")
+            && list.contains("Part of it given back")
+    );
     app.jobs_may_wait = true;
 }
 
@@ -396,7 +528,11 @@ async fn links_are_made_by_who_may_register_orders() {
     bought(&app, "ord-1", 9_000, Some("u-1")).await;
     for (body, code, kind) in [
         (json!({}), 422, "link"),
-        (json!({ "buyer": "u-1", "merchant_uids": ["ord-1"] }), 422, "link"),
+        (
+            json!({ "buyer": "u-1", "merchant_uids": ["ord-1"] }),
+            422,
+            "link",
+        ),
         (json!({ "merchant_uids": [] }), 422, "link"),
         (json!({ "merchant_uids": vec!["ord-1"; 11] }), 422, "link"),
         (json!({ "buyer": "u-1", "expires": "31d" }), 422, "link"),
@@ -409,7 +545,11 @@ async fn links_are_made_by_who_may_register_orders() {
     ] {
         let (status, answer) = read(app.post("/api/buyers/links", &body).await).await;
         assert_eq!(status, code, "{body}: {answer}");
-        assert_eq!(answer["type"], json!(format!("urn:jeongsan:problem:{kind}")), "{body}");
+        assert_eq!(
+            answer["type"],
+            json!(format!("urn:jeongsan:problem:{kind}")),
+            "{body}"
+        );
     }
     let store = &app.app().web.ctx.store;
     for (name, role, code) in [
@@ -425,9 +565,16 @@ async fn links_are_made_by_who_may_register_orders() {
             .json(&json!({ "buyer": "minsu@example.com" }));
         assert_eq!(request.send().await.unwrap().status(), code, "{name}");
     }
-    let subject: String = app.sql("select subject from audit where act = 'buyer.link' order by id desc limit 1");
-    assert!(subject.starts_with("buyer:m") && !subject.contains("minsu"), "{subject}");
-    let nobody = app.http.post(app.url("/api/buyers/links")).json(&json!({ "buyer": "u-1" }));
+    let subject: String =
+        app.sql("select subject from audit where act = 'buyer.link' order by id desc limit 1");
+    assert!(
+        subject.starts_with("buyer:m") && !subject.contains("minsu"),
+        "{subject}"
+    );
+    let nobody = app
+        .http
+        .post(app.url("/api/buyers/links"))
+        .json(&json!({ "buyer": "u-1" }));
     assert_eq!(nobody.send().await.unwrap().status(), 401);
 }
 
@@ -439,7 +586,10 @@ async fn whose_an_order_is_stays_as_it_was_registered() {
         let line = json!({ "partner": "farm-secret", "name": "햇사과", "quantity": 1, "unit_price": 9_000 });
         json!({ "merchant_uid": "ord-1", "lines": [line], "buyer": buyer })
     };
-    assert_eq!(app.post("/api/orders", &body(json!("u-1"))).await.status(), 200);
+    assert_eq!(
+        app.post("/api/orders", &body(json!("u-1"))).await.status(),
+        200
+    );
     for other in [json!("u-2"), Value::Null] {
         assert_eq!(app.post("/api/orders", &body(other)).await.status(), 409);
     }
@@ -451,9 +601,15 @@ async fn whose_an_order_is_stays_as_it_was_registered() {
 
 #[tokio::test]
 async fn a_sample_order_is_the_sample_buyers() {
-    let app = TestApp::with(&[("portone.mode", "test"), ("buyers.secret", SECRET)], false).await;
+    let app = TestApp::with(
+        &[("portone.mode", "test"), ("buyers.secret", SECRET)],
+        false,
+    )
+    .await;
     let visitor = Visitor::new(&app.url(""));
-    let answer = visitor.post("/payment/orders", &[("product", "apples")]).await;
+    let answer = visitor
+        .post("/payment/orders", &[("product", "apples")])
+        .await;
     assert_eq!(answer.status(), 303);
     let buyer: String = app.sql("select buyer from merchant_order");
     assert_eq!(buyer, "sample-buyer");
@@ -473,7 +629,11 @@ async fn what_the_manual_tells_shops_to_write_makes_a_link_that_opens() {
         for manual in ["docs/buyers.md", "docs/buyers.ko.md"] {
             let manual = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(manual);
             let text = std::fs::read_to_string(&manual).unwrap();
-            assert!(text.contains(code.trim()), "{}: not the code of {file}", manual.display());
+            assert!(
+                text.contains(code.trim()),
+                "{}: not the code of {file}",
+                manual.display()
+            );
         }
         let output = Command::new(program)
             .arg(&path)
@@ -482,7 +642,11 @@ async fn what_the_manual_tells_shops_to_write_makes_a_link_that_opens() {
             .env("SHOP", app.url(""))
             .output()
             .unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         let link = String::from_utf8(output.stdout).unwrap();
         let mut visitor = Visitor::new("");
         let answer = visitor.get(link.trim()).await;
@@ -499,7 +663,10 @@ async fn no_token_is_in_the_log_however_much_is_logged() {
     let sandbox = Sandbox::start(SandboxConfig::default()).await.unwrap();
     let port = free_port();
     let log = dir.path().join("log");
-    let set = [("JEONGSAN_BUYERS_SECRET", SECRET), ("JEONGSAN_LOG_LEVEL", "trace")];
+    let set = [
+        ("JEONGSAN_BUYERS_SECRET", SECRET),
+        ("JEONGSAN_LOG_LEVEL", "trace"),
+    ];
     let mut command = Server::command(&sandbox, dir.path(), port, &set);
     let file = std::fs::File::create(&log).unwrap();
     let mut child = command.arg("serve").stderr(file).spawn().unwrap();
@@ -515,23 +682,45 @@ async fn no_token_is_in_the_log_however_much_is_logged() {
     let claims = |exp: i64| json!({ "sub": "canary-buyer", "aud": "jeongsan", "exp": exp });
     let (good, over) = (signed(&claims(now + 600)), signed(&claims(now - 600)));
     let link = json!({ "buyer": "canary-buyer" });
-    let made = http.post(format!("{url}/api/buyers/links")).bearer_auth(TOKEN).json(&link);
+    let made = http
+        .post(format!("{url}/api/buyers/links"))
+        .bearer_auth(TOKEN)
+        .json(&link);
     let made: Value = made.send().await.unwrap().json().await.unwrap();
-    let own = made["url"].as_str().unwrap().split("token=").nth(1).unwrap().to_owned();
+    let own = made["url"]
+        .as_str()
+        .unwrap()
+        .split("token=")
+        .nth(1)
+        .unwrap()
+        .to_owned();
     let visitor = Visitor::new(&url);
     for (token, code) in [(&good, 303), (&own, 303), (&over, 401)] {
         let answer = visitor.get(&format!("/payment/mypage?token={token}")).await;
         assert_eq!(answer.status(), code);
         let mut holding = visitor.clone();
-        holding.cookies.push(("jeongsan_buyer".into(), token.clone()));
+        holding
+            .cookies
+            .push(("jeongsan_buyer".into(), token.clone()));
         holding.get("/payment/mypage").await;
         let request = visitor.request(reqwest::Method::GET, "/payment/mine/imp_1");
-        visitor.with(request).header("x-buyer-token", token).send().await.unwrap();
+        visitor
+            .with(request)
+            .header("x-buyer-token", token)
+            .send()
+            .await
+            .unwrap();
     }
-    Command::new("kill").arg(child.id().to_string()).status().unwrap();
+    Command::new("kill")
+        .arg(child.id().to_string())
+        .status()
+        .unwrap();
     child.wait().unwrap();
     let text = std::fs::read_to_string(&log).unwrap();
-    assert!(text.contains("a buyer's token was refused"), "the shop reads why");
+    assert!(
+        text.contains("a buyer's token was refused"),
+        "the shop reads why"
+    );
     for token in [&good, &own, &over] {
         for part in token.split('.').skip(1) {
             let line = text.lines().find(|line| line.contains(part));

@@ -137,7 +137,10 @@ async fn the_home_says_what_waits_and_each_line_leads_to_exactly_those_rows() {
 
     // What the kinds' pause and an open alert say.
     let sent = owner
-        .post("/admin/jobs/kinds/sweep/pause", &[("note", "점검")])
+        .post(
+            "/admin/jobs/kinds/sweep/pause",
+            &[("note", "점검"), ("sure", "1")],
+        )
         .await;
     assert!(sent.status().is_redirection(), "{}", sent.status());
     let home = page(&owner, "/admin").await;
@@ -583,6 +586,7 @@ async fn a_kept_filter_is_its_owners_alone() {
         ("settlements", "/admin/settlements?held=1"),
         ("dead-letters", "/admin/dead-letters?kind=sweep"),
         ("partners", "/admin/partners?q=farm"),
+        ("audit", "/admin/audit?actor=%40minji"),
     ] {
         let query = path.split('?').nth(1).unwrap();
         let form = [("list", list), ("name", "내 것"), ("query", query)];
@@ -664,7 +668,8 @@ async fn who_is_signed_in_starts_at_home() {
     assert_eq!(minji.get("/").await.headers()["location"], "/admin");
     let home = page(&minji, "/admin").await;
     assert!(
-        home.contains("action=\"/admin/search\"") && home.contains("aria-current=\"page\">홈"),
+        home.contains("action=\"/admin/search\"")
+            && home.contains("href=\"/admin\" aria-current=\"page\""),
         "{home}"
     );
     // Without the header's script nothing is lost: the field is a form.

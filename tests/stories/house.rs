@@ -18,6 +18,8 @@ use crate::support::{TOKEN, TestApp, read};
 pub struct Words {
     /// In every reason, note and memo.
     pub free: String,
+    /// What is sold.
+    pub goods: String,
     /// The partner's name.
     pub partner: String,
     pub person: String,
@@ -31,6 +33,7 @@ impl Words {
     pub fn all(text: &str) -> Words {
         Words {
             free: text.into(),
+            goods: text.into(),
             partner: text.into(),
             person: text.into(),
             tel: "010-1234-5678".into(),
@@ -87,7 +90,10 @@ impl House {
         // Something of the partner has changed, too.
         let mut changed = partner.clone();
         changed["memo"] = json!(format!("{} {}", words.free, words.tel));
-        let request = app.http.put(app.url("/api/partners/farm")).bearer_auth(TOKEN);
+        let request = app
+            .http
+            .put(app.url("/api/partners/farm"))
+            .bearer_auth(TOKEN);
         assert_eq!(request.json(&changed).send().await.unwrap().status(), 200);
         let terms = json!({ "from": day, "terms": { "fee": { "rate": 0 },
             "cycle": { "lag_days": 0, "method": { "kind": "DAILY" }, "holiday": "CALENDAR_DAY" } } });
@@ -95,18 +101,24 @@ impl House {
         assert_eq!(status, 201, "{version}");
 
         let order = |id: &str, won: i64| {
-            json!({ "merchant_uid": id, "name": words.free, "lines": [
-                { "partner": "farm", "name": words.free, "quantity": 1, "unit_price": won }] })
+            json!({ "merchant_uid": id, "name": words.goods, "lines": [
+                { "partner": "farm", "name": words.goods, "quantity": 1, "unit_price": won }] })
         };
         let payment = |id: &str, won: i64| NewPayment {
             merchant_uid: id.into(),
             amount: won,
-            name: words.free.clone(),
+            name: words.goods.clone(),
             buyer: House::buyer(words),
             custom_data: Some(words.free.clone()),
             ..NewPayment::default()
         };
-        for (id, won) in [("ord-1", 30_000), ("ord-2", 20_000), ("ord-3", 10_000), ("ord-4", 5_000), ("ord-5", 7_000)] {
+        for (id, won) in [
+            ("ord-1", 30_000),
+            ("ord-2", 20_000),
+            ("ord-3", 10_000),
+            ("ord-4", 5_000),
+            ("ord-5", 7_000),
+        ] {
             let (status, answer) = read(app.post("/api/orders", &order(id, won)).await).await;
             assert_eq!(status, 201, "{answer}");
         }
@@ -115,16 +127,24 @@ impl House {
             "buyer_tel": words.tel, "custom_data": words.free });
         app.post("/api/payment/portone", &raw).await;
         let cancel = json!({ "amount": 1_000, "reason": words.free });
-        let (status, answer) = read(app.post(&format!("/api/payment/{imp_uid}/cancel"), &cancel).await).await;
+        let (status, answer) = read(
+            app.post(&format!("/api/payment/{imp_uid}/cancel"), &cancel)
+                .await,
+        )
+        .await;
         assert_eq!(status, 200, "{answer}");
 
         // A cancel that PortOne refuses, in these words.
         let refused = app.charge_as(payment("ord-2", 20_000));
         app.webhook(&refused, "ord-2", "paid").await;
-        let refuse = Kind::Refuse { code: -1, message: words.free.clone() };
+        let refuse = Kind::Refuse {
+            code: -1,
+            message: words.free.clone(),
+        };
         app.portone.fault(Fault::new(Target::Cancel, refuse));
         let cancel = json!({ "reason": words.free });
-        app.post(&format!("/api/payment/{refused}/cancel"), &cancel).await;
+        app.post(&format!("/api/payment/{refused}/cancel"), &cancel)
+            .await;
         app.drain().await;
         app.portone.clear_faults();
         let dead = *app.dead().first().expect("a dead letter");
@@ -177,7 +197,9 @@ impl House {
         let app = &self.app;
         app.clock.advance(Duration::from_secs(3 * 86_400));
         let today = KstDay::of(app.clock.now());
-        settle_until(&app.app().web.ctx, today, "api").await.unwrap();
+        settle_until(&app.app().web.ctx, today, "api")
+            .await
+            .unwrap();
         let made = json!({ "until": today, "note": words.free });
         let (status, made) = read(app.post("/api/payouts", &made).await).await;
         assert_eq!(status, 201, "{made}");
@@ -190,7 +212,12 @@ impl House {
         let (status, answer) = read(app.post(&path, &word).await).await;
         assert_eq!(status, 200, "{answer}");
         let retry = format!("/api/settlements/{}/retry", self.settlement);
-        assert_eq!(app.post(&retry, &json!({ "reason": words.free })).await.status(), 200);
+        assert_eq!(
+            app.post(&retry, &json!({ "reason": words.free }))
+                .await
+                .status(),
+            200
+        );
         let hold = format!("/api/settlements/{}/hold", self.settlement);
         let (status, answer) = read(app.post(&hold, &json!({ "reason": words.free })).await).await;
         assert_eq!(status, 200, "{answer}");
@@ -206,11 +233,16 @@ impl House {
 
     /// A route with the things of this house: with each payment, where it takes one.
     fn filled(&self, route: &str) -> Vec<String> {
-        if route.ends_with("/events") || route.contains("/payment/cancel/") || route == "/payment/return" {
+        if route.ends_with("/events")
+            || route.contains("/payment/cancel/")
+            || route == "/payment/return"
+        {
             return Vec::new();
         }
         let id = match route {
-            _ if route.contains("/dead-letters/") || route.contains("/jobs/") => self.dead.to_string(),
+            _ if route.contains("/dead-letters/") || route.contains("/jobs/") => {
+                self.dead.to_string()
+            }
             _ if route.contains("/partners/") => "farm".into(),
             _ if route.contains("/payouts/") => self.batch.to_string(),
             _ if route.contains("/settlements/") => self.settlement.to_string(),
@@ -260,7 +292,10 @@ impl House {
 
     /// Redirects are not followed.
     pub async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Response {
-        let request = self.http.request(method, self.app.url(path)).bearer_auth(TOKEN);
+        let request = self
+            .http
+            .request(method, self.app.url(path))
+            .bearer_auth(TOKEN);
         let request = match body {
             Some(body) => request.json(body),
             None => request,
@@ -294,7 +329,10 @@ pub fn routes() -> BTreeSet<String> {
         }
     }
     let mut found = BTreeSet::new();
-    walk(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/web"), &mut found);
+    walk(
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("src/web"),
+        &mut found,
+    );
     assert!(found.len() > 100, "{}", found.len());
     found
 }

@@ -365,13 +365,12 @@ async fn a_key_and_an_address_may_ask_so_often_and_are_told_when_again() {
             .bearer_auth(key)
             .send()
     };
-    let mut refused = Vec::new();
-    for _ in 0..15 {
-        let answer = ask(&one).await.unwrap();
-        if answer.status() != 200 {
-            refused.push(answer);
-        }
-    }
+    let answers = futures::future::join_all((0..15).map(|_| ask(&one))).await;
+    let refused: Vec<Response> = answers
+        .into_iter()
+        .map(Result::unwrap)
+        .filter(|answer| answer.status() != 200)
+        .collect();
     assert!(refused.len() >= 5, "{}", refused.len());
     for answer in refused {
         assert_eq!(answer.status(), 429);
@@ -385,16 +384,12 @@ async fn a_key_and_an_address_may_ask_so_often_and_are_told_when_again() {
         "another key has its own"
     );
     // Guessing keys is slowed down by the address that guesses.
-    let mut codes = Vec::new();
-    for n in 0..60 {
-        codes.push(
-            ask(&format!("jsk_0000000{n}_no"))
-                .await
-                .unwrap()
-                .status()
-                .as_u16(),
-        );
-    }
+    let guesses: Vec<String> = (0..120).map(|n| format!("jsk_0000000{n}_no")).collect();
+    let answers = futures::future::join_all(guesses.iter().map(|guess| ask(guess))).await;
+    let codes: Vec<u16> = answers
+        .into_iter()
+        .map(|answer| answer.unwrap().status().as_u16())
+        .collect();
     assert!(codes.contains(&401) && codes.contains(&429), "{codes:?}");
     // A webhook has limits of its own, and pages have none of these.
     assert_eq!(app.webhook("imp_none", "ord-x", "paid").await.status(), 200);

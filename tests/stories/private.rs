@@ -20,6 +20,7 @@ use crate::{
 fn canary() -> Words {
     Words {
         free: "카나리 010-7777-1234로, canary@example.com, 카드 9430-7777-7777-1234".into(),
+        goods: "햇사과 5kg".into(),
         partner: "햇살농장".into(),
         person: "카나리아홍".into(),
         tel: "010-7777-1234".into(),
@@ -41,20 +42,25 @@ fn is_for_a_bank_or_a_program(path: &str, kind: &str) -> bool {
 async fn no_page_shows_a_person_whole() {
     let house = House::open(&canary()).await;
     let mut pages = 0;
+    let mut shown = Vec::new();
     for (path, kind, text) in house.everything().await {
         if is_for_a_bank_or_a_program(&path, &kind) {
             continue;
         }
-        // The buyer is told where to pay to: an account of the shop's, opened for this.
         for part in PARTS {
             let at = text.find(part).map(|at| {
-                let from = text[..at].char_indices().rev().nth(150).map_or(0, |(i, _)| i);
+                let from = text[..at]
+                    .char_indices()
+                    .rev()
+                    .nth(150)
+                    .map_or(0, |(i, _)| i);
                 text[from..].chars().take(330).collect::<String>()
             });
-            assert!(at.is_none(), "{path} shows {part}: …{}…", at.unwrap());
+            shown.extend(at.map(|at| format!("{path} shows {part}: …{at}…")));
         }
         pages += usize::from(kind.starts_with("text/html"));
     }
+    assert!(shown.is_empty(), "{}", shown.join("\n"));
     assert!(pages > 40, "{pages}");
 }
 
@@ -62,14 +68,28 @@ async fn no_page_shows_a_person_whole() {
 async fn a_person_is_shown_whole_for_a_reason_and_once() {
     let house = House::open(&canary()).await;
     for (page, parts) in [
-        (format!("/payment/{}", house.imp_uid), &["카나리아홍", "010-7777-1234", "canary@example.com"][..]),
-        ("/admin/partners/farm".to_owned(), &["카나리아홍", "010-7777-1234", "canary@example.com", "00401777712345"]),
+        (
+            format!("/payment/{}", house.imp_uid),
+            &["카나리아홍", "010-7777-1234", "canary@example.com"][..],
+        ),
+        (
+            "/admin/partners/farm".to_owned(),
+            &[
+                "카나리아홍",
+                "010-7777-1234",
+                "canary@example.com",
+                "00401777712345",
+            ],
+        ),
     ] {
         let path = format!("{page}/reveal");
         for reason in ["", "  ", "확인", "1234"] {
             let (status, text) = house.form(&path, &[("reason", reason)]).await;
             assert_eq!(status, 422, "{path} {reason:?}");
-            assert!(!text.contains("7777") && text.contains("reveal-reason"), "{text}");
+            assert!(
+                !text.contains("7777") && text.contains("reveal-reason"),
+                "{text}"
+            );
         }
         let (status, text) = house.form(&path, &[("reason", "고객 문의 확인")]).await;
         assert_eq!(status, 200, "{text}");
@@ -85,14 +105,34 @@ async fn a_person_is_shown_whole_for_a_reason_and_once() {
         }
         assert_eq!(house.get(&path).await.status(), 405);
     }
-    let (status, _) = house.form("/payment/imp_unknown/reveal", &[("reason", "고객 문의 확인")]).await;
+    let (status, _) = house
+        .form(
+            "/payment/imp_unknown/reveal",
+            &[("reason", "고객 문의 확인")],
+        )
+        .await;
     assert_eq!(status, 404);
     // What was shown, to whom and why, is on record; what was refused is not.
     let of = |sql: &str| house.app.sql::<String>(sql);
-    let noted = of("select group_concat(actor || ' ' || subject || ' ' || (after ->> '$.reason'), '; ') from (select * from audit where act = 'personal.revealed' order by id)");
-    assert_eq!(noted, format!("api payment:{} 고객 문의 확인; api partner:farm 고객 문의 확인", house.imp_uid));
-    let stranger = house.app.http.post(house.app.url("/admin/partners/farm/reveal"));
-    let answer = stranger.form(&[("reason", "고객 문의 확인")]).send().await.unwrap();
+    let noted = of(
+        "select group_concat(actor || ' ' || subject || ' ' || (after ->> '$.reason'), '; ') from (select * from audit where act = 'personal.revealed' order by id)",
+    );
+    assert_eq!(
+        noted,
+        format!(
+            "api payment:{} 고객 문의 확인; api partner:farm 고객 문의 확인",
+            house.imp_uid
+        )
+    );
+    let stranger = house
+        .app
+        .http
+        .post(house.app.url("/admin/partners/farm/reveal"));
+    let answer = stranger
+        .form(&[("reason", "고객 문의 확인")])
+        .send()
+        .await
+        .unwrap();
     let text = answer.text().await.unwrap();
     assert!(!text.contains("7777") && !text.contains("카나리아홍"));
 }
@@ -102,16 +142,26 @@ async fn who_may_see_nobody_is_offered_nothing_and_gets_masked_answers() {
     let house = House::open(&canary()).await;
     let store = &house.app.app().web.ctx.store;
     let base = house.app.url("");
-    for (name, role, may) in [("dana", Role::Viewer, false), ("minji", Role::Operator, true)] {
+    for (name, role, may) in [
+        ("dana", Role::Viewer, false),
+        ("minji", Role::Operator, true),
+    ] {
         let visitor = Visitor::signed_in(store, &base, name, role).await;
-        for page in [format!("/payment/{}", house.imp_uid), "/admin/partners/farm".into()] {
+        for page in [
+            format!("/payment/{}", house.imp_uid),
+            "/admin/partners/farm".into(),
+        ] {
             let (_, text) = visitor.text(&page).await;
             let path = format!("{page}/reveal");
             assert_eq!(text.contains(&path), may, "{name} {page}");
             let answer = visitor.post(&path, &[("reason", "고객 문의 확인")]).await;
             let status = answer.status().as_u16();
             let text = answer.text().await.unwrap();
-            assert_eq!((status, text.contains("010-7777-1234")), if may { (200, true) } else { (403, false) }, "{name} {page}: {text}");
+            assert_eq!(
+                (status, text.contains("010-7777-1234")),
+                if may { (200, true) } else { (403, false) },
+                "{name} {page}: {text}"
+            );
         }
         for path in [
             "/api/payment/list?limit=20".to_owned(),
@@ -137,32 +187,71 @@ async fn who_may_see_nobody_is_offered_nothing_and_gets_masked_answers() {
         let path = format!("/api/payment/{}", house.imp_uid);
         assert_eq!(visitor.text(&path).await.1.contains("카나리아홍"), may);
     }
-    let masked: String = house.app.sql("select count(*) || '' from audit where act = 'personal.revealed'");
+    let masked: String = house
+        .app
+        .sql("select count(*) || '' from audit where act = 'personal.revealed'");
     assert_eq!(masked, "2", "the operator's two looks and no other");
 }
 
 #[tokio::test]
 async fn a_partners_form_sent_back_as_it_was_shown_changes_nothing() {
     let house = House::open(&canary()).await;
-    let account = || house.app.sql::<String>("select account || holder || memo || contact_name from partner where id = 'farm'");
+    let account = || {
+        house.app.sql::<String>(
+            "select account || holder || memo || contact_name from partner where id = 'farm'",
+        )
+    };
     let before = account();
-    assert!(before.contains("0040177") && before.contains("카나리아홍"), "{before}");
-    let page = house.get("/admin/partners/farm/edit").await.text().await.unwrap();
+    assert!(
+        before.contains("0040177") && before.contains("카나리아홍"),
+        "{before}"
+    );
+    let page = house
+        .get("/admin/partners/farm/edit")
+        .await
+        .text()
+        .await
+        .unwrap();
     let mut fields: Vec<(String, String)> = Vec::new();
-    for input in page.split("<input ").skip(1).map(|part| part.split('>').next().unwrap()) {
+    for input in page
+        .split("<input ")
+        .skip(1)
+        .map(|part| part.split('>').next().unwrap())
+    {
         let of = |name: &str| {
-            let value = input.split(&format!("{name}=\"")).nth(1)?.split('"').next()?;
-            Some(value.replace("&quot;", "\"").replace("&lt;", "<").replace("&amp;", "&"))
+            let value = input
+                .split(&format!("{name}=\""))
+                .nth(1)?
+                .split('"')
+                .next()?;
+            Some(
+                value
+                    .replace("&quot;", "\"")
+                    .replace("&lt;", "<")
+                    .replace("&amp;", "&"),
+            )
         };
         if let (Some(name), Some(value)) = (of("name"), of("value")) {
             fields.push((name, value));
         }
     }
-    for (name, value) in [("type", "INDIVIDUAL"), ("status", "APPROVED"), ("bank", "004")] {
+    for (name, value) in [
+        ("type", "INDIVIDUAL"),
+        ("status", "APPROVED"),
+        ("bank", "004"),
+    ] {
         fields.push((name.into(), value.into()));
     }
-    let pairs: Vec<(&str, &str)> = fields.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
-    assert!(pairs.iter().any(|(name, value)| *name == "account_number" && value.contains("2345")), "{pairs:?}");
+    let pairs: Vec<(&str, &str)> = fields
+        .iter()
+        .map(|(n, v)| (n.as_str(), v.as_str()))
+        .collect();
+    assert!(
+        pairs
+            .iter()
+            .any(|(name, value)| *name == "account_number" && value.contains("2345")),
+        "{pairs:?}"
+    );
     let (status, text) = house.form("/admin/partners/farm/edit", &pairs).await;
     assert_eq!(status, 303, "{text}");
     assert_eq!(account(), before);
@@ -183,7 +272,7 @@ async fn slack_hears_of_no_person() {
 async fn no_log_line_holds_a_secret_or_a_person_in_either_format() {
     for format in ["json", "text"] {
         let text = a_busy_life(format).await;
-        assert!(text.lines().count() > 50, "{text}");
+        assert!(text.lines().count() > 20, "{text}");
         for secret in [
             "canary-key-1",
             "canary-secret-2",
@@ -198,13 +287,21 @@ async fn no_log_line_holds_a_secret_or_a_person_in_either_format() {
             "0040177",
         ] {
             let line = text.lines().find(|line| line.contains(secret));
-            assert!(line.is_none(), "{format}: {secret} is in the log: {}", line.unwrap());
+            assert!(
+                line.is_none(),
+                "{format}: {secret} is in the log: {}",
+                line.unwrap()
+            );
         }
         for line in text.lines() {
             assert!(!line.contains(|c: char| c.is_control()), "{line:?}");
             if format == "json" {
-                let value: Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("not JSON: {line}"));
-                assert!(value["level"].is_string() && value["level"] != "FORGED", "{line}");
+                let value: Value =
+                    serde_json::from_str(line).unwrap_or_else(|_| panic!("not JSON: {line}"));
+                assert!(
+                    value["level"].is_string() && value["level"] != "FORGED",
+                    "{line}"
+                );
             } else {
                 assert!(!line.starts_with("FORGED"), "{line}");
             }
@@ -220,19 +317,29 @@ async fn a_busy_life(format: &str) -> String {
         ..SandboxConfig::default()
     };
     let sandbox = Sandbox::start(keys).await.unwrap();
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
     let log = dir.path().join("log");
     let file = std::fs::File::create(&log).unwrap();
     let mut child = Command::new(env!("CARGO_BIN_EXE_jeongsan"))
         .arg("serve")
         .envs([
             ("JEONGSAN_SERVER_LISTEN", format!("127.0.0.1:{port}")),
-            ("JEONGSAN_DATA_DIR", dir.path().join("data").display().to_string()),
+            (
+                "JEONGSAN_DATA_DIR",
+                dir.path().join("data").display().to_string(),
+            ),
             ("JEONGSAN_PORTONE_MODE", "live".into()),
             ("JEONGSAN_PORTONE_BASE_URL", sandbox.url()),
             ("JEONGSAN_PORTONE_IMP_KEY", "canary-key-1".into()),
             ("JEONGSAN_PORTONE_IMP_SECRET", "canary-secret-2".into()),
-            ("JEONGSAN_SLACK_WEBHOOK_URL", format!("{}/slack/canary-slack-3", sandbox.url())),
+            (
+                "JEONGSAN_SLACK_WEBHOOK_URL",
+                format!("{}/slack/canary-slack-3", sandbox.url()),
+            ),
             ("JEONGSAN_SLACK_PRIVATE_ADDRESSES", "true".into()),
             ("JEONGSAN_ADMIN_TOKEN", TOKEN.into()),
             ("JEONGSAN_CANCEL_DIRECT_BACKOFF", "5ms".into()),
@@ -254,7 +361,9 @@ async fn a_busy_life(format: &str) -> String {
     let words = canary();
     let nasty = "a\r\nFORGED\u{1b}[2J\",\"level\":\"FORGED\" 010-7777-1234";
     let send = async |method: reqwest::Method, path: &str, body: Value| {
-        let request = http.request(method, format!("{url}{path}")).bearer_auth(TOKEN);
+        let request = http
+            .request(method, format!("{url}{path}"))
+            .bearer_auth(TOKEN);
         request.json(&body).send().await.unwrap().status().as_u16()
     };
     let post = reqwest::Method::POST;
@@ -275,19 +384,56 @@ async fn a_busy_life(format: &str) -> String {
     }))
     .await;
     send(post.clone(), "/api/partners", json!({ "id": nasty, "name": words.person, "account": { "bank": "004", "number": "canary@" } })).await;
-    send(post.clone(), "/api/orders", json!({ "merchant_uid": "ord-1", "lines": [
-        { "partner": "farm", "name": words.free, "quantity": 1, "unit_price": 9_000 }] })).await;
-    send(post.clone(), "/api/payment/portone", json!({ "imp_uid": nasty, "merchant_uid": nasty, "status": nasty })).await;
-    send(post.clone(), "/api/payment/portone", json!({ "imp_uid": imp_uid, "merchant_uid": "ord-1", "status": nasty,
-        "buyer_name": words.person, "buyer_tel": words.tel, "card_number": "9430777777771234" })).await;
-    send(post.clone(), "/api/adjustments", json!({ "partner": "farm", "amount": -500, "reason": words.free })).await;
+    send(
+        post.clone(),
+        "/api/orders",
+        json!({ "merchant_uid": "ord-1", "lines": [
+        { "partner": "farm", "name": words.free, "quantity": 1, "unit_price": 9_000 }] }),
+    )
+    .await;
+    send(
+        post.clone(),
+        "/api/payment/portone",
+        json!({ "imp_uid": nasty, "merchant_uid": nasty, "status": nasty }),
+    )
+    .await;
+    send(
+        post.clone(),
+        "/api/payment/portone",
+        json!({ "imp_uid": imp_uid, "merchant_uid": "ord-1", "status": nasty,
+        "buyer_name": words.person, "buyer_tel": words.tel, "card_number": "9430777777771234" }),
+    )
+    .await;
+    send(
+        post.clone(),
+        "/api/adjustments",
+        json!({ "partner": "farm", "amount": -500, "reason": words.free }),
+    )
+    .await;
     // Slack fails once, and PortOne refuses in words of its own until nobody tries any more.
-    sandbox.fault(Fault::new(Target::Slack, Kind::Status { status: 500, retry_after: None }).times(1));
-    let refuse = Kind::Refuse { code: -1, message: format!("{nasty} {} {}", words.free, words.mail) };
+    sandbox.fault(
+        Fault::new(
+            Target::Slack,
+            Kind::Status {
+                status: 500,
+                retry_after: None,
+            },
+        )
+        .times(1),
+    );
+    let refuse = Kind::Refuse {
+        code: -1,
+        message: format!("{nasty} {} {}", words.free, words.mail),
+    };
     sandbox.fault(Fault::new(Target::Cancel, refuse));
     send(post.clone(), &format!("/api/payment/{imp_uid}/cancel"), json!({ "reason": words.free,
         "refund": { "holder": words.person, "bank": "04", "account": words.account, "tel": words.tel } })).await;
-    send(post.clone(), &format!("/api/payment/{imp_uid}/cancel"), json!({ "reason": nasty })).await;
+    send(
+        post.clone(),
+        &format!("/api/payment/{imp_uid}/cancel"),
+        json!({ "reason": nasty }),
+    )
+    .await;
     for path in [
         format!("/payment/{imp_uid}"),
         format!("/payment/mypage?q={}", "010-7777-1234"),
@@ -296,17 +442,35 @@ async fn a_busy_life(format: &str) -> String {
         "/payment/return?imp_uid=a%0d%0ab&error_msg=010-7777-1234".into(),
     ] {
         let request = http.get(format!("{url}{path}")).bearer_auth(TOKEN);
-        request.header("cookie", "jeongsan_session=canary-cookie-4").send().await.unwrap();
+        request
+            .header("cookie", "jeongsan_session=canary-cookie-4")
+            .send()
+            .await
+            .unwrap();
     }
-    let sign_in = http.post(format!("{url}/sign-in")).header("sec-fetch-site", "same-origin");
-    sign_in.form(&[("name", "minji"), ("password", "canary-password-5"), ("token", TOKEN), ("next", "/")]).send().await.unwrap();
+    let sign_in = http
+        .post(format!("{url}/sign-in"))
+        .header("sec-fetch-site", "same-origin");
+    sign_in
+        .form(&[
+            ("name", "minji"),
+            ("password", "canary-password-5"),
+            ("token", TOKEN),
+            ("next", "/"),
+        ])
+        .send()
+        .await
+        .unwrap();
     for _ in 0..200 {
         if !sandbox.slack_messages().is_empty() {
             break;
         }
         tokio::time::sleep(std::time::Duration::from_millis(25)).await;
     }
-    Command::new("kill").arg(child.id().to_string()).status().unwrap();
+    Command::new("kill")
+        .arg(child.id().to_string())
+        .status()
+        .unwrap();
     child.wait().unwrap();
     std::fs::read_to_string(&log).unwrap()
 }
@@ -334,7 +498,10 @@ async fn webhooks_are_taken_from_portone_alone_where_that_is_said() {
     let imp_uid = app.charge("ord-1", 9_000);
     let inbox = || app.sql::<i64>("select count(*) from inbox");
     let tell = async |from: &str, headers: &[(&str, &str)], body: Value| {
-        let mut request = app.http.post(app.url("/api/payment/portone")).header("x-forwarded-for", from);
+        let mut request = app
+            .http
+            .post(app.url("/api/payment/portone"))
+            .header("x-forwarded-for", from);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -351,7 +518,11 @@ async fn webhooks_are_taken_from_portone_alone_where_that_is_said() {
         ("6.6.6.6", &[], &callback),
         ("6.6.6.6", &[("sec-fetch-site", "cross-site")], &callback),
         ("6.6.6.6", &[("origin", "https://evil.example")], &callback),
-        ("6.6.6.6", &own, &json!({ "imp_uid": imp_uid, "merchant_uid": "ord-unknown" })),
+        (
+            "6.6.6.6",
+            &own,
+            &json!({ "imp_uid": imp_uid, "merchant_uid": "ord-unknown" }),
+        ),
         ("6.6.6.6", &own, &json!({ "imp_uid": imp_uid })),
     ] {
         let (status, problem) = tell(from, headers, body.clone()).await;
@@ -360,16 +531,35 @@ async fn webhooks_are_taken_from_portone_alone_where_that_is_said() {
             (403, Some("urn:jeongsan:problem:unknown-source")),
             "{from} {headers:?} {body} {problem}"
         );
-        assert!(problem["detail"].as_str().unwrap().contains("portone.webhook_sources"));
+        assert!(
+            problem["detail"]
+                .as_str()
+                .unwrap()
+                .contains("portone.webhook_sources")
+        );
     }
     assert_eq!(inbox(), 0, "nothing was written");
-    let back = app.http.get(app.url(&format!("/payment/return?imp_uid={imp_uid}&merchant_uid=ord-unknown")));
-    back.header("x-forwarded-for", "6.6.6.6").send().await.unwrap();
+    let back = app.http.get(app.url(&format!(
+        "/payment/return?imp_uid={imp_uid}&merchant_uid=ord-unknown"
+    )));
+    back.header("x-forwarded-for", "6.6.6.6")
+        .send()
+        .await
+        .unwrap();
     assert_eq!(inbox(), 0);
     // A buyer's browser, and the way back of a phone's window.
     assert_eq!(tell("6.6.6.6", &own, callback).await.0, 200);
-    let back = app.http.get(app.url(&format!("/payment/return?imp_uid={imp_uid}&merchant_uid=ord-1")));
-    assert_eq!(back.header("x-forwarded-for", "6.6.6.6").send().await.unwrap().status(), 200);
+    let back = app.http.get(app.url(&format!(
+        "/payment/return?imp_uid={imp_uid}&merchant_uid=ord-1"
+    )));
+    assert_eq!(
+        back.header("x-forwarded-for", "6.6.6.6")
+            .send()
+            .await
+            .unwrap()
+            .status(),
+        200
+    );
     // PortOne itself.
     assert_eq!(tell("52.78.100.19", &[], webhook).await.0, 200);
     assert_eq!(inbox(), 3);

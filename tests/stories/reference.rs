@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jeongsan::{
+    domain::account::Role,
     flow::pay_out::Word,
     sandbox::{Fault, Kind, Target},
     web::{
@@ -14,6 +15,7 @@ use jeongsan::{
 use serde_json::{Map, Value, json};
 
 use crate::{
+    people::Visitor,
     shop::Shop,
     support::{TOKEN, TestApp},
 };
@@ -178,7 +180,7 @@ fn well_formed(schema: &Value, at: &str) {
         assert!(schema.is_boolean(), "{at}: {schema}");
         return;
     };
-    const WORDS: [&str; 21] = [
+    const WORDS: [&str; 22] = [
         "$ref",
         "type",
         "format",
@@ -198,6 +200,7 @@ fn well_formed(schema: &Value, at: &str) {
         "additionalProperties",
         "title",
         "propertyNames",
+        "uniqueItems",
         "const",
         "discriminator",
     ];
@@ -259,6 +262,9 @@ fn the_problems_that_it_names_are_explained() {
 
 // --- Answers against their schemas
 
+/// Under this name the validator keeps what other fields may be.
+const MORE: &str = "*";
+
 struct Checked<'a> {
     document: &'a Value,
     wrong: Vec<String>,
@@ -285,6 +291,9 @@ impl Checked<'_> {
         }
         if let Some(own) = schema["properties"].as_object() {
             properties.extend(own.clone());
+        }
+        if !schema["additionalProperties"].is_null() {
+            properties.insert(MORE.to_owned(), schema["additionalProperties"].clone());
         }
         let own = schema["required"].as_array().into_iter().flatten();
         required.extend(own.filter_map(|name| name.as_str().map(str::to_owned)));
@@ -353,7 +362,7 @@ impl Checked<'_> {
                     self.wrong.push(format!("{at}: no `{name}`"));
                 }
                 for (name, inner) in fields {
-                    match properties.get(name) {
+                    match properties.get(name).or_else(|| properties.get(MORE)) {
                         Some(of) => self.check(inner, of, &format!("{at}.{name}")),
                         None => self
                             .wrong
@@ -562,6 +571,24 @@ async fn every_answer_of_a_get_is_what_the_document_says() {
         .sent(&document, "PUT", "/api/calendar/{day}", put)
         .await;
 
+    let owner = Visitor::signed_in(&shop.ctx().store, &app.url(""), "boss", Role::Owner).await;
+    let rule = [("rule", "approvals.adjustment_over"), ("value", "100000")];
+    assert_eq!(owner.post("/admin/settings", &rule).await.status(), 303);
+    for (template, body) in [
+        (
+            "/api/adjustments",
+            json!({ "partner": "farm", "amount": 500_000, "reason": "보전" }),
+        ),
+        (
+            "/api/buyers/links",
+            json!({ "merchant_uids": ["ord-1"], "expires": "7d" }),
+        ),
+    ] {
+        let answer = post(template.to_owned(), body).await;
+        called.sent(&document, "POST", template, answer).await;
+    }
+    let approval: i64 = app.sql("select max(id) from approval");
+
     let year = &today.to_string()[..4];
     for (template, path) in [
         ("/api/payment/list", "/api/payment/list?limit=50".to_owned()),
@@ -623,6 +650,8 @@ async fn every_answer_of_a_get_is_what_the_document_says() {
             "/api/payouts/{id}/file",
             format!("/api/payouts/{batch}/file"),
         ),
+        ("/api/approvals", "/api/approvals".to_owned()),
+        ("/api/approvals/{id}", format!("/api/approvals/{approval}")),
         ("/api/calendar", format!("/api/calendar?year={year}")),
         ("/api/bank-templates", "/api/bank-templates".to_owned()),
         (
@@ -650,37 +679,51 @@ async fn shop_post(app: &TestApp, path: &str, body: &Value) -> reqwest::Response
 }
 
 #[tokio::test]
-async fn the_reference_is_a_page_that_needs_nothing_from_elsewhere() {
+async fn the_reference_is_pages_that_need_nothing_from_elsewhere() {
     let app = TestApp::start().await;
+    let of_all_pages: usize = ["app.css", "app.js", "icon.svg"]
+        .iter()
+        .map(|name| concat!(env!("CARGO_MANIFEST_DIR"), "/assets/").to_owned() + name)
+        .map(|path| std::fs::read(path).unwrap().len())
+        .sum();
     for (lang, words) in [("ko", "API 안내서"), ("en", "API reference")] {
-        let request = app
-            .http
-            .get(app.url("/api/reference"))
-            .header("accept-language", lang);
-        let text = request.send().await.unwrap().text().await.unwrap();
-        assert!(text.contains(words), "{lang}");
-        // With the styles and the one script of all pages it is a hundred kilobytes at most.
-        assert!(text.len() < 62_000, "{} bytes", text.len());
-        assert!(
-            !text.contains(" style=") && !text.contains("http://"),
-            "{lang}"
-        );
-        for (method, path, operation) in operations(&document(Lang::En)) {
+        let page = async |path: &str| {
+            let request = app.http.get(app.url(path)).header("accept-language", lang);
+            let text = request.send().await.unwrap().text().await.unwrap();
+            assert!(text.contains(words), "{path} {lang}");
+            let all = text.len() + of_all_pages;
+            assert!(all <= 100_000, "{path} {lang}: {all} bytes in all");
             assert!(
-                text.contains(&format!("<code>{method} {path}</code>")),
-                "{method} {path}"
+                !text.contains(" style=") && !text.contains("http://"),
+                "{path} {lang}"
             );
+            text
+        };
+        let endpoints = page("/api/reference").await;
+        let shapes = page("/api/reference?shapes=1").await;
+        for (method, path, operation) in operations(&document(Lang::En)) {
+            let at = format!("<code>{method} {path}</code>");
+            assert!(endpoints.contains(&at), "{at}");
             let id = operation["operationId"].as_str().unwrap();
-            assert!(text.contains(&format!("id=\"{id}\"")), "{id}");
+            assert!(endpoints.contains(&format!("id=\"{id}\"")), "{id}");
         }
         // What is linked is there.
-        for target in text
-            .split("href=\"#")
-            .skip(1)
-            .filter_map(|rest| rest.split('"').next())
-        {
+        let linked = |text: &str, before: &str| -> BTreeSet<String> {
+            let found = text.split(before).skip(1);
+            found
+                .filter_map(|rest| Some(rest.split('"').next()?.to_owned()))
+                .collect()
+        };
+        let mut all = linked(&endpoints, "href=\"/api/reference?shapes=1#");
+        assert!(all.len() > 30, "{all:?}");
+        all.extend(
+            linked(&shapes, "href=\"#")
+                .into_iter()
+                .filter(|at| at.starts_with("s-")),
+        );
+        for target in all {
             assert!(
-                text.contains(&format!("id=\"{target}\"")),
+                shapes.contains(&format!("id=\"{target}\"")),
                 "#{target} leads nowhere"
             );
         }
@@ -689,12 +732,8 @@ async fn the_reference_is_a_page_that_needs_nothing_from_elsewhere() {
     for (method, path, operation) in operations(&ko) {
         let summary = |of: &Value| of["summary"].as_str().unwrap().to_owned();
         let other = summary(&en["paths"][&path][method.to_lowercase()]);
-        assert!(
-            summary(operation)
-                .chars()
-                .any(|c| ('가'..='힣').contains(&c)),
-            "{path}"
-        );
+        let korean = |c: char| ('가'..='힣').contains(&c);
+        assert!(summary(operation).chars().any(korean), "{path}");
         assert!(other.is_ascii(), "{path}: {other}");
     }
 }

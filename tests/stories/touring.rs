@@ -51,33 +51,59 @@ impl Newcomer {
     /// Presses a button of the card. Gives where it leads.
     async fn press(&mut self, act: &str, from: &str) -> String {
         let (_, card) = self.card(from).await;
-        assert!(card.contains(&format!("action=\"/tour/{act}\"")), "no {act} in {card}");
-        let answer = self.visitor.post(&format!("/tour/{act}"), &[("next", from)]).await;
+        assert!(
+            card.contains(&format!("action=\"/tour/{act}\"")),
+            "no {act} in {card}"
+        );
+        let answer = self
+            .visitor
+            .post(&format!("/tour/{act}"), &[("next", from)])
+            .await;
         assert_eq!(answer.status(), 303, "{act}");
         self.visitor.keep(&answer);
-        answer.headers()[header::LOCATION].to_str().unwrap().to_owned()
+        answer.headers()[header::LOCATION]
+            .to_str()
+            .unwrap()
+            .to_owned()
     }
 
     /// Cancels so much of a payment, as its page's form does.
     async fn cancel(&self, payment: &str, amount: &str) {
         let form = [("amount", amount), ("reason", "둘러보기")];
-        let answer = self.visitor.post(&format!("{payment}/cancel/confirm"), &form).await;
+        let answer = self
+            .visitor
+            .post(&format!("{payment}/cancel/confirm"), &form)
+            .await;
         assert_eq!(answer.status(), 200);
         let page = answer.text().await.unwrap();
         let value = |name: &str| {
-            let field = page.split(&format!("name=\"{name}\" value=\"")).nth(1).unwrap();
+            let field = page
+                .split(&format!("name=\"{name}\" value=\""))
+                .nth(1)
+                .unwrap();
             field.split('"').next().unwrap().to_owned()
         };
         let (key, left) = (value("key"), value("left"));
-        let form = [("key", key.as_str()), ("left", &left), ("amount", amount), ("reason", "둘러보기")];
+        let form = [
+            ("key", key.as_str()),
+            ("left", &left),
+            ("amount", amount),
+            ("reason", "둘러보기"),
+        ];
         let answer = self.visitor.post(&format!("{payment}/cancel"), &form).await;
         assert_eq!(answer.status(), 303);
     }
 
     /// Buys the apples and approves in PortOne's window.
     async fn buy(&self) -> String {
-        let answer = self.visitor.post("/payment/orders", &[("product", "apples")]).await;
-        let order = answer.headers()[header::LOCATION].to_str().unwrap().to_owned();
+        let answer = self
+            .visitor
+            .post("/payment/orders", &[("product", "apples")])
+            .await;
+        let order = answer.headers()[header::LOCATION]
+            .to_str()
+            .unwrap()
+            .to_owned();
         let merchant_uid = order.rsplit('/').next().unwrap();
         let paid = self
             .http
@@ -110,7 +136,10 @@ impl Newcomer {
 
         // 1: pay.
         let (step, card) = self.card("/payment").await;
-        assert!(step == "1" && card.contains("1/6") && card.contains("href=\"/payment\""), "{card}");
+        assert!(
+            step == "1" && card.contains("1/6") && card.contains("href=\"/payment\""),
+            "{card}"
+        );
         let payment = self.buy().await;
 
         // 2: give a part back. Clicking alone gets nobody further.
@@ -124,7 +153,11 @@ impl Newcomer {
         self.until("3").await;
         let led = self.press("portone-down", "/payment/mypage").await;
         assert_eq!(led, payment, "to where the rest can be cancelled");
-        assert_eq!(self.card(&payment).await.0, "3", "switching it off is not a failed cancel");
+        assert_eq!(
+            self.card(&payment).await.0,
+            "3",
+            "switching it off is not a failed cancel"
+        );
         self.cancel(&payment, "31000").await;
 
         // 4 and 5: the last retry fails; a person replays it.
@@ -133,17 +166,35 @@ impl Newcomer {
         assert!(led.starts_with("/admin/dead-letters/"), "{led}");
         assert!(card.contains(&format!("href=\"{led}\"")), "{card}");
         assert_eq!(self.card(&led).await.0, "5");
-        let answer = self.visitor.post(&format!("{led}/replay"), &[("sure", "1")]).await;
+        let answer = self
+            .visitor
+            .post(&format!("{led}/replay"), &[("sure", "1")])
+            .await;
         assert_eq!(answer.status(), 303, "{}", answer.text().await.unwrap());
 
         // 6: the night.
         self.until("6").await;
-        assert_eq!(self.press("night", "/payment/mypage").await, "/admin/settlements");
+        assert_eq!(
+            self.press("night", "/payment/mypage").await,
+            "/admin/settlements"
+        );
         let card = self.until("done").await;
-        assert!(card.contains("6/6") && card.contains("/admin/settlements/days/"), "{card}");
-        let day = card.split("href=\"/admin/settlements/days/").nth(1).unwrap();
+        assert!(
+            card.contains("6/6") && card.contains("/admin/settlements/days/"),
+            "{card}"
+        );
+        let day = card
+            .split("href=\"/admin/settlements/days/")
+            .nth(1)
+            .unwrap();
         let day = day.split('"').next().unwrap();
-        assert_eq!(self.visitor.text(&format!("/admin/settlements/days/{day}")).await.0, 200);
+        assert_eq!(
+            self.visitor
+                .text(&format!("/admin/settlements/days/{day}"))
+                .await
+                .0,
+            200
+        );
 
         // Both languages; what is no act; and nobody else may tell the sandbox anything.
         self.visitor.cookies.push(("lang".into(), "en".into()));
@@ -151,7 +202,9 @@ impl Newcomer {
         assert!(card.contains("That was all of it"), "{card}");
         assert_eq!(self.visitor.post("/tour/nothing", &[]).await.status(), 404);
         let mut stranger = self.visitor.clone();
-        stranger.cookies.retain(|(name, _)| name != "jeongsan_session");
+        stranger
+            .cookies
+            .retain(|(name, _)| name != "jeongsan_session");
         let answer = stranger.post("/tour/portone-down", &[]).await;
         let led = answer.headers()[header::LOCATION].to_str().unwrap();
         assert!(led.starts_with("/sign-in"), "{led}");
@@ -177,15 +230,23 @@ async fn a_newcomer_walks_from_a_payment_to_its_settlement() {
     let look = async move {
         let settings = std::fs::read_to_string(path.join("jeongsan.toml")).unwrap();
         let settings: toml::Table = settings.parse().unwrap();
-        let shop = settings["server"]["public_url"].as_str().unwrap().to_owned();
+        let shop = settings["server"]["public_url"]
+            .as_str()
+            .unwrap()
+            .to_owned();
         let sandbox = settings["portone"]["base_url"].as_str().unwrap().to_owned();
         // The sign-in link stands in the terminal; another one signs in as well.
         let store = Store::open_beside(&path, Clock::default()).unwrap();
-        let owner = store.read(|conn| accounts::by_name(conn, "owner")).unwrap().unwrap();
+        let owner = store
+            .read(|conn| accounts::by_name(conn, "owner"))
+            .unwrap()
+            .unwrap();
         let code = auth::new_sign_in_code(&store, owner.id).await.unwrap();
         store.close().await;
         let mut visitor = Visitor::new(&shop);
-        let answer = visitor.get(&format!("/sign-in?code={}", code.expose_secret())).await;
+        let answer = visitor
+            .get(&format!("/sign-in?code={}", code.expose_secret()))
+            .await;
         assert_eq!(answer.status(), 303);
         visitor.keep(&answer);
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
@@ -211,6 +272,10 @@ async fn no_other_program_has_a_tour() {
     let (_, page) = visitor.text("/payment/mypage").await;
     assert!(!page.contains("id=\"tour\"") && !page.contains("/tour/"));
     for act in ["start", "portone-down", "night"] {
-        assert_eq!(visitor.post(&format!("/tour/{act}"), &[]).await.status(), 404, "{act}");
+        assert_eq!(
+            visitor.post(&format!("/tour/{act}"), &[]).await.status(),
+            404,
+            "{act}"
+        );
     }
 }

@@ -31,14 +31,16 @@ pub fn routes() -> Router<Web> {
     Router::new().route("/api/buyers/links", post(link))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)] // a name that is misspelt must not become another link than was meant
-struct LinkBody {
+pub(super) struct LinkBody {
+    /// All payments of this customer: the `buyer` of their orders.
     #[serde(default)]
     buyer: Option<BuyerId>,
+    /// Or those of these orders alone, 10 at most: a guest's.
     #[serde(default)]
     merchant_uids: Option<Vec<MerchantUid>>,
-    /// How long it lasts: `7d`.
+    /// How long it lasts, `1m` to `30d`: 7 days if not given.
     #[serde(default)]
     expires: Option<String>,
 }

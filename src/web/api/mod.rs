@@ -383,7 +383,9 @@ fn json_body<T: serde::de::DeserializeOwned>(bytes: &[u8], example: &str) -> Res
     if too_deep(bytes) {
         return Err(Problem::bad_request(
             format!("본문이 너무 깊이 겹쳐 있습니다. {DEEPEST}단계까지 읽습니다. 예: {example}"),
-            format!("The body is nested too deep: {DEEPEST} levels are read. For example: {example}"),
+            format!(
+                "The body is nested too deep: {DEEPEST} levels are read. For example: {example}"
+            ),
         ));
     }
     serde_json::from_slice(bytes).map_err(|why| {

@@ -86,7 +86,12 @@ impl From<LinkError> for Problem {
                 "링크가 브라우저에 담기에 너무 깁니다. 주문을 더 적게 적어 주세요."
             }
         };
-        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "link", ko, format!("{error}."))
+        Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "link",
+            ko,
+            format!("{error}."),
+        )
     }
 }
 

@@ -18,7 +18,11 @@ use super::{
 use crate::{
     domain::ids::{ImpUid, MerchantUid},
     store::{StoreError, inbox::Hint, orders, payments},
-    web::{Web, error::Problem, webhook::{Turn, is_registered}},
+    web::{
+        Web,
+        error::Problem,
+        webhook::{Turn, is_registered},
+    },
 };
 
 /// An error code out of an address, where anybody can write anything: letters and digits only.

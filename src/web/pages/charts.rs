@@ -3,11 +3,6 @@
 //! A picture is read out by its title and description, and the same figures stand in a table below it.
 //! It is stretched to the room there is, so it has no letters in it.
 
-#![allow(
-    dead_code,
-    reason = "for pages to come: what today and this month brought"
-)]
-
 use maud::{Markup, html};
 
 use crate::web::lang::Lang;
@@ -60,7 +55,8 @@ impl Chart<'_> {
         HEIGHT * (up.saturating_sub(value)) as f64 / span
     }
 
-    fn frame(&self, lang: Lang, inside: &Markup) -> Markup {
+    /// `table`: with the same figures below it; else whoever draws it puts them into one of their own.
+    fn frame(&self, lang: Lang, inside: &Markup, table: bool) -> Markup {
         let (title, about) = (format!("{}-title", self.id), format!("{}-about", self.id));
         let (up, down) = self.ends();
         let zero = format!("{:.2}", self.depth(0));
@@ -80,15 +76,21 @@ impl Chart<'_> {
                     line.axis x1="0" x2=(format!("{:.0}", self.width())) y1=(zero) y2=(zero) {}
                 }
                 p.ends { span { (first) } @if first != last { span { (last) } } }
-                details {
-                    summary { (lang.t("표로 보기", "As a table")) }
-                    div.wide-table tabindex="0" role="region" aria-label=(self.title) {
-                        table.plain.small {
-                            thead { tr { th scope="col" { span.hidden { (lang.t("구분", "Of")) } } @for name in self.series { th.num scope="col" { (name) } } } }
-                            tbody {
-                                @for point in self.points.iter().rev() {
-                                    tr { th scope="row" { (point.name) } @for value in point.values { td.num { ((self.write)(*value)) } } }
-                                }
+                @if table { (self.table(lang)) }
+            }
+        }
+    }
+
+    fn table(&self, lang: Lang) -> Markup {
+        html! {
+            details {
+                summary { (lang.t("표로 보기", "As a table")) }
+                div.wide-table tabindex="0" role="region" aria-label=(self.title) {
+                    table.plain.small {
+                        thead { tr { th scope="col" { span.hidden { (lang.t("구분", "Of")) } } @for name in self.series { th.num scope="col" { (name) } } } }
+                        tbody {
+                            @for point in self.points.iter().rev() {
+                                tr { th scope="row" { (point.name) } @for value in point.values { td.num { ((self.write)(*value)) } } }
                             }
                         }
                     }
@@ -100,7 +102,16 @@ impl Chart<'_> {
 
 /// Bars from the line of zero, up and down; those of a point stand in one another, the later narrower.
 pub fn bars(chart: &Chart<'_>, lang: Lang) -> Markup {
-    let inside = html! {
+    chart.frame(lang, &drawn_bars(chart), true)
+}
+
+/// The same for a page with a table of its own.
+pub fn bars_alone(chart: &Chart<'_>, lang: Lang) -> Markup {
+    chart.frame(lang, &drawn_bars(chart), false)
+}
+
+fn drawn_bars(chart: &Chart<'_>) -> Markup {
+    html! {
         @for (at, point) in chart.points.iter().enumerate() {
             @for (of, value) in point.values.iter().enumerate().filter(|(_, value)| **value != 0) {
                 @let inset = 1.5 + 2.0 * of as f64;
@@ -111,8 +122,7 @@ pub fn bars(chart: &Chart<'_>, lang: Lang) -> Markup {
                 }
             }
         }
-    };
-    chart.frame(lang, &inside)
+    }
 }
 
 /// A line per series.
@@ -136,7 +146,7 @@ pub fn lines(chart: &Chart<'_>, lang: Lang) -> Markup {
     let inside = html! {
         @for of in 0..chart.series.len() { path class={ "line s" (of) } d=(path(of)) {} }
     };
-    chart.frame(lang, &inside)
+    chart.frame(lang, &inside, true)
 }
 
 #[cfg(test)]
@@ -180,6 +190,7 @@ mod tests {
                 assert!(text.contains(figure), "{figure}");
             }
         }
+        assert!(!bars_alone(&of, Lang::Ko).into_string().contains("<table"));
         let text = bars(&of, Lang::Ko).into_string();
         assert!(
             text.contains("class=\"s0\" x=\"1.5\" y=\"0.00\" width=\"9.0\" height=\"75.00\""),

@@ -388,8 +388,8 @@ mod tests {
             ("/admin/dead-letters/7/replay", "/admin/dead-letters/7"),
             ("/admin/jobs/7/run-now", "/admin/jobs/7"),
             ("/payment/orders", "/payment"),
-            ("/admin/filters/7/remove", "/admin"),
-            ("/admin/columns", "/admin"),
+            ("/admin/filters/7/remove", "/"),
+            ("/admin/columns", "/"),
             ("/sign-in", "/sign-in"),
             ("/admin/keys/3/revoke", "/admin/keys"),
         ] {

@@ -34,9 +34,11 @@ fn stands(payment: &PaymentRow, lang: Lang) -> Markup {
     let paid = !matches!(payment.status, Status::Ready | Status::Failed);
     let (tone, sign, text) = match payment.status {
         Status::Canceled => ("back", "↩", lang.t("전액 환불됨", "All of it given back")),
-        _ if paid && payment.hold.is_some() => {
-            ("wait", "‖", lang.t("가게에서 확인 중", "The shop is checking"))
-        }
+        _ if paid && payment.hold.is_some() => (
+            "wait",
+            "‖",
+            lang.t("가게에서 확인 중", "The shop is checking"),
+        ),
         Status::Paid => ("good", "✓", lang.t("결제 완료", "Paid")),
         Status::Ready if !payment.about.virtual_account.is_empty() => {
             ("wait", "◷", lang.t("입금 대기", "Waiting for your deposit"))
@@ -48,7 +50,10 @@ fn stands(payment: &PaymentRow, lang: Lang) -> Markup {
         Status::CancelFailed => (
             "wait",
             "‖",
-            lang.t("가게에서 환불 처리 중", "The shop is dealing with the refund"),
+            lang.t(
+                "가게에서 환불 처리 중",
+                "The shop is dealing with the refund",
+            ),
         ),
     };
     html! { span class={ "badge " (tone) } { span.sign aria-hidden="true" { (sign) } (text) } }
@@ -334,7 +339,13 @@ mod tests {
 
     #[test]
     fn nothing_of_the_shops_inside_is_shown_whatever_the_state() {
-        let fates = [Fate::Requested, Fate::Done, Fate::Dead, Fate::Discarded, Fate::Superseded];
+        let fates = [
+            Fate::Requested,
+            Fate::Done,
+            Fate::Dead,
+            Fate::Discarded,
+            Fate::Superseded,
+        ];
         for status in Status::ALL {
             for lang in [Lang::Ko, Lang::En] {
                 let mut row = payment(status);
@@ -342,8 +353,19 @@ mod tests {
                 row.hold = Some(Hold::UnknownOrder);
                 let text = shown(lang, &row, &fates);
                 for inside in [
-                    "farm-", "진상", "@minji", "8178", "송금", "c-internal", "javascript:", "<i>",
-                    "/admin/", "nav.parts", "class=\"parts\"", "데드레터", "CANCEL_",
+                    "farm-",
+                    "진상",
+                    "@minji",
+                    "8178",
+                    "송금",
+                    "c-internal",
+                    "javascript:",
+                    "<i>",
+                    "/admin/",
+                    "nav.parts",
+                    "class=\"parts\"",
+                    "데드레터",
+                    "CANCEL_",
                 ] {
                     assert!(!text.contains(inside), "{status:?} tells {inside}");
                 }

@@ -342,11 +342,7 @@ fn count(conn: &rusqlite::Connection) -> Result<Attention, StoreError> {
 }
 
 /// `GET /payment/mypage`: the shop's people see all of it, a buyer what is theirs.
-pub async fn show(
-    State(web): State<Web>,
-    look: Look,
-    Query(fields): Query<Fields>,
-) -> Response {
+pub async fn show(State(web): State<Web>, look: Look, Query(fields): Query<Fields>) -> Response {
     let shown = match (&look.actor, &look.buyer) {
         (Some(_), _) => list(&web, &look, &fields).await,
         (None, Some(buyer)) => mine::list(&web, &look, buyer, &fields),

@@ -94,6 +94,12 @@ impl Entry {
     }
 }
 
+/// All entries, for the search: where, for whom, and their names in both languages.
+pub fn all() -> impl Iterator<Item = (&'static str, Option<Right>, &'static str, &'static str)> {
+    let entries = ENTRIES.iter();
+    entries.map(|entry| (entry.href, entry.need, entry.ko, entry.en))
+}
+
 /// The entries that this person may follow.
 fn open_to(look: &Look) -> impl Iterator<Item = &'static Entry> {
     // A partner's people have come for their own, and sell nothing here.

@@ -13,6 +13,7 @@ use maud::{Markup, html};
 use super::{
     layout::{Fields, Look, field, layout},
     settlements::{self as pages, Desk, settlement_badge},
+    words,
 };
 use crate::{
     domain::{calendar::KstDay, money::Won, settlement::State as Stand},
@@ -156,10 +157,10 @@ fn to_come(view: &View<'_>, lang: Lang) -> Markup {
             }
             div.stack {
                 (waits(&failed, lang.t("지급하지 못함", "Could not be paid"), lang, |row| {
-                    let why = row.fail_reason.clone().unwrap_or_default();
+                    let why = words::masked_text(row.fail_reason.as_deref().unwrap_or_default());
                     lang.t(format!("{why} – 계좌를 확인하고 쇼핑몰에 알려 주세요."), format!("{why} – check your account, and tell the shop."))
                 }))
-                (waits(&held, lang.t("보류", "Held"), lang, |row| row.hold.clone().unwrap_or_default()))
+                (waits(&held, lang.t("보류", "Held"), lang, |row| words::masked_text(row.hold.as_deref().unwrap_or_default())))
                 (waits(&carried, lang.t("다음 정산에서 뺄 금액", "Taken from later settlements"), lang, |_| lang.t(
                     "취소가 판매보다 많은 날입니다.".to_owned(),
                     "More went back on that day than was sold.".to_owned(),

@@ -1,12 +1,16 @@
-//! `GET /api/reference`: the OpenAPI document as a page that needs no scripts and nothing from elsewhere.
+//! `GET /api/reference`: the OpenAPI document as pages that need no scripts and nothing from elsewhere: one
+//! of the endpoints, and with `?shapes=1` one of what bodies and answers are made of.
 
 use std::sync::OnceLock;
 
-use axum::response::{IntoResponse, Response};
+use axum::{
+    extract::Query,
+    response::{IntoResponse, Response},
+};
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::layout::{Look, Page, layout};
+use super::layout::{Fields, Look, Page, field, layout};
 use crate::web::{
     api::openapi::{
         document, example, scope,
@@ -17,9 +21,16 @@ use crate::web::{
     lang::Lang,
 };
 
+/// Where the shapes stand.
+const SHAPES: &str = "/api/reference?shapes=1";
+
 /// `GET /api/reference`
-pub async fn show(look: Look) -> Response {
-    page(&look).into_response()
+pub async fn show(look: Look, Query(query): Query<Fields>) -> Response {
+    match field(&query, "shapes") {
+        Some(_) => shapes(&look),
+        None => endpoints(&look),
+    }
+    .into_response()
 }
 
 /// A schema and its name in the document.
@@ -35,7 +46,27 @@ fn schemas() -> &'static [(String, Value)] {
     })
 }
 
-pub fn page(look: &Look) -> Markup {
+/// What bodies and answers are made of.
+fn shapes(look: &Look) -> Markup {
+    let lang = look.lang;
+    let title = lang.t("본문의 모양", "Shapes");
+    let body = html! {
+        div.head {
+            h1 { (title) }
+            p.soft { a href="/api/reference" { (lang.t("API 안내서", "API reference")) } }
+        }
+        section.sheet.stack {
+            @for (name, schema) in schemas() { (shape(name, schema, lang)) }
+        }
+    };
+    let page = Page {
+        title,
+        ..Page::default()
+    };
+    layout(look, page, body)
+}
+
+fn endpoints(look: &Look) -> Markup {
     let lang = look.lang;
     let title = lang.t("API 안내서", "API reference");
     let body = html! {
@@ -43,7 +74,8 @@ pub fn page(look: &Look) -> Markup {
             h1 { (title) }
             p.soft {
                 (lang.t("금액은 정수 원, 날은 한국 날짜입니다. 같은 내용의 ", "Amounts are whole won, days are days in Korea. The same as an "))
-                a href="/api/openapi.json" { "OpenAPI 3.1" } (lang.t(" 문서도 있습니다.", " document."))
+                a href="/api/openapi.json" { "OpenAPI 3.1" } (lang.t(" 문서도 있습니다. ", " document. "))
+                a href=(SHAPES) { (lang.t("본문의 모양", "Shapes of bodies")) }
             }
         }
         section.sheet.stack {
@@ -63,10 +95,6 @@ pub fn page(look: &Look) -> Markup {
                 h2 #{ "t-" (tag) } { (lang.t(ko, en)) }
                 @for op in OPS.iter().filter(|op| op.tag == *tag) { (endpoint(op, lang)) }
             }
-        }
-        section.stack {
-            h2 { (lang.t("본문의 모양", "Shapes")) }
-            @for (name, schema) in schemas() { (shape(name, schema, lang)) }
         }
     };
     let page = Page {
@@ -96,12 +124,12 @@ fn endpoint(op: &Op, lang: Lang) -> Markup {
             p.small {
                 @match op.asks {
                     Asks::Nothing => {},
-                    Asks::Json(name) => { (lang.t("본문", "body")) " " (link(name)) " · " },
+                    Asks::Json(name) => { (lang.t("본문", "body")) " " (there(name)) " · " },
                     Asks::File => { (lang.t("본문: CSV·XLSX 파일", "body: a CSV or XLSX file")) " · " },
                 }
                 @for (n, (status, gives)) in op.gives.iter().enumerate() {
                     @if n > 0 { ", " }
-                    (status) @if let Gives::Json(name) = gives { " " (link(name)) }
+                    (status) @if let Gives::Json(name) = gives { " " (there(name)) }
                 }
             }
             @if !op.no.is_empty() {
@@ -117,6 +145,12 @@ fn endpoint(op: &Op, lang: Lang) -> Markup {
     }
 }
 
+/// A shape, from the page of endpoints.
+fn there(name: &str) -> Markup {
+    html! { a href={ (SHAPES) "#s-" (name) } { (name) } }
+}
+
+/// The same among shapes.
 fn link(name: &str) -> Markup {
     html! { a href={ "#s-" (name) } { (name) } }
 }
@@ -184,7 +218,7 @@ fn shape(name: &str, schema: &Value, lang: Lang) -> Markup {
         None => vec![schema],
     };
     html! {
-        details.sheet #{ "s-" (name) } {
+        details #{ "s-" (name) } {
             summary { code { (name) } }
             @for part in parts {
                 @if let Some(fields) = part["properties"].as_object() {

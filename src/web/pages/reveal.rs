@@ -107,7 +107,14 @@ mod tests {
     fn a_reason_is_given_in_words() {
         let of = |text: &str| reason(&Fields::from([("reason".to_owned(), text.to_owned())]));
         assert_eq!(of(" 고객 문의 확인 ").unwrap(), "고객 문의 확인");
-        for text in ["", "    ", "문의", "1234", "가나다라\n마바", &"가".repeat(501)] {
+        for text in [
+            "",
+            "    ",
+            "문의",
+            "1234",
+            "가나다라\n마바",
+            &"가".repeat(501),
+        ] {
             assert_eq!(of(text).unwrap_err().kind, "reveal-reason", "{text:?}");
         }
         assert!(reason(&Fields::new()).is_err());
@@ -119,7 +126,11 @@ mod tests {
             let masked = form_part("/x/reveal", Shown::Offered, lang).into_string();
             assert!(masked.contains("action=\"/x/reveal\"") && masked.contains("method=\"post\""));
             let whole = form_part("/x/reveal", Shown::Whole, lang).into_string();
-            assert!(form_part("/x", Shown::Masked, lang).into_string().is_empty());
+            assert!(
+                form_part("/x", Shown::Masked, lang)
+                    .into_string()
+                    .is_empty()
+            );
             assert!(!whole.contains("<form") && whole.contains("role=\"status\""));
         }
     }

@@ -13,7 +13,7 @@ use url::form_urlencoded;
 
 use super::{
     layout::{Fields, Look, Page, Part, field, layout, nothing, payment_path, segment},
-    words,
+    nav, words,
 };
 use crate::{
     domain::{
@@ -33,35 +33,46 @@ use crate::{
 /// Characters that are searched for at most, as in the lists.
 const LONGEST: usize = 100;
 
-/// A page that can be found by its name: where it is, its names, and other words that people use for it.
+/// A page that can be found by its name: where it is, for whom, its names, and other words for it.
+#[derive(Clone, Copy, Debug)]
 struct Place {
     path: &'static str,
-    right: Right,
+    right: Option<Right>,
     ko: &'static str,
     en: &'static str,
     also: &'static str,
 }
 
+/// Pages that are not in the navigation.
 #[rustfmt::skip]
-const PLACES: [Place; 17] = [
-    Place { path: "/admin", right: Right::PaymentsRead, ko: "홈", en: "Home", also: "오늘 할 일 대시보드 dashboard today" },
-    Place { path: "/payment/mypage", right: Right::PaymentsRead, ko: "결제 내역", en: "Payments", also: "주문 매출 orders sales" },
-    Place { path: "/payment/mypage?status=CANCEL_FAILED", right: Right::PaymentsRead, ko: "취소 실패한 결제", en: "Payments whose cancel failed", also: "환불 refund" },
-    Place { path: "/payment/mypage?held=1", right: Right::PaymentsRead, ko: "보류된 결제", en: "Held payments", also: "불일치 mismatch" },
-    Place { path: "/admin/settlements", right: Right::SettlementsRead, ko: "정산", en: "Settlements", also: "settle" },
-    Place { path: "/admin/adjustments", right: Right::SettlementsRead, ko: "정산 조정", en: "Adjustments", also: "correction" },
-    Place { path: "/admin/payouts", right: Right::SettlementsRead, ko: "지급", en: "Payouts", also: "이체 송금 transfer bank" },
-    Place { path: "/admin/payouts/new", right: Right::PayoutsWrite, ko: "새 지급 묶음", en: "New payout batch", also: "지급하기 pay out" },
-    Place { path: "/admin/calendar", right: Right::SettlementsRead, ko: "영업일 달력", en: "Business days", also: "공휴일 휴일 holiday calendar" },
-    Place { path: "/admin/payouts/templates", right: Right::PayoutsWrite, ko: "은행 파일 양식", en: "Bank file templates", also: "엑셀 excel" },
-    Place { path: "/admin/partners", right: Right::PartnersRead, ko: "파트너사", en: "Partners", also: "계약 판매자 seller contract" },
-    Place { path: "/admin/partners/new", right: Right::PartnersWrite, ko: "파트너사 추가", en: "Add a partner", also: "새 파트너" },
-    Place { path: "/admin/jobs", right: Right::JobsRead, ko: "작업", en: "Jobs", also: "대기열 queue" },
-    Place { path: "/admin/dead-letters", right: Right::JobsRead, ko: "데드레터", en: "Dead letters", also: "실패 수동 처리 재처리 replay" },
-    Place { path: "/admin/alerts", right: Right::JobsRead, ko: "알림", en: "Alerts", also: "슬랙 slack" },
-    Place { path: "/admin/inbox", right: Right::JobsRead, ko: "수신함", en: "Inbox", also: "웹훅 webhook" },
-    Place { path: "/payment", right: Right::PaymentsRead, ko: "결제창", en: "Pay page", also: "결제하기 checkout" },
+const MORE: [Place; 7] = [
+    Place { path: "/payment/mypage?status=CANCEL_FAILED", right: Some(Right::PaymentsRead), ko: "취소 실패한 결제", en: "Payments whose cancel failed", also: "환불 refund" },
+    Place { path: "/payment/mypage?held=1", right: Some(Right::PaymentsRead), ko: "보류된 결제", en: "Held payments", also: "불일치 mismatch" },
+    Place { path: "/admin/adjustments", right: Some(Right::SettlementsRead), ko: "정산 조정", en: "Adjustments", also: "correction" },
+    Place { path: "/admin/payouts/new", right: Some(Right::PayoutsWrite), ko: "새 지급 묶음", en: "New payout batch", also: "지급하기 pay out" },
+    Place { path: "/admin/calendar", right: Some(Right::SettlementsRead), ko: "영업일 달력", en: "Business days", also: "공휴일 휴일 holiday calendar" },
+    Place { path: "/admin/payouts/templates", right: Some(Right::PayoutsWrite), ko: "은행 파일 양식", en: "Bank file templates", also: "엑셀 excel" },
+    Place { path: "/admin/partners/new", right: Some(Right::PartnersWrite), ko: "파트너사 추가", en: "Add a partner", also: "새 파트너" },
 ];
+
+/// Other words that people use for a page of the navigation.
+fn also(path: &str) -> &'static str {
+    match path {
+        "/admin" => "오늘 할 일 대시보드 dashboard today",
+        "/payment/mypage" => "주문 매출 orders sales",
+        "/admin/payouts" => "이체 송금 transfer bank",
+        "/admin/approvals" => "결재 두 번째 사람 approve",
+        "/admin/partners" => "계약 판매자 seller contract",
+        "/admin/jobs" => "대기열 queue",
+        "/admin/dead-letters" => "실패 수동 처리 재처리 replay",
+        "/admin/alerts" => "슬랙 slack",
+        "/admin/inbox" => "웹훅 webhook",
+        "/admin/users" => "계정 권한 account role",
+        "/account" => "비밀번호 인증 앱 password totp session",
+        "/payment" => "결제하기 checkout",
+        _ => "",
+    }
+}
 
 /// What a search came to.
 #[derive(Default)]
@@ -69,7 +80,7 @@ pub struct Found {
     of_payments: OfPayments,
     partners: Group<PartnerFound>,
     numbered: Vec<Numbered>,
-    places: Vec<&'static Place>,
+    places: Vec<Place>,
     /// What was searched for instead, as the keyboard was in the wrong state.
     instead: Option<String>,
     /// The index of initials does not cover the older payments yet.
@@ -89,13 +100,21 @@ impl Found {
     }
 }
 
-fn places(wanted: &Wanted, rights: Rights) -> Vec<&'static Place> {
-    let fits = |place: &&Place| {
-        rights.has(place.right)
+fn places(wanted: &Wanted, rights: Rights) -> Vec<Place> {
+    let fits = |place: &Place| {
+        place.right.is_none_or(|right| rights.has(right))
             && (wanted.is_in(place.ko)
                 || (!wanted.is_short() && (wanted.is_in(place.en) || wanted.is_in(place.also))))
     };
-    PLACES.iter().filter(fits).take(find::SHOWN).collect()
+    let listed = nav::all().map(|(path, right, ko, en)| Place {
+        path,
+        right,
+        ko,
+        en,
+        also: also(path),
+    });
+    let all = listed.chain(MORE).filter(fits);
+    all.take(find::SHOWN).collect()
 }
 
 /// Looks for it in all that the person may see.
@@ -576,7 +595,7 @@ mod tests {
                     kind: "<kind>".into(),
                 },
             ],
-            places: vec![&PLACES[0]],
+            places: vec![MORE[0]],
             instead: None,
             indexing: true,
         }
@@ -634,7 +653,7 @@ mod tests {
 
     #[test]
     fn a_menu_is_found_by_its_initials_and_other_words() {
-        let find = |text: &str| -> Vec<&str> {
+        let find = |text: &str| -> Vec<&'static str> {
             let places = places(&Wanted::read(text).unwrap(), Rights::ALL_BUT_OWN);
             places.iter().map(|place| place.path).collect()
         };

@@ -49,10 +49,8 @@ impl Theme {
     }
 
     pub fn named(text: &str) -> Theme {
-        let all = Theme::ALL.into_iter();
-        all.filter(|theme| theme.code() == text)
-            .last()
-            .unwrap_or_default()
+        let mut all = Theme::ALL.into_iter();
+        all.rfind(|theme| theme.code() == text).unwrap_or_default()
     }
 
     /// What `<html data-theme>` says; nothing where the system decides.

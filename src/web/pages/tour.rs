@@ -78,7 +78,10 @@ impl FromStr for Began {
         let mut parts = text.split('.');
         let (event, day, how) = (parts.next(), parts.next(), parts.next());
         Ok(Began {
-            event: event.and_then(|event| event.parse().ok()).filter(|event| *event >= 0).ok_or(())?,
+            event: event
+                .and_then(|event| event.parse().ok())
+                .filter(|event| *event >= 0)
+                .ok_or(())?,
             day: day.and_then(|day| day.parse().ok()).ok_or(())?,
             aside: how == Some("aside"),
         })
@@ -258,7 +261,10 @@ fn ways(step: usize, happened: &Happened, here: &str, lang: Lang) -> Markup {
             (button("portone-down", lang.t("① 포트원 끄기", "① Switch PortOne off"), true, here))
             @if let Some(to) = paid { a.button href=(to) { (lang.t("② 결제 열고 취소하기", "② Open the payment, cancel the rest")) } }
         },
-        4 => go("/admin/dead-letters", lang.t("데드레터 보기", "To the dead letters")),
+        4 => go(
+            "/admin/dead-letters",
+            lang.t("데드레터 보기", "To the dead letters"),
+        ),
         5 => html! {
             (button("portone-up", lang.t("① 포트원 켜기", "① Switch PortOne on"), true, here))
             @match happened.letter {
@@ -274,7 +280,9 @@ fn ways(step: usize, happened: &Happened, here: &str, lang: Lang) -> Markup {
 }
 
 fn done(happened: &Happened, here: &str, lang: Lang) -> Markup {
-    let day = happened.settled.map(|day| format!("/admin/settlements/days/{day}"));
+    let day = happened
+        .settled
+        .map(|day| format!("/admin/settlements/days/{day}"));
     html! {
         aside.tour #tour aria-labelledby="tour-title" data-step="done" {
             div.line {
@@ -344,16 +352,36 @@ async fn do_act(
     };
     match (act, now) {
         ("start", _) => to("/payment", afresh()?),
-        ("resume", Some(began)) => to(here, Began { aside: false, ..began }),
+        ("resume", Some(began)) => to(
+            here,
+            Began {
+                aside: false,
+                ..began
+            },
+        ),
         ("resume", None) => to("/payment", afresh()?),
-        ("aside", Some(began)) => to(here, Began { aside: true, ..began }),
-        ("aside", None) => to(here, Began { aside: true, ..afresh()? }),
+        ("aside", Some(began)) => to(
+            here,
+            Began {
+                aside: true,
+                ..began
+            },
+        ),
+        ("aside", None) => to(
+            here,
+            Began {
+                aside: true,
+                ..afresh()?
+            },
+        ),
         ("portone-down", _) => {
             tell(web, Tell::Down).await?;
             let paid = match now {
                 Some(began) => {
                     let store = &web.ctx.store;
-                    store.read(|conn| tour::since(conn, began.event, began.day))?.paid
+                    store
+                        .read(|conn| tour::since(conn, began.event, began.day))?
+                        .paid
                 }
                 None => None,
             };
@@ -365,7 +393,9 @@ async fn do_act(
             let letter = match now {
                 Some(began) => {
                     let store = &web.ctx.store;
-                    store.read(|conn| tour::since(conn, began.event, began.day))?.letter
+                    store
+                        .read(|conn| tour::since(conn, began.event, began.day))?
+                        .letter
                 }
                 None => None,
             };
@@ -389,7 +419,10 @@ async fn tell(web: &Web, what: Tell) -> Result<(), Problem> {
         return Err(Problem::not_found("tour"));
     };
     let (path, form) = match what {
-        Tell::Down => ("/sandbox/scenarios/portone-down", vec![("set", "on".to_owned())]),
+        Tell::Down => (
+            "/sandbox/scenarios/portone-down",
+            vec![("set", "on".to_owned())],
+        ),
         Tell::Up => ("/sandbox/clear", Vec::new()),
         Tell::Night => {
             let ahead = until_night(web.ctx.store.now().as_second());
@@ -405,7 +438,10 @@ async fn tell(web: &Web, what: Tell) -> Result<(), Problem> {
             "The sandbox does not answer. Start the demo again.",
         )
     };
-    let url = tour.sandbox.join(path).map_err(|why| unreachable(why.to_string()))?;
+    let url = tour
+        .sandbox
+        .join(path)
+        .map_err(|why| unreachable(why.to_string()))?;
     let answer = tour
         .http
         .post(url)

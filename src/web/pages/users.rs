@@ -239,7 +239,7 @@ fn matrix(lang: Lang) -> Markup {
     html! {
         section.sheet aria-labelledby="matrix" {
             h2 #matrix { (lang.t("역할과 권한", "Roles and rights")) }
-            div.wide-table tabindex="0" role="region" aria-labelledby="matrix" {
+            div.wide-table tabindex="0" role="region" aria-label=(lang.t("권한 표", "Table of rights")) {
                 table.plain.matrix {
                     thead { tr {
                         th scope="col" { (lang.t("권한", "Right")) }

@@ -1,6 +1,8 @@
 //! What answers and bodies are made of where a handler puts them together itself: for the document alone.
 //! A test holds every answer of a GET against them.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -17,6 +19,7 @@ use crate::{
     store::{
         adjustments::AdjustmentRow,
         alerts::AlertRow,
+        approvals::ApprovalRow,
         cancellations::{AttemptRow, CancellationRow},
         contracts::Version,
         events::EventRow,
@@ -39,6 +42,9 @@ pub struct Problem {
     pub title: String,
     pub status: u16,
     pub detail: String,
+    /// The `balance`, the `parameter`, the `cancellation`, …
+    #[serde(flatten)]
+    pub more: BTreeMap<String, Value>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -106,6 +112,14 @@ pub struct OrderMade {
     pub order: Order,
     /// Whether PortOne has the amount by now.
     pub prepared: bool,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct LinkMade {
+    /// To be sent to the buyer, and kept nowhere else.
+    pub url: String,
+    /// When it stops opening anything.
+    pub expires_at: String,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -305,6 +319,31 @@ pub struct AdjustmentsImported {
     pub file: String,
     pub rows: Vec<Value>,
     pub total: Won,
+    /// The approval that all of it waits for.
+    pub waits: Option<i64>,
+}
+
+/// The same request again: what was booked, or the approval that it waited for.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum AdjustmentKnown {
+    Booked(AdjustmentMade),
+    Waited(ApprovalStory),
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct ApprovalPage {
+    pub items: Vec<ApprovalRow>,
+    pub next: Option<String>,
+    /// How many wait in all.
+    pub waiting: i64,
+}
+
+/// An approval, and the adjustments that it asks for.
+#[derive(Serialize, ToSchema)]
+pub struct ApprovalStory {
+    pub approval: ApprovalRow,
+    pub adjustments: Option<Vec<Value>>,
 }
 
 /// Why a partner is not paid now is `why`.
@@ -386,6 +425,8 @@ pub struct BatchStory {
     pub payouts: Vec<PayoutOfBatch>,
     pub totals: PayoutTotals,
     pub timeline: Vec<Happened>,
+    /// The approval of a second person that it needs, or needed.
+    pub approval: Option<ApprovalRow>,
 }
 
 #[derive(Serialize, ToSchema)]

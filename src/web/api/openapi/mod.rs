@@ -108,7 +108,7 @@ pub fn document(lang: Lang) -> OpenApi {
 
 /// Everything that paths refer to.
 fn components(lang: Lang) -> Components {
-    use super::{self as api, partners, payouts, settlements};
+    use super::{self as api, buyers, partners, payouts, settlements};
     use crate::{sheet::bank::BankTemplate, store::partners::Listed};
     let scopes: Vec<&str> = grantable().map(Right::as_str).collect();
     let bearer = HttpBuilder::new()
@@ -130,6 +130,7 @@ fn components(lang: Lang) -> Components {
     schemas.add::<answers::PaymentStatus>();
     schemas.add::<answers::Cancelled>();
     schemas.add::<answers::OrderMade>();
+    schemas.add::<answers::LinkMade>();
     schemas.add::<answers::OrderStory>();
     schemas.add::<answers::PartnerPage>();
     schemas.add::<answers::PartnerBody>();
@@ -158,6 +159,10 @@ fn components(lang: Lang) -> Components {
     schemas.add::<answers::CalendarChanged>();
     schemas.add::<answers::TemplatePage>();
     schemas.add::<answers::TemplateRemoved>();
+    schemas.add::<answers::AdjustmentKnown>();
+    schemas.add::<answers::ApprovalPage>();
+    schemas.add::<answers::ApprovalStory>();
+    schemas.add::<buyers::LinkBody>();
     schemas.add::<answers::Message>();
     schemas.add::<answers::MessageTaken>();
     schemas.add::<Listed>();
@@ -392,6 +397,7 @@ pub fn example(name: &str) -> Option<Value> {
             json!({ "imp_uid": "imp_262385355247", "merchant_uid": "ord-1001", "status": "paid" })
         }
         "CancelBody" => json!({ "amount": 3000, "reason": "부분 반품" }),
+        "LinkBody" => json!({ "buyer": "customer-7", "expires": "7d" }),
         "OrderBody" => {
             json!({ "merchant_uid": "ord-1001", "lines": [{ "partner": "farm-1", "name": "사과 5kg", "quantity": 1, "unit_price": 12000 }] })
         }

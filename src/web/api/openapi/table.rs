@@ -54,7 +54,10 @@ pub const OPS: &[Op] = &[
         .takes(&[&[
             P("status", "string", "READY PAID CANCEL_REQUESTED CANCELED PARTIAL_CANCELED CANCEL_FAILED FAILED", "READY PAID CANCEL_REQUESTED CANCELED PARTIAL_CANCELED CANCEL_FAILED FAILED"),
             P("held", "boolean", "보류된 것만", "only those that are held"),
+            P("hold", "string", "보류 사유: AMOUNT_DIFFERS …", "held for this reason: AMOUNT_DIFFERS …"),
+            P("unknown", "boolean", "결과를 모르는 것만", "only those whose outcome is not known"),
             P("partner", "string", "파트너사 ID", "a partner's id"),
+            P("amount", "integer", "이 금액(원)", "of this amount, in won"),
             P("method", "string", "card, kakaopay, trans, vbank …", "card, kakaopay, trans, vbank …"),
             P("q", "string", "ID·상품명·구매자·메일·전화의 일부, 100자까지", "any part of an id, a product's or buyer's name, a mail or phone; 100 characters at most"),
         ], &DAYS, &PAGED])
@@ -87,6 +90,10 @@ pub const OPS: &[Op] = &[
         .no(&[(409, "order-taken"), (422, "invalid-order order-refused")]),
     Op::new("GET", "/api/orders/{merchant_uid}", "showOrder", "orders", "주문과 그 결제", "An order and its payments")
         .gives(&[(200, Gives::Json("OrderStory"))]).no(&[(404, "not-found"), (422, "invalid-id")]),
+
+    Op::new("POST", "/api/buyers/links", "makeBuyerLink", "orders", "구매자가 자기 결제를 보는 링크 만들기", "Makes a link to a buyer's own payments")
+        .asks(Asks::Json("LinkBody")).gives(&[(201, Gives::Json("LinkMade"))])
+        .no(&[(404, "not-found"), (422, "link")]),
 
     Op::new("GET", "/api/partners", "listPartners", "partners", "파트너사 목록, 이름순", "Partners by name")
         .takes(&[&[
@@ -158,10 +165,10 @@ pub const OPS: &[Op] = &[
         .gives(&[(200, Gives::Json("AdjustmentPage"))]).no(&[(400, "invalid-filter bad-request")]),
     Op::new("POST", "/api/adjustments", "addAdjustment", "settlements", "조정 하나", "Books a correction")
         .about("같은 `Idempotency-Key`로 다시 보내면 200과 처음의 조정으로 답합니다.", "The same `Idempotency-Key` again is answered 200, with what it made.")
-        .asks(Asks::Json("AdjustmentBody")).gives(&[(200, Gives::Json("AdjustmentMade")), (201, Gives::Json("AdjustmentMade"))])
+        .asks(Asks::Json("AdjustmentBody")).gives(&[(200, Gives::Json("AdjustmentKnown")), (201, Gives::Json("AdjustmentMade")), (202, Gives::Json("ApprovalStory"))])
         .no(&[(404, "not-found"), (422, "adjustment-amount reason-needed")]),
     Op::new("POST", "/api/adjustments/import", "importAdjustments", "settlements", "파일의 조정, 전부 또는 전무", "All rows of a file, or none")
-        .takes(&[&[DRY_RUN]]).asks(FILE).gives(&[(200, Gives::Json("AdjustmentsImported")), (201, Gives::Json("AdjustmentsImported"))])
+        .takes(&[&[DRY_RUN]]).asks(FILE).gives(&[(200, Gives::Json("AdjustmentsImported")), (201, Gives::Json("AdjustmentsImported")), (202, Gives::Json("AdjustmentsImported"))])
         .no(&[(409, "already-imported"), (422, "invalid-import")]),
 
     Op::new("GET", "/api/payouts/due", "showDue", "payouts", "묶음에 들어갈 것", "What a batch would hold")
@@ -170,22 +177,27 @@ pub const OPS: &[Op] = &[
     Op::new("GET", "/api/payouts", "listBatches", "payouts", "지급 묶음, 최신순", "Batches, newest first")
         .takes(&[&PAGED]).gives(&[(200, Gives::Json("BatchPage"))]).no(&[(400, "invalid-filter bad-request")]),
     Op::new("POST", "/api/payouts", "createBatch", "payouts", "지급 묶음을 만듦", "Makes a batch")
-        .asks(Asks::Json("CreateBody")).gives(&[(201, Gives::Json("BatchStory"))])
+        .asks(Asks::Json("CreateBody")).gives(&[(201, Gives::Json("BatchStory")), (202, Gives::Json("BatchStory"))])
         .no(&[(409, "nothing-to-pay payout-changed"), (422, "payout-note payout-out-of-range")]),
     Op::new("GET", "/api/payouts/{id}", "showBatch", "payouts", "묶음 하나와 지급들", "One batch with its payouts")
         .gives(&[(200, Gives::Json("BatchStory"))]).no(&[(404, "not-found")]),
     Op::new("GET", "/api/payouts/{id}/file", "bankFile", "payouts", "은행 이체 파일", "The bank's file")
         .takes(&[&[TEMPLATE]]).gives(&[(200, Gives::File)])
-        .no(&[(404, "not-found"), (409, "payout-batch-closed"), (422, "bank-file")]),
+        .no(&[(404, "not-found"), (409, "payout-batch-closed approval-waits"), (422, "bank-file")]),
     Op::new("POST", "/api/payouts/{id}/result", "bankResult", "payouts", "은행 결과 파일을 읽음", "Reads the bank's result")
         .takes(&[&[TEMPLATE, DRY_RUN]]).asks(FILE).gives(&[(200, Gives::Json("BankResultRead"))])
-        .no(&[(404, "not-found"), (409, "payout-decided"), (422, "bank-result")]),
+        .no(&[(404, "not-found"), (409, "payout-decided approval-waits"), (422, "bank-result")]),
     Op::new("POST", "/api/payouts/{id}/payouts/{payout}", "decidePayout", "payouts", "지급 하나를 완료 또는 실패로", "Marks one transfer paid or failed")
         .asks(Asks::Json("DecideBody")).gives(&[(200, Gives::Json("PayoutDecided"))])
-        .no(&[(404, "not-found"), (409, "payout-decided payout-batch-closed"), (422, "payout-reason")]),
+        .no(&[(404, "not-found"), (409, "payout-decided payout-batch-closed approval-waits"), (422, "payout-reason")]),
     Op::new("POST", "/api/payouts/{id}/call-off", "callOffBatch", "payouts", "기다리는 지급을 취소", "Calls off what waits")
         .asks(Asks::Json("CallOffBody")).gives(&[(200, Gives::Json("BatchCalledOff"))])
         .no(&[(404, "not-found"), (409, "payout-batch-closed payout-handed-out"), (422, "payout-reason")]),
+    Op::new("GET", "/api/approvals", "listApprovals", "payouts", "두 번째 사람을 기다리는 것", "What waits for a second person")
+        .takes(&[&[P("state", "string", "waiting decided, 없으면 waiting", "waiting decided; waiting if not given")], &PAGED])
+        .gives(&[(200, Gives::Json("ApprovalPage"))]).no(&[(400, "invalid-filter bad-request")]),
+    Op::new("GET", "/api/approvals/{id}", "showApproval", "payouts", "승인 요청 하나", "One of them, with all that it asks for")
+        .gives(&[(200, Gives::Json("ApprovalStory"))]).no(&[(404, "not-found")]),
     Op::new("GET", "/api/calendar", "showCalendar", "payouts", "한 해의 공휴일과 은행 휴무 평일", "Holidays and weekdays off of a year")
         .takes(&[&[P("year", "integer", "2020~2100, 없으면 올해", "2020 to 2100; this one if not given")]])
         .gives(&[(200, Gives::Json("CalendarYear"))]).no(&[(400, "invalid-filter bad-request")]),

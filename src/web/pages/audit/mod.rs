@@ -17,6 +17,7 @@ use url::form_urlencoded;
 
 use super::{
     layout::{Fields, Look, Page, Part, field, layout, payment_path, see_other, segment},
+    saved::{self, Kept},
     words,
 };
 use crate::{
@@ -25,6 +26,7 @@ use crate::{
     store::{
         StoreError,
         audit::{self, Filter, Line},
+        preferences::List,
     },
     web::{Web, auth::Actor, error::Problem, extract::Q, lang::Lang},
 };
@@ -53,6 +55,7 @@ struct View<'a> {
     head: &'a (i64, String),
     checked: Option<&'a Checked>,
     may_export: bool,
+    kept: &'a Kept,
     wrong: Option<&'a str>,
 }
 
@@ -71,6 +74,7 @@ fn page(look: &Look, view: &View<'_>) -> Markup {
         }
         (chain(view, lang))
         (filters(view, lang))
+        (saved::filters(view.kept, List::Audit, view.fields, lang))
         @if let Some(wrong) = view.wrong { p.message.bad role="alert" { (wrong) } }
         @if view.lines.is_empty() {
             section.sheet.centre.empty {
@@ -384,6 +388,7 @@ async fn answer(
         head: &head,
         checked: checked.as_ref(),
         may_export: actor.may(Right::Export),
+        kept: &saved::kept(web, look.actor.as_ref(), List::Audit)?,
         wrong: wrong.as_ref().map(|problem| problem.sentence(look.lang)),
     };
     let status = wrong
@@ -433,7 +438,7 @@ mod tests {
         let sides = changed(Some(&before), Some(&after));
         let names: Vec<&str> = sides.iter().map(|side| side.name.as_str()).collect();
         assert_eq!(names, ["account.number", "memo"]);
-        assert_eq!(sides[0].after.as_deref(), Some("*******4321"));
+        assert_eq!(sides[0].after.as_deref(), Some("····4321"));
         let text = one(&line(Some(before), Some(after)), Lang::En).into_string();
         assert!(!text.contains("11012345678") && !text.contains("<i>") && !text.contains("<b>"));
         assert!(text.contains("Before") && text.contains("Changed a partner"));
@@ -470,6 +475,7 @@ mod tests {
                     head: &(7, "abc".to_owned()),
                     checked,
                     may_export: true,
+                    kept: &Kept::default(),
                     wrong: None,
                 };
                 page(&look, &view).into_string()

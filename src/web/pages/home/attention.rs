@@ -70,6 +70,15 @@ fn line(sort: &Sort, now: Timestamp, lang: Lang) -> Line {
             .to_owned(),
             format!("/admin/payouts/new?until={}", KstDay::of(now)),
         ),
+        Sort::Approvals => (
+            "wait",
+            lang.t(
+                "두 번째 사람의 승인을 기다리는 일",
+                "What waits for a second person's approval",
+            )
+            .to_owned(),
+            "/admin/approvals".to_owned(),
+        ),
         Sort::PayoutsFailed => (
             "bad",
             lang.t("지급에 실패한 정산", "Settlements whose payout failed")

@@ -195,12 +195,7 @@ pub async fn blank(_: Actor, look: Look) -> Response {
 }
 
 /// `POST /admin/partners/new`
-pub async fn add(
-    State(web): State<Web>,
-    actor: Actor,
-    look: Look,
-    F(form): F<Fields>,
-) -> Response {
+pub async fn add(State(web): State<Web>, actor: Actor, look: Look, F(form): F<Fields>) -> Response {
     let typed = draft(&form);
     save(&web, &look, None, (&typed, typed.clone()), actor.by).await
 }
@@ -291,7 +286,14 @@ fn unmasked(typed: &PartnerDraft, known: &PartnerDraft) -> PartnerDraft {
             }
         };
     }
-    fields!(account_number, account_holder, contact_name, contact_email, contact_phone, memo)
+    fields!(
+        account_number,
+        account_holder,
+        contact_name,
+        contact_email,
+        contact_phone,
+        memo
+    )
 }
 
 async fn save(

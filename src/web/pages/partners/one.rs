@@ -395,7 +395,11 @@ fn told(kind: &str, detail: &Value, lang: Lang) -> Vec<String> {
                 let of = |side: &str| {
                     let value = change.get(side).cloned().unwrap_or_default();
                     let named = Value::Object([(name.clone(), value)].into_iter().collect());
-                    plain(words::masked_answer(&named).get(name).unwrap_or(&Value::Null))
+                    plain(
+                        words::masked_answer(&named)
+                            .get(name)
+                            .unwrap_or(&Value::Null),
+                    )
                 };
                 format!("{}: {} → {}", field_name(name, lang), of("from"), of("to"))
             })

@@ -242,7 +242,10 @@ fn happened(events: &[Happened], lang: Lang) -> Markup {
                 "plain",
             ),
             "approval_asked" => (
-                lang.t("두 번째 사람의 승인을 요청", "A second person was asked for"),
+                lang.t(
+                    "두 번째 사람의 승인을 요청",
+                    "A second person was asked for",
+                ),
                 words::won(Won::new(number(event, "amount").unwrap_or_default())),
                 "wait",
             ),
@@ -434,7 +437,7 @@ fn batches(rows: &[BatchRow], lang: Lang) -> Markup {
                     a.main href=(batch_path(row.id)) { (lang.t(format!("지급 묶음 {}", row.id), format!("Batch {}", row.id))) }
                     div.soft.small {
                         (lang.t(format!("{}까지 지급분 · {}건", row.due_until, row.payouts), format!("due until {} · {} payouts", row.due_until, row.payouts)))
-                        @if !row.note.is_empty() { " · " (row.note) }
+                        @if !row.note.is_empty() { " · " (words::masked_text(&row.note)) }
                     }
                 }
                 td.state {

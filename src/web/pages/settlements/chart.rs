@@ -3,7 +3,10 @@
 use maud::{Markup, html};
 
 use super::{
-    super::bars::{Series, Slot, bars, legend},
+    super::{
+        charts::{Chart, Point, bars_alone},
+        words::won,
+    },
     said::day_path,
 };
 use crate::{
@@ -45,30 +48,37 @@ pub fn chart(sums: &[DaySums], from: KstDay, to: KstDay, lang: Lang) -> Markup {
         lang.t("취소", "Returns"),
         lang.t("수수료(부가세 포함)", "Fees with VAT"),
     ];
-    let series = [
-        ("sales", names[0], 1.5),
-        ("returned", names[1], 1.5),
-        ("fees", names[2], 4.0),
-    ]
-    .map(|(class, name, inset)| Series { class, name, inset });
     // Fees may be negative on a day that only gave back: then they lie below the line.
-    let slots: Vec<Slot<3>> = days
+    let values: Vec<[i64; 3]> = days
         .iter()
-        .map(|of| Slot {
+        .map(|of| [of.sales, of.returned, of.fees].map(Won::get))
+        .collect();
+    let points: Vec<Point<'_>> = days
+        .iter()
+        .zip(&values)
+        .map(|(of, values)| Point {
             name: of.day.to_string(),
-            amounts: [of.sales, of.returned, of.fees],
+            values,
         })
         .collect();
+    let title = lang.t(format!("최근 {DAYS}일"), format!("The last {DAYS} days"));
+    let picture = Chart {
+        id: "of-days",
+        title: &title,
+        about: &label,
+        series: &names,
+        points: &points,
+        write: |amount| won(Won::new(amount)),
+    };
     html! {
         section.sheet aria-labelledby="chart" {
             div.head {
-                h2 #chart { (lang.t(format!("최근 {DAYS}일"), format!("The last {DAYS} days"))) }
-                (legend(&series))
+                h2 #chart { (title) }
             }
             @if sums.is_empty() {
                 p.soft { (lang.t("이 기간에 정산된 날이 없습니다.", "No day of these has been settled.")) }
             } @else {
-                (bars(&slots, &series, &label, lang))
+                (bars_alone(&picture, lang))
                 details {
                     summary { (lang.t("표로 보기", "As a table")) }
                     table.plain {
@@ -118,13 +128,10 @@ mod tests {
         assert!(text.contains("role=\"img\"") && text.contains("viewBox=\"0 0 36 100\""));
         assert!(text.contains("2026-08-01 매출 ₩100,000</title>"));
         assert!(
-            text.contains("class=\"returned\" x=\"25.5\" y=\"50.00\""),
+            text.contains("class=\"s1\" x=\"27.5\" y=\"50.00\""),
             "{text}"
         );
-        assert!(
-            text.contains("class=\"sales\" x=\"1.5\" y=\"0.00\""),
-            "{text}"
-        );
+        assert!(text.contains("class=\"s0\" x=\"1.5\" y=\"0.00\""), "{text}");
         assert!(!text.contains("style="));
     }
 

@@ -204,7 +204,7 @@ fn summary(of: &Statement, desk: Desk, lang: Lang) -> Markup {
             @if of.settlements.is_empty() {
                 p.soft { (lang.t("이 기간에 정산이 없습니다.", "There are no settlements in this period.")) }
             } @else {
-                div.wide-table tabindex="0" role="region" aria-label=(lang.t("표", "Table")) { table.plain {
+                div.wide-table tabindex="0" role="region" aria-label=(lang.t("정산별 표", "Table by settlement")) { table.plain {
                     thead { tr {
                         th scope="col" { (lang.t("정산일", "Day")) }
                         th scope="col" { (lang.t("상태", "State")) }
@@ -254,7 +254,7 @@ fn lines(of: &Statement, lang: Lang) -> Markup {
                         format!("There are {count} lines, too many for a page: take the XLSX or CSV."),
                     )) }
                 } @else {
-                    div.wide-table tabindex="0" role="region" aria-label=(lang.t("표", "Table")) { table.plain.small {
+                    div.wide-table tabindex="0" role="region" aria-label=(lang.t("항목별 표", "Table by line")) { table.plain.small {
                         thead { tr {
                             th scope="col" { (lang.t("일시", "Time")) }
                             th scope="col" { (lang.t("구분", "Kind")) }
