@@ -36,6 +36,7 @@ mod rabbit_life;
 mod rare;
 mod reference;
 mod roles;
+mod scripts;
 mod settling;
 mod settling_dice;
 mod settling_hard;
