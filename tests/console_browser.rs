@@ -234,7 +234,7 @@ async fn each_role_sees_its_own_console_in_its_language_colours_and_width() {
             .until("return document.readyState === 'complete'")
             .await;
         let refused = browser
-            .script("return document.body.innerText.includes('manage')")
+            .script("return document.body.innerText.includes('HTTP 403')")
             .await;
         assert_eq!(refused == true, role != Role::Owner, "{role:?}");
 
