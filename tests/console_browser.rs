@@ -155,7 +155,8 @@ async fn from_the_link_in_the_terminal_to_a_sign_in_in_two_steps() {
         .script("return document.querySelector('[name=secret]').value")
         .await;
     let secret = secret.as_str().unwrap().to_owned();
-    browser.write("[name=code]", &shop.code(&secret, 0)).await;
+    let used = shop.code(&secret, 0);
+    browser.write("[name=code]", &used).await;
     browser.click("main form button.primary").await;
     browser.until_there(".codes").await;
     let recovery = browser
@@ -173,7 +174,7 @@ async fn from_the_link_in_the_terminal_to_a_sign_in_in_two_steps() {
     at(&browser, "/sign-in").await;
     browser.open(&shop.url("/sign-in/code")).await;
     // The code that was used once is worth nothing.
-    browser.write("[name=given]", &shop.code(&secret, 0)).await;
+    browser.write("[name=given]", &used).await;
     browser.click("main form button").await;
     browser.until_there("[role=alert]").await;
     browser.write("[name=given]", &shop.code(&secret, 1)).await;
