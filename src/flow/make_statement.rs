@@ -372,7 +372,7 @@ impl Statement {
                     Cell::text(kst(row.movement.happened_at)),
                     row.imp_uid.clone().map_or(Cell::Empty, Cell::Text),
                     row.merchant_uid.clone().map_or(Cell::Empty, Cell::Text),
-                    Cell::text(row.title.clone()),
+                    Cell::text(masked_text(&row.title)),
                     row.line.contract.map_or(Cell::Empty, Cell::Int),
                 ];
                 cells.extend(figures(&row.line.cut));

@@ -442,6 +442,9 @@ async fn nobody_is_offered_what_would_be_refused() {
             let answer = visitor.get(&address).await;
             let status = answer.status();
             assert_ne!(status, 403, "{name} is led to {address}");
+            if let Some(to) = answer.headers().get("location") {
+                next.push(to.to_str().unwrap().to_owned());
+            }
             let is_page = answer
                 .headers()
                 .get("content-type")

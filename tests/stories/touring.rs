@@ -24,7 +24,9 @@ impl Newcomer {
     async fn card(&self, path: &str) -> (String, String) {
         let (code, page) = self.visitor.text(path).await;
         assert_eq!(code, 200, "{path}: {page}");
-        let (_, card) = page.split_once("<aside").expect("there is a card");
+        let (_, card) = page
+            .split_once("<aside class=\"tour")
+            .expect("there is a card");
         let card = card.split("</aside>").next().unwrap();
         let step = card
             .split("data-step=\"")

@@ -176,7 +176,7 @@ fn page(look: &Look, view: &View<'_>) -> Markup {
                         strong { (row.net) }
                     }
                     p.soft.small {
-                        @if let Some(hold) = &row.hold { (lang.t("보류 사유: ", "held: ")) (hold) }
+                        @if let Some(hold) = &row.hold { (lang.t("보류 사유: ", "held: ")) (words::masked_text(hold)) }
                         @if let Some(day) = row.payout_day { " · " (lang.t("지급일 ", "due ")) (day_words(day, lang)) }
                     }
                 } }

@@ -52,7 +52,7 @@ pub fn page(
     let body = html! {
         (crumb(&desk.settlement(row.id), &lang.t(format!("정산 {}", row.id), format!("Settlement {}", row.id))))
         div.head {
-            h1 { @if line.title.trim().is_empty() { (title) } @else { (line.title) } }
+            h1 { @if line.title.trim().is_empty() { (title) } @else { (words::masked_text(&line.title)) } }
             p.states { (kind(movement.kind, lang)) }
         }
         div.two {

@@ -174,7 +174,7 @@ fn todo(todo: &ToDo, today: KstDay, lang: Lang) -> Markup {
             }
             div.stack {
                 (few(lang.t("보류", "Held"), "/admin/settlements?held=1", &todo.held, lang, |row| {
-                    row.hold.clone().unwrap_or_default()
+                    row.hold.as_deref().map(crate::domain::masks::masked_text).unwrap_or_default()
                 }))
                 (few(lang.t("이월 대기", "Carried over"), "/admin/settlements?carried=1", &todo.carried, lang, |row| {
                     let since = row.carry_since.unwrap_or(row.day);

@@ -289,8 +289,8 @@ fn line_row(here: &str, desk: Desk, line: &LineRow, lang: Lang) -> Markup {
             td.what {
                 @match (&line.imp_uid, line.title.trim()) {
                     (Some(id), "") => { (desk.payment(id, html! { (id) })) }
-                    (Some(id), title) => { (desk.payment(id, html! { (title) })) }
-                    (None, title) => strong { (title) },
+                    (Some(id), title) => { (desk.payment(id, html! { (words::masked_text(title)) })) }
+                    (None, title) => strong { (words::masked_text(title)) },
                 }
                 div.soft.small { (words::short_time(line.movement.happened_at)) @if let Some(order) = &line.merchant_uid { " · " code { (order) } } }
             }

@@ -271,7 +271,7 @@ fn lines(of: &Statement, lang: Lang) -> Markup {
                             tr {
                                 td.day { (words::short_time(line.movement.happened_at)) }
                                 td { (capital(kind_words(line.movement.kind, lang == Lang::Ko))) }
-                                td { (line.title) @if let Some(order) = &line.merchant_uid { " " code.soft { (order) } } }
+                                td { (words::masked_text(&line.title)) @if let Some(order) = &line.merchant_uid { " " code.soft { (order) } } }
                                 td.num { (cut.order) }
                                 td.num { (cut.fee) }
                                 td.num { (cut.fee_vat) }
