@@ -18,7 +18,7 @@ use std::{
     collections::BTreeMap,
     fs,
     net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
     rc::Rc,
     sync::{
@@ -30,8 +30,17 @@ use std::{
 };
 
 use clap::Parser;
-use common::{Portone, Server, TOKEN, receive, webhook};
-use jeongsan::store::database_in;
+use common::{Portone, Server, receive, webhook};
+use jeongsan::{
+    domain::{
+        account::{Role, UserName},
+        ids::PartnerId,
+    },
+    store::{
+        Clock, Store, accounts, database_in,
+        sessions::{self, From, Lasts, Stage},
+    },
+};
 use routes::Page;
 use rusqlite::Connection;
 use tokio::{io::AsyncWriteExt as _, net::TcpStream, task::LocalSet};
@@ -96,9 +105,9 @@ fn main() -> ExitCode {
     if let Some(only) = &options.only {
         pages.retain(|page| page.name.contains(only) || page.route.contains(only));
     }
+    let people = signed_in(&dir);
     let portone = Portone::start();
     let server = Server::start(&dir, &portone.sandbox.url());
-    let cookie = sign_in(server.addr);
     let trickle = Trickle::start(&portone, server.addr, options.rate);
     println!(
         "{} requests of each page, {} payments a second arriving; load before {}.\n",
@@ -109,7 +118,13 @@ fn main() -> ExitCode {
     let mut report = Report::default();
     for page in &pages {
         for &connections in &options.connections {
-            let answers = ask(server.addr, &cookie, page, connections, &options);
+            let answers = ask(
+                server.addr,
+                people.cookie(&page.route),
+                page,
+                connections,
+                &options,
+            );
             report.add(page, connections, &answers, server.addr);
         }
     }
@@ -156,29 +171,61 @@ fn get(path: &str, cookie: &str) -> String {
     )
 }
 
-/// Signs in as the form does; gives the session's cookie.
-fn sign_in(addr: SocketAddr) -> String {
-    let form = format!("token={TOKEN}");
-    let request = format!(
-        "POST /sign-in HTTP/1.1\r\nhost: shop\r\nsec-fetch-site: same-origin\r\n\
-         content-type: application/x-www-form-urlencoded\r\ncontent-length: {}\r\n\r\n{form}",
-        form.len()
-    );
-    let run = async {
-        let mut stream = TcpStream::connect(addr).await.expect("a connection");
-        let mut answer = Vec::new();
-        stream.write_all(request.as_bytes()).await.expect("to send");
-        let (_, body) = receive(&mut stream, &mut answer).await.expect("an answer");
-        String::from_utf8_lossy(&answer[..body]).into_owned()
+/// Whose cookies go with a request.
+struct People {
+    owner: String,
+    partner: String,
+}
+
+impl People {
+    fn cookie(&self, route: &str) -> &str {
+        match route {
+            route if route == "/partner" || route.starts_with("/partner/") => &self.partner,
+            // Who is signed in is led on.
+            "/sign-in" => "",
+            _ => &self.owner,
+        }
+    }
+}
+
+/// Sessions of an owner and of the largest partner.
+fn signed_in(dir: &Path) -> People {
+    let lasts = Lasts {
+        whole: Duration::from_secs(43_200),
+        idle: Duration::from_secs(43_200),
     };
-    let head = runtime().block_on(run);
-    let cookie = head
-        .lines()
-        .find_map(|line| line.strip_prefix("set-cookie: "))
-        .and_then(|cookie| cookie.split(';').next());
-    cookie
-        .unwrap_or_else(|| panic!("not signed in: {head}"))
-        .to_owned()
+    runtime().block_on(async {
+        let store = Store::open(dir, Clock::default()).expect("the books");
+        let mut cookies = Vec::new();
+        for (name, role, partner) in [
+            ("bench-owner", Role::Owner, None),
+            ("bench-partner", Role::Partner, Some("partner-000")),
+        ] {
+            let secret = format!("{name}-{}-{}", std::process::id(), "0123456789".repeat(4));
+            let cookie = format!("jeongsan_session={secret}");
+            let opened = store.write(move |tx| {
+                let user = match accounts::by_name(tx.conn(), name)? {
+                    Some(known) => known.id,
+                    None => {
+                        let name = UserName::new(name).expect("a name");
+                        let partner = partner.map(|id| PartnerId::new(id).expect("an id"));
+                        accounts::add(tx, &name, role, partner.as_ref(), "bench")?
+                    }
+                };
+                let from = From {
+                    address: "127.0.0.1".into(),
+                    agent: "bench".into(),
+                };
+                sessions::open(tx, &secret, user, Stage::Open, lasts, &from)
+            });
+            opened.await.expect("a session");
+            cookies.push(cookie);
+        }
+        store.close().await;
+        let partner = cookies.pop().unwrap_or_default();
+        let owner = cookies.pop().unwrap_or_default();
+        People { owner, partner }
+    })
 }
 
 /// Asks for a page from several connections at once, each time at another address.
