@@ -1,4 +1,4 @@
--- Pages in 20 ms on a million payments.
+-- What pages sum and look up, out of indexes that hold nothing else.
 
 -- What is due, counted and summed out of an index that holds nothing else. Settlements are written at night, so it
 -- costs intake nothing.

@@ -413,7 +413,7 @@ pub fn totp_url(secret: &str, name: &str) -> Option<String> {
     totp_of(secret, name)?.to_url().ok()
 }
 
-/// Ten recovery codes such as `k7wq-h2mx-9rtc`: 60 bits each, without letters that look alike.
+/// Ten recovery codes such as `k7wq-h2mx-9rtc`: 59 bits each, without letters that look alike.
 pub fn new_recovery_codes() -> Vec<String> {
     const LETTERS: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyz234567899";
     (0..10)

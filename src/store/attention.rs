@@ -1,7 +1,7 @@
 //! What waits for a person: how much of each sort, since when, and how much money it is about.
 //!
 //! Each is counted out of an index that holds nothing else, and nobody counts further than [`MOST`], so the
-//! answer takes a few milliseconds however much has piled up.
+//! work does not grow with what has piled up.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, ToSql};

@@ -104,7 +104,7 @@ pub async fn gate(State(web): State<Web>, request: Request, next: Next) -> Respo
     }
     let now = web.ctx.store.now().as_millisecond();
     if row.fresh && actor.as_ref().is_some_and(|actor| !actor.is_fresh(now)) {
-        return prove_first(&parts);
+        return prove_first(&web, &parts);
     }
     match actor {
         Some(actor) => {
@@ -208,8 +208,11 @@ fn sign_in_first(web: &Web, parts: &Parts) -> Response {
     lead_to("/sign-in", parts)
 }
 
-/// Asks once more who it is, and leads back.
-fn prove_first(parts: &Parts) -> Response {
+/// Asks once more who it is, and leads back. A program in a browser cannot follow a form: it is told so.
+fn prove_first(web: &Web, parts: &Parts) -> Response {
+    if is_api(parts) {
+        return refuse(web, parts, &Problem::prove_again());
+    }
     lead_to("/sign-in/again", parts)
 }
 

@@ -111,7 +111,7 @@ pub async fn readyz(State(web): State<Web>) -> Response {
     (status, Json(body)).into_response()
 }
 
-/// `GET /metrics`: Prometheus' text format, for whoever has the admin token.
+/// `GET /metrics`: Prometheus' text format, for whoever may see jobs.
 pub async fn metrics(
     State(web): State<Web>,
     _: super::auth::Actor,

@@ -459,12 +459,7 @@ fn prove_first(
     if !asks_again(web, actor, amount)? {
         return Ok(());
     }
-    Err(Problem::new(
-        StatusCode::FORBIDDEN,
-        "prove-again",
-        "이 금액을 취소하려면 본인 확인이 다시 필요합니다. `/sign-in/again`에서 확인한 뒤 다시 보내 주세요.",
-        "To give back this much, prove again who you are at `/sign-in/again`, and send it once more.",
-    ))
+    Err(Problem::prove_again())
 }
 
 /// How a cancellation stands, as an answer.

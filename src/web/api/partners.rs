@@ -45,7 +45,7 @@ use crate::{
 /// Bytes of a file.
 pub const LARGEST_FILE: usize = 20 << 20;
 
-/// Routes behind the admin token.
+/// Routes of the API; who may reach them stands in `access`.
 pub fn routes() -> Router<Web> {
     Router::new()
         .route("/api/partners", get(list).post(add))

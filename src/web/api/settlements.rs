@@ -43,7 +43,7 @@ use crate::{
 /// A file of adjustments.
 pub const LARGEST_FILE: usize = 20 << 20;
 
-/// Routes behind the admin token.
+/// Routes of the API; who may reach them stands in `access`.
 pub fn routes() -> Router<Web> {
     Router::new()
         .route("/api/settlements", get(list))

@@ -180,6 +180,16 @@ impl Problem {
         Problem::new(StatusCode::FORBIDDEN, "forbidden", ko, en).with("right", right)
     }
 
+    /// Somebody who signed in too long ago for what moves money or rights.
+    pub fn prove_again() -> Problem {
+        Problem::new(
+            StatusCode::FORBIDDEN,
+            "prove-again",
+            "돈이나 권한이 움직이는 일이라 본인 확인이 다시 필요합니다. `/sign-in/again`에서 확인한 뒤 다시 보내 주세요.",
+            "Money or rights move here: prove again who you are at `/sign-in/again`, and send it once more.",
+        )
+    }
+
     /// A form whose token is not this browser's: from elsewhere, or from before signing in.
     pub fn stale_form() -> Problem {
         Problem::new(

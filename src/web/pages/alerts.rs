@@ -62,14 +62,8 @@ pub fn page(look: &Look, rows: &[AlertRow], open: Option<&str>, next: Option<i64
 }
 
 fn older_of(lang: Lang, kind: &str, next: Option<i64>) -> Markup {
-    let path = format!("/admin/alerts?open={}", segment(kind));
-    html! {
-        @if let Some(next) = next {
-            nav.pager aria-label=(lang.t("페이지", "Pages")) {
-                a.button rel="next" href=(format!("{path}&before={next}")) { (lang.t("다음", "Next")) " →" }
-            }
-        }
-    }
+    let next = next.map(|next| format!("/admin/alerts?open={}&before={next}", segment(kind)));
+    parts::pager(lang, None, next.as_deref())
 }
 
 fn card(row: &AlertRow, lang: Lang) -> Markup {

@@ -3,8 +3,7 @@
 
 use maud::{Markup, html};
 
-/// A picture by what it stands for. Some are there for pages to come.
-#[allow(dead_code, reason = "each page brings its entry in `nav` along")]
+/// A picture by what it stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Icon {
     Home,

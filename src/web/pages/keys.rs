@@ -51,7 +51,7 @@ fn means(right: Right, lang: Lang) -> &'static str {
         Right::PartnersWrite => lang.t("파트너사·계약 변경", "change partners and contracts"),
         Right::Export => lang.t("파일 내려받기", "take files away"),
         Right::PersonalRead => lang.t("개인정보 보기", "see personal data"),
-        Right::AuditRead => lang.t("감사 기록 조회", "see the audit log"),
+        Right::AuditRead => lang.t("감사 로그 조회", "see the audit log"),
         Right::Manage => lang.t("계정·키·설정 관리", "manage people, keys and settings"),
         Right::OwnSettlements => lang.t("자기 정산 조회", "see its own settlements"),
     }

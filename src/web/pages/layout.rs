@@ -195,8 +195,7 @@ pub struct Page<'a> {
     pub scripts: &'a [&'a str],
 }
 
-/// Which entry of the navigation a page belongs to. Some are there for pages to come.
-#[allow(dead_code, reason = "each page brings its entry in `nav` along")]
+/// Which entry of the navigation a page belongs to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Part {
     #[default]

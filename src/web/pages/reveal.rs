@@ -50,7 +50,7 @@ pub fn form_part(action: &str, shown: Shown, lang: Lang) -> Markup {
     html! {
         @if shown == Shown::Whole {
             p.message.wait role="status" { (lang.t(
-                "개인정보가 모두 보입니다. 열람 사유가 감사 기록에 남았습니다. 페이지를 새로 열면 다시 가려집니다.",
+                "개인정보가 모두 보입니다. 열람 사유가 감사 로그에 남았습니다. 페이지를 새로 열면 다시 가려집니다.",
                 "Personal data is shown whole, and the audit log has your reason. Open the page again to mask it.",
             )) }
         } @else if shown == Shown::Offered {
@@ -58,7 +58,7 @@ pub fn form_part(action: &str, shown: Shown, lang: Lang) -> Markup {
                 summary { (lang.t("가려진 개인정보 보기…", "Show what is masked…")) }
                 form.stack method="post" action=(action) {
                     label.field {
-                        span { (lang.t("보려는 이유 (5자 이상, 감사 기록에 남습니다)", "Why you need it (5 letters or more; the audit log keeps it)")) }
+                        span { (lang.t("보려는 이유 (5자 이상, 감사 로그에 남습니다)", "Why you need it (5 letters or more; the audit log keeps it)")) }
                         input name="reason" required minlength=(LEAST) maxlength=(MOST) autocomplete="off";
                     }
                     button { (lang.t("보기", "Show")) }

@@ -103,7 +103,7 @@ fn page(look: &Look, view: &View<'_>) -> Markup {
         div.head {
             h1 { (title) }
             p.soft { (lang.t(
-                "여기서 바꾼 값은 다시 시작하지 않아도 바로 쓰이며, 바꾼 사람과 전후 값이 감사 기록에 남습니다.",
+                "여기서 바꾼 값은 다시 시작하지 않아도 바로 쓰이며, 바꾼 사람과 전후 값이 감사 로그에 남습니다.",
                 "What is changed here holds at once, without a restart. The audit log keeps who changed what.",
             )) }
         }

@@ -14,7 +14,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::{
     account::device,
     layout::{Fields, Look, Page, Part, field, layout, nothing, see_other, segment},
-    words,
+    parts, words,
 };
 use crate::{
     domain::{
@@ -153,7 +153,7 @@ struct ListView<'a> {
 
 fn list_page(look: &Look, view: &ListView<'_>) -> Markup {
     let lang = look.lang;
-    let title = lang.t("사용자", "People");
+    let title = lang.t("사용자", "Users");
     let body = html! {
         div.head { h1 { (title) } }
         section.stack aria-label=(title) {
@@ -168,18 +168,14 @@ fn list_page(look: &Look, view: &ListView<'_>) -> Markup {
                 tbody { @for user in view.users {
                     tr {
                         td.what { a.main href=(user_path(&user.name)) { (user.name) } }
-                        td { (role_words(user.role, lang)) @if let Some(partner) = &user.partner { " " code.small { (partner) } } }
+                        td.method { (role_words(user.role, lang)) @if let Some(partner) = &user.partner { " " code.small { (partner) } } }
                         td.state { (state(user, lang)) }
                         td.when { @match user.signed_in_at { Some(at) => (words::age(at, view.now, lang)), None => "–" } }
                         td.act { a.button.small href=(user_path(&user.name)) { (lang.t("보기", "Open")) span.hidden { " " (user.name) } } }
                     }
                 } }
             }
-            @if let Some(next) = view.next {
-                nav.pager aria-label=(lang.t("페이지", "Pages")) {
-                    a.button rel="next" href={ "/admin/users?after=" (segment(next)) } { (lang.t("다음", "Next")) " →" }
-                }
-            }
+            (parts::pager(lang, None, view.next.map(|next| format!("/admin/users?after={}", segment(next))).as_deref()))
         }
         (add_form(view, lang))
         (matrix(lang))

@@ -17,6 +17,7 @@ use url::form_urlencoded;
 
 use super::{
     layout::{Fields, Look, Page, Part, field, layout, payment_path, see_other, segment},
+    parts,
     saved::{self, Kept},
     words,
 };
@@ -89,10 +90,9 @@ fn page(look: &Look, view: &View<'_>) -> Markup {
                 @for line in view.lines { (one(line, lang)) }
             }
         }
-        nav.pager aria-label=(lang.t("페이지", "Pages")) {
-            @if field(view.fields, "before").is_some() { a.button href=(address(view.fields, "/admin/audit", None)) { (lang.t("처음으로", "Newest")) } }
-            @if let Some(next) = view.next { a.button rel="next" href=(address(view.fields, "/admin/audit", Some(next))) { (lang.t("다음", "Next")) " →" } }
-        }
+        @let newest = field(view.fields, "before").map(|_| address(view.fields, "/admin/audit", None));
+        @let next = view.next.map(|next| address(view.fields, "/admin/audit", Some(next)));
+        (parts::pager(lang, newest.as_deref(), next.as_deref()))
     };
     let page = Page {
         title,
