@@ -129,6 +129,13 @@
     state.classList.toggle("off", !on);
   };
 
+  // The session is over: the form to sign in is a page of its own, and no part of this one.
+  document.body.addEventListener("htmx:beforeSwap", (event) => {
+    if (new URL(event.detail.xhr.responseURL).pathname !== "/sign-in") return;
+    event.detail.shouldSwap = false;
+    location.reload();
+  });
+
   // Parts that are fetched anew every two seconds, while somebody looks at them and marks no text.
   if (document.querySelector("[data-poll]")) {
     setInterval(() => {
@@ -140,12 +147,6 @@
       }
     }, 2000);
     document.body.addEventListener("htmx:afterRequest", (event) => say(event.detail.successful));
-    document.body.addEventListener("htmx:beforeSwap", (event) => {
-      // The session is over: the form to sign in is a page of its own and no part of this one.
-      if (new URL(event.detail.xhr.responseURL).pathname !== "/sign-in") return;
-      event.detail.shouldSwap = false;
-      location.reload();
-    });
   }
 
   const feed = document.getElementById("feed");

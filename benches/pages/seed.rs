@@ -323,10 +323,13 @@ const PAYOUTS: &str = "
       select week * 2 + (state = 'PROCESSING'), iif(state = 'PROCESSING', 'OPEN', 'DONE'), max(day), unixepoch(max(day)) * 1000, 'page',
              iif(state = 'PROCESSING', null, unixepoch(max(day)) * 1000)
         from w group by 1 order by 1;
-    insert into payout (batch_id, partner_id, state, gross, income_tax, local_tax, amount, bank, account, holder, decided_at, decided_by)
-      select week * 2 + (w.state = 'PROCESSING'), partner_id, iif(w.state = 'PROCESSING', 'WAITING', 'PAID'), sum(net), 0, 0, sum(net),
-             p.bank, p.account, p.holder, iif(w.state = 'PROCESSING', null, unixepoch(max(day)) * 1000), iif(w.state = 'PROCESSING', null, 'page')
+    insert into payout (batch_id, partner_id, state, gross, income_tax, local_tax, amount, bank, account, holder)
+      select week * 2 + (w.state = 'PROCESSING'), partner_id, 'WAITING', sum(net), 0, 0, sum(net), p.bank, p.account, p.holder
         from w join partner p on p.id = w.partner_id group by 1, 2 order by 1, 2;
+    -- Decided as the bank's word decides them, so that the figures of their hours count them.
+    update payout set state = 'PAID', decided_by = 'page',
+                      decided_at = (select finished_at from payout_batch b where b.id = payout.batch_id)
+     where batch_id in (select id from payout_batch where state = 'DONE');
     insert into payout_settlement (payout_id, settlement_id, amount)
       select o.id, w.id, w.net from w join payout o on o.batch_id = week * 2 + (w.state = 'PROCESSING') and o.partner_id = w.partner_id
        order by 1, 2;";

@@ -381,7 +381,7 @@ fn show(ctx: &Ctx, id: i64) -> Result<Said, CliError> {
 }
 
 async fn file(ctx: &Ctx, id: i64, template: &str, out: PathBuf) -> Result<Said, CliError> {
-    let bytes = ctx.store.read(|conn| {
+    let made = ctx.store.read(|conn| {
         let template = bank_templates::get(conn, template)?.template;
         let memo = deposit_memo(ctx, conn)?;
         Ok::<_, CliError>(write_bank_file(conn, id, &template, &memo)?)
@@ -394,17 +394,17 @@ async fn file(ctx: &Ctx, id: i64, template: &str, out: PathBuf) -> Result<Said, 
     let opened = options.write(true).create_new(true).open(&out);
     let mut file = opened.map_err(failed)?;
     // Whether it may go is decided in the transaction that notes that it went, before there is anything in it.
-    if let Err(error) = handed_out(ctx, id, template, "cli").await {
+    if let Err(error) = handed_out(ctx, id, made.payouts, template, "cli").await {
         let _ = std::fs::remove_file(&out);
         return Err(error.into());
     }
-    std::io::Write::write_all(&mut file, &bytes).map_err(failed)?;
+    std::io::Write::write_all(&mut file, &made.bytes).map_err(failed)?;
     Ok(Said {
         lines: vec![format!(
             "{} holds what waits in batch {id}, for the bank.",
             out.display()
         )],
-        value: json!({ "batch": id, "template": template, "file": out, "bytes": bytes.len() }),
+        value: json!({ "batch": id, "template": template, "file": out, "bytes": made.bytes.len() }),
     })
 }
 

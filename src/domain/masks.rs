@@ -281,7 +281,11 @@ fn number_at(letters: &[char], at: usize) -> usize {
         let joined = match letters.get(end) {
             Some('-' | '.') => next > 0,
             // A card's number in groups of four, a phone's in groups of three and four.
-            Some(' ') => next == 4 && matches!(group, 3 | 4),
+            // Where it begins with 0, also as phones of old are written: `02 1234 5678`, `031 123 4567`.
+            Some(' ') => {
+                next == 4 && matches!(group, 3 | 4)
+                    || letters[at] == '0' && matches!(next, 3 | 4) && matches!(group, 2..=4)
+            }
             _ => false,
         };
         if !joined {
@@ -297,7 +301,11 @@ fn is_a_persons(number: &str) -> bool {
     let digits = number.chars().filter(char::is_ascii_digit).count();
     let groups: Vec<usize> = number.split(['-', '.']).map(str::len).collect();
     // Two short numbers side by side are two numbers: a phone's has ten digits, a card's sixteen.
-    let whole = if number.contains(' ') { 10 } else { 8 };
+    let whole = match number.contains(' ') {
+        true if number.starts_with('0') => 9,
+        true => 10,
+        false => 8,
+    };
     digits >= whole
         && groups != [4, 2, 2]
         && !begins_with_a_day(number, groups[0])
@@ -386,6 +394,8 @@ mod tests {
             ("01JABC2345678", "01JABC2345678"),
             ("from 52.78.100.19", "from 52.78.100.19"),
             ("3개 1000 2000", "3개 1000 2000"),
+            ("02 1234 5678", "** **** 5678"),
+            ("031 123 4567로", "*** *** 4567로"),
             ("@here a@b 1@2", "@here a@b 1@2"),
             ("", ""),
         ] {

@@ -193,7 +193,9 @@ async fn take_on(ctx: &Ctx, imp_uid: ImpUid, asked: Asked) -> Result<Taken, Canc
             if let Some(key) = &asked.idempotency_key
                 && let Some(before) = cancellations::with_key(tx.conn(), key)?
             {
-                return if before.request_hash.as_deref() == Some(hash.as_str()) {
+                // A key is its caller's: another's wish under the same one is another wish.
+                let same = before.request_hash.as_deref() == Some(hash.as_str());
+                return if same && before.requested_by == asked.by {
                     Ok(Taken::Same(Box::new(before)))
                 } else {
                     Err(CancelError::KeyReused)

@@ -41,6 +41,8 @@ pub enum UserError {
     Link,
     #[error("this is not the code that the authenticator shows now")]
     Code,
+    #[error("this sign-in was ended meanwhile: sign in again")]
+    Ended,
     #[error(transparent)]
     Account(#[from] AccountError),
     #[error(transparent)]
@@ -330,6 +332,10 @@ pub async fn change_password(
     let (name, session) = (name.to_owned(), session.to_owned());
     store
         .write(move |tx| {
+            // A reset since the present password was checked ended it: it is not undone.
+            if !sessions::is_there(tx.conn(), user, &session)? {
+                return Err(UserError::Ended);
+            }
             accounts::set_password(tx, user, &hash)?;
             sessions::close_all(tx, user, Some(&session))?;
             note(tx, &name, "user.password_changed", None, None)

@@ -498,8 +498,8 @@ fn finish(tx: &mut Tx<'_>, batch: i64) -> Result<(), PayoutError> {
 }
 
 fn handed_out(conn: &Connection, batch: i64) -> Result<bool, StoreError> {
-    let events = history::of(conn, &Subject::Batch(batch), 1_000)?;
-    Ok(events.iter().any(|event| event.kind == "file_handed_out"))
+    let fetched = history::newest(conn, &Subject::Batch(batch), "file_handed_out")?;
+    Ok(fetched.is_some())
 }
 
 /// Calls off what still waits in a batch: its settlements are REQUESTED again. Once its file was fetched,

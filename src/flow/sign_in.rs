@@ -112,22 +112,22 @@ pub async fn with_password(
             Ok::<_, StoreError>((user, known))
         })?
     };
-    unlocked(ctx, &name, known, now)?;
+    take_try(ctx, &name, known).await?;
     let hash = match &user {
         Some(user) => ctx
             .store
             .read(|conn| accounts::password_hash(conn, user.id))?,
         None => None,
     };
-    if !passwords::check(password, hash).await? {
-        failed(ctx, name, known, place, "sign_in.failed").await?;
+    if !passwords::check(password, hash.clone()).await? {
+        failed(ctx, name, place, "sign_in.failed").await?;
         return Err(SignInError::Wrong);
     }
-    let Some(user) = user else {
+    let (Some(user), Some(hash)) = (user, hash) else {
         return Err(SignInError::Wrong);
     };
     let needs_code = user.has_totp;
-    let secret = open(ctx, &user, needs_code, known, place, lasts).await?;
+    let secret = open(ctx, &user, Some(hash), known, place, lasts).await?;
     Ok(Opened {
         secret,
         needs_code,
@@ -145,7 +145,7 @@ pub async fn without_password(
     let found = ctx.store.read(|conn| accounts::by_id(conn, user))?;
     let user = found.ok_or(SignInError::Wrong)?;
     let needs_code = user.has_totp;
-    let secret = open(ctx, &user, needs_code, true, place, lasts).await?;
+    let secret = open(ctx, &user, None, true, place, lasts).await?;
     Ok(Opened {
         secret,
         needs_code,
@@ -153,25 +153,34 @@ pub async fn without_password(
     })
 }
 
+/// Opens a session on what was found out a moment ago. A password that was reset since, an account that was
+/// shut or an authenticator that came or went is seen here, where it counts.
 async fn open(
     ctx: &Ctx,
     user: &accounts::User,
-    needs_code: bool,
+    checked: Option<String>,
     known: bool,
     place: Place,
     lasts: Lasts,
-) -> Result<SecretString, StoreError> {
+) -> Result<SecretString, SignInError> {
     let secret = new_secret();
     let value = secret.clone();
-    let (id, name) = (user.id, user.name.clone());
+    let (id, name, needs_code) = (user.id, user.name.clone(), user.has_totp);
     ctx.store
         .write(move |tx| {
+            let now = accounts::by_id(tx.conn(), id)?;
+            let same =
+                now.is_some_and(|now| now.disabled_at.is_none() && now.has_totp == needs_code);
+            let hash = accounts::password_hash(tx.conn(), id)?;
+            if !same || checked.is_some_and(|checked| hash.as_ref() != Some(&checked)) {
+                return Err(SignInError::Wrong);
+            }
             let stage = if needs_code { Stage::Code } else { Stage::Open };
             sessions::open(tx, value.expose_secret(), id, stage, lasts, &place.from())?;
             if !needs_code {
                 arrived(tx, id, &name, known, &place)?;
             }
-            Ok::<_, StoreError>(())
+            Ok(())
         })
         .await?;
     Ok(secret)
@@ -209,7 +218,10 @@ pub async fn with_code(
     let (user, name) = (half.user, half.name.clone());
     ctx.store
         .write(move |tx| {
-            sessions::close(tx, half_secret.expose_secret())?;
+            // Ended meanwhile, as by a reset: what it was half open for is no more.
+            if !sessions::close(tx, half_secret.expose_secret())? {
+                return Err(SignInError::WrongCode);
+            }
             sessions::open(
                 tx,
                 value.expose_secret(),
@@ -218,7 +230,7 @@ pub async fn with_code(
                 lasts,
                 &place.from(),
             )?;
-            arrived(tx, user, &name, known, &place)
+            Ok(arrived(tx, user, &name, known, &place)?)
         })
         .await?;
     Ok(Opened {
@@ -261,15 +273,18 @@ pub async fn prove_by_password(
     let known = ctx
         .store
         .read(|conn| knows(conn, Some(session.user), place, now))?;
-    unlocked(ctx, &session.name, known, now)?;
+    take_try(ctx, &session.name, known).await?;
     let hash = ctx
         .store
         .read(|conn| accounts::password_hash(conn, session.user))?;
+    let name = session.name.clone();
     if passwords::check(given, hash).await? {
+        ctx.store
+            .write(move |tx| accounts::forgive(tx, &name, Some(known)))
+            .await?;
         return Ok(());
     }
-    let name = session.name.clone();
-    failed(ctx, name, known, place.clone(), "sign_in.failed").await?;
+    failed(ctx, name, place.clone(), "sign_in.failed").await?;
     Err(SignInError::Wrong)
 }
 
@@ -282,7 +297,7 @@ pub async fn sign_out(ctx: &Ctx, secret: SecretString, place: Place) -> Result<(
             if let Some(session) = sessions::find(tx.conn(), secret.expose_secret(), now, ever)? {
                 note(tx, &session.name, &place, "sign_in.ended")?;
             }
-            sessions::close(tx, secret.expose_secret())
+            sessions::close(tx, secret.expose_secret()).map(|_| ())
         })
         .await
 }
@@ -298,23 +313,30 @@ pub async fn prove_by_code(
     let now = ctx.store.now();
     let (user, name) = (session.user, session.name.clone());
     let known = ctx.store.read(|conn| knows(conn, Some(user), place, now))?;
-    unlocked(ctx, &name, known, now)?;
+    take_try(ctx, &name, known).await?;
     let kept = ctx.store.read(|conn| accounts::totp(conn, user))?;
     let given: String = code.chars().filter(|c| !c.is_whitespace()).collect();
     let step = kept.and_then(|(secret, _)| step_of(&secret, &name, &given, now));
     let recovery = as_recovery(&given);
+    let whose = name.clone();
     let used = ctx
         .store
-        .write(move |tx| match (step, recovery) {
-            (Some(step), _) => accounts::use_step(tx, user, step),
-            (None, Some(code)) => accounts::use_recovery(tx, user, &code),
-            (None, None) => Ok(false),
+        .write(move |tx| {
+            let used = match (step, recovery) {
+                (Some(step), _) => accounts::use_step(tx, user, step)?,
+                (None, Some(code)) => accounts::use_recovery(tx, user, &code)?,
+                (None, None) => false,
+            };
+            if used {
+                accounts::forgive(tx, &whose, Some(known))?;
+            }
+            Ok::<_, StoreError>(used)
         })
         .await?;
     if used {
         return Ok(known);
     }
-    failed(ctx, name, known, place.clone(), "sign_in.code_failed").await?;
+    failed(ctx, name, place.clone(), "sign_in.code_failed").await?;
     Err(SignInError::WrongCode)
 }
 
@@ -333,40 +355,43 @@ fn knows(
     accounts::knows_place(conn, user, &places, now.as_millisecond())
 }
 
-fn unlocked(ctx: &Ctx, name: &str, known: bool, now: Timestamp) -> Result<(), SignInError> {
-    let guard = ctx.store.read(|conn| accounts::guard(conn, name, known))?;
-    let left = guard.locked_until - now.as_millisecond();
-    if left > 0 {
-        return Err(SignInError::Locked {
-            seconds: (left as u64).div_ceil(1_000),
-        });
-    }
-    Ok(())
-}
-
-async fn failed(
-    ctx: &Ctx,
-    name: String,
-    known: bool,
-    place: Place,
-    act: &'static str,
-) -> Result<(), StoreError> {
+/// Counts a try before it is judged, in the write that looks whether there may be one: of many at once each
+/// counts. A right one is forgiven.
+async fn take_try(ctx: &Ctx, name: &str, known: bool) -> Result<(), SignInError> {
+    let name = name.to_owned();
     ctx.store
         .write(move |tx| {
             let guard = accounts::guard(tx.conn(), &name, known)?;
             let now = tx.now_ms();
+            let left = guard.locked_until - now;
+            if left > 0 {
+                return Err(SignInError::Locked {
+                    seconds: (left as u64).div_ceil(1_000),
+                });
+            }
             let (failures, wait) = guessing::after_failure(guard.failures, guard.since, now);
             let guard = accounts::Guard {
                 failures,
                 since: now,
                 locked_until: now + wait,
             };
-            accounts::set_guard(tx, &name, known, guard)?;
-            // A wrong name may be anything, a password among it: only those that exist are told.
-            if accounts::by_name(tx.conn(), &name)?.is_some() {
-                note(tx, &name, &place, act)?;
-            }
-            Ok(())
+            Ok(accounts::set_guard(tx, &name, known, guard)?)
+        })
+        .await
+}
+
+/// Keeps that a try was wrong. A wrong name may be anything, a password among it: only those that exist are
+/// told of.
+async fn failed(
+    ctx: &Ctx,
+    name: String,
+    place: Place,
+    act: &'static str,
+) -> Result<(), StoreError> {
+    ctx.store
+        .write(move |tx| match accounts::by_name(tx.conn(), &name)? {
+            Some(_) => note(tx, &name, &place, act),
+            None => Ok(()),
         })
         .await
 }

@@ -45,13 +45,21 @@ pub fn deposit_memo(ctx: &Ctx, conn: &Connection) -> Result<String, StoreError> 
     Ok(partners::get(conn, id)?.map_or_else(|| id.clone(), |own| own.name))
 }
 
+/// A file for the bank, and of which payouts it is.
+#[derive(Debug)]
+pub struct BankFile {
+    pub bytes: Vec<u8>,
+    /// Their numbers, as they waited when the file was written.
+    pub payouts: Vec<i64>,
+}
+
 /// A bulk transfer of what waits in a batch. What is decided is left out, so that nothing is sent again.
 pub fn write_bank_file(
     conn: &Connection,
     batch: i64,
     template: &BankTemplate,
     deposit_memo: &str,
-) -> Result<Vec<u8>, FileError> {
+) -> Result<BankFile, FileError> {
     let known = payouts::batch(conn, batch)?.ok_or(PayoutError::NoBatch(batch))?;
     if known.waiting == 0 {
         let (id, state) = (batch, known.state);
@@ -60,10 +68,10 @@ pub fn write_bank_file(
     if let Some(approval) = approve::waits_for(conn, batch)? {
         return Err(PayoutError::Waits { batch, approval }.into());
     }
-    let rows = payouts::of_batch(conn, batch)?;
+    let mut rows = payouts::of_batch(conn, batch)?;
+    rows.retain(|row| row.state == PayoutState::Waiting);
     let transfers: Vec<Transfer> = rows
         .iter()
-        .filter(|row| row.state == PayoutState::Waiting)
         .map(|row| Transfer {
             reference: row.reference(),
             bank_code: row.bank.clone(),
@@ -76,15 +84,20 @@ pub fn write_bank_file(
             partner_name: row.partner_name.clone(),
         })
         .collect();
-    write(template, &transfers, deposit_memo).map_err(FileError::Rows)
+    Ok(BankFile {
+        bytes: write(template, &transfers, deposit_memo).map_err(FileError::Rows)?,
+        payouts: rows.iter().map(|row| row.id).collect(),
+    })
 }
 
 /// Keeps that a batch's file was handed out: whoever comes second is told, before the bank pays twice. To
 /// be called **before** anybody gets the file: this is where it is held back if an approval is missing or
-/// does not hold any more.
+/// does not hold any more, and where what is in the file does not wait any more: called off or decided
+/// since, it would be paid by the bank and be due here again.
 pub async fn handed_out(
     ctx: &Ctx,
     batch: i64,
+    in_file: Vec<i64>,
     template: &str,
     by: &'static str,
 ) -> Result<(), PayoutError> {
@@ -93,6 +106,11 @@ pub async fn handed_out(
         .write(move |tx| {
             if let Err(approval) = approve::release(tx, batch)? {
                 return Ok(Err(PayoutError::Waits { batch, approval }));
+            }
+            let mut now = payouts::of_batch(tx.conn(), batch)?;
+            now.retain(|row| row.state == PayoutState::Waiting);
+            if !now.iter().map(|row| row.id).eq(in_file) {
+                return Ok(Err(PayoutError::Other));
             }
             history::add(tx, &Subject::Batch(batch), "file_handed_out", by, &detail)?;
             Ok::<_, PayoutError>(Ok(()))

@@ -120,6 +120,14 @@ pub(super) fn touch(conn: &Connection, id: i64) -> Result<(), StoreError> {
 }
 
 /// Keeps the answer, for whoever asks the same again.
+/// Notes that a request under a key came to nothing after all, and may run again.
+pub fn untouched(tx: &Tx<'_>, id: i64) -> Result<(), StoreError> {
+    tx.conn()
+        .prepare_cached("update asked_once set touched = 0 where id = ?1 and status is null")?
+        .execute([id])?;
+    Ok(())
+}
+
 pub fn answered(tx: &Tx<'_>, id: i64, answer: &Answer) -> Result<(), StoreError> {
     tx.conn()
         .prepare_cached(

@@ -163,17 +163,23 @@ fn buyers(rows: Vec<PaymentRow>) -> Vec<BuyerFound> {
     found
 }
 
+/// Orders that are looked at for some that nobody paid: where all are paid, each letter typed would walk
+/// through all of them.
+const MOST_ORDERS: i64 = 1_000;
+
+pub(super) const UNPAID_ORDERS: &str = "select merchant_uid, name, amount
+       from (select merchant_uid, name, amount from merchant_order
+              where merchant_uid >= ?1 and merchant_uid < ?1 || char(1114111)
+              order by merchant_uid limit ?5) o
+      where not exists (select 1 from payment p where p.merchant_uid = o.merchant_uid and p.status not in (?2, ?3))
+      order by merchant_uid limit ?4";
+
 /// Orders whose id begins like this and that no payment has paid: the others are found by their payment.
 fn unpaid_orders(conn: &Connection, begins: &str) -> Result<Vec<OrderFound>, StoreError> {
     let unpaid = [Status::Ready, Status::Failed].map(Status::as_str);
-    let mut query = conn.prepare_cached(
-        "select merchant_uid, name, amount from merchant_order o
-          where merchant_uid >= ?1 and merchant_uid < ?1 || char(1114111)
-            and not exists (select 1 from payment p where p.merchant_uid = o.merchant_uid
-                               and p.status not in (?2, ?3))
-          order by merchant_uid limit ?4",
-    )?;
-    let rows = query.query_map((begins, unpaid[0], unpaid[1], SHOWN as i64 + 1), |row| {
+    let mut query = conn.prepare_cached(UNPAID_ORDERS)?;
+    let values = (begins, unpaid[0], unpaid[1], SHOWN as i64 + 1, MOST_ORDERS);
+    let rows = query.query_map(values, |row| {
         Ok(OrderFound {
             merchant_uid: row.get(0)?,
             name: row.get(1)?,

@@ -313,8 +313,8 @@ pub fn moved(conn: &Connection, batch: i64) -> Result<Vec<String>, StoreError> {
         .collect::<Result<_, _>>()?)
 }
 
-/// Whether `by` set the account of a partner in this batch last, and nothing was ever paid to it: the
-/// partner. An account that money has gone to before is known to be right.
+/// Whether `by` set the account that this batch pays to, or the partner's account last, and nothing was ever
+/// paid to it: the partner. An account that money has gone to before is known to be right.
 pub fn new_account_set_by(
     conn: &Connection,
     batch: i64,
@@ -326,8 +326,10 @@ pub fn new_account_set_by(
               where b.batch_id = ?1
                 and not exists (select 1 from payout x where x.partner_id = b.partner_id and x.state = 'PAID'
                                    and x.bank = b.bank and x.account = b.account)
-                and ?2 = (select actor from history h where h.subject = 'partner:' || b.partner_id
-                             and h.detail ->> '$.account.to.number' is not null order by h.id desc limit 1)
+                and (exists (select 1 from history h where h.subject = 'partner:' || b.partner_id and h.actor = ?2
+                                and h.detail ->> '$.account.to.number' = b.account)
+                     or ?2 = (select actor from history h where h.subject = 'partner:' || b.partner_id
+                             and h.detail ->> '$.account.to.number' is not null order by h.id desc limit 1))
               order by b.partner_id limit 1",
         )?
         .query_row((batch, by), |row| row.get(0))

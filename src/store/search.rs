@@ -131,7 +131,10 @@ pub(super) fn ways(conn: &Connection, wanted: &Wanted) -> Result<Vec<Way>, Store
             let phrase = format!("initials : {phrase}");
             ways.push(way(conn, Index::Keys, phrase, rough)?);
         }
-    } else if let Some(phrase) = phrase_of_digits(wanted.text()) {
+    // Korean around a number says more than the number: a year stands in every order's id.
+    } else if let Some(phrase) =
+        phrase_of_digits(wanted.text()).filter(|_| wanted.text().is_ascii())
+    {
         ways.push(way(conn, Index::Keys, phrase, true)?);
     } else if let Some(phrase) = phrase(wanted.text()) {
         ways.push(way(conn, Index::Text, phrase, false)?);

@@ -146,11 +146,20 @@ pub fn proved(tx: &Tx<'_>, id: &str) -> Result<(), StoreError> {
     Ok(())
 }
 
-pub fn close(tx: &Tx<'_>, secret: &str) -> Result<(), StoreError> {
-    tx.conn()
+/// Ends a session by its secret; false if there is none.
+pub fn close(tx: &Tx<'_>, secret: &str) -> Result<bool, StoreError> {
+    Ok(tx
+        .conn()
         .prepare_cached("delete from session where token_hash = ?1")?
-        .execute([hash(secret)])?;
-    Ok(())
+        .execute([hash(secret)])?
+        > 0)
+}
+
+/// Whether a person's session is still there, by the name it is listed under.
+pub fn is_there(conn: &Connection, user: i64, id: &str) -> Result<bool, StoreError> {
+    Ok(conn
+        .prepare_cached("select 1 from session where user_id = ?1 and id = ?2")?
+        .exists((user, id))?)
 }
 
 /// Ends one of a person's sessions by the name it is listed under; false if there is none.

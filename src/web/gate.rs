@@ -159,14 +159,16 @@ fn is_api(parts: &Parts) -> bool {
     parts.uri.path().starts_with("/api/")
 }
 
-/// How often the API may be asked: by this address, and under this key. The webhook has limits of
-/// its own, and so does what a browser asks on behalf of a person, whose address counts.
+/// How often one may ask: the API by this address, and anything under this key. The webhook has limits of its
+/// own.
 fn within_limits(web: &Web, parts: &Parts, row: &Row, actor: Option<&Actor>) -> Result<(), u64> {
-    if !is_api(parts) || row.need == Need::Open {
+    if row.need == Need::Open {
         return Ok(());
     }
     let limits = &web.site.limits;
-    if let Some(ConnectInfo(peer)) = parts.extensions.get::<ConnectInfo<SocketAddr>>() {
+    if is_api(parts)
+        && let Some(ConnectInfo(peer)) = parts.extensions.get::<ConnectInfo<SocketAddr>>()
+    {
         limits.admit_to_api(limits.client(peer.ip(), &parts.headers))?;
     }
     match actor {

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv6Addr, SocketAddr},
     num::NonZeroU32,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
@@ -34,6 +34,17 @@ pub struct Limits {
     sources: Addresses,
     /// Whether webhooks are taken from those alone.
     only_sources: bool,
+}
+
+/// By what an address is counted: one machine has 2⁶⁴ of IPv6, its whole /64.
+fn neighbourhood(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(whole) => {
+            let [a, b, c, d, ..] = whole.segments();
+            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
+        }
+    }
 }
 
 fn at_least_one(number: u32) -> NonZeroU32 {
@@ -122,20 +133,23 @@ impl Limits {
             .penalties
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        if let Some(until) = penalties.get(&address) {
+        if let Some(until) = penalties.get(&neighbourhood(address)) {
             let left = until.saturating_duration_since(Instant::now());
             if !left.is_zero() {
                 return Err(left.as_secs().max(1));
             }
-            penalties.remove(&address);
+            penalties.remove(&neighbourhood(address));
         }
         drop(penalties);
-        self.messages.check_key(&address).map_err(|_| 1)
+        self.messages
+            .check_key(&neighbourhood(address))
+            .map_err(|_| 1)
     }
 
     /// The address asked for an id that PortOne does not know.
     pub fn unknown_id(&self, address: IpAddr) {
-        if self.sources.contains(address) || self.unknown.check_key(&address).is_ok() {
+        if self.sources.contains(address) || self.unknown.check_key(&neighbourhood(address)).is_ok()
+        {
             return;
         }
         tracing::warn!(%address, "an address is kept out for a minute: too many unknown payment ids");
@@ -146,23 +160,25 @@ impl Limits {
         if penalties.len() >= REMEMBERED {
             penalties.clear();
         }
-        penalties.insert(address, Instant::now() + PENALTY);
+        penalties.insert(neighbourhood(address), Instant::now() + PENALTY);
     }
 
     /// Whether the address may try to sign in.
     pub fn may_sign_in(&self, address: IpAddr) -> bool {
-        self.sign_ins.check_key(&address).is_ok()
+        self.sign_ins.check_key(&neighbourhood(address)).is_ok()
     }
 
     /// Whether the address may have another sample order written down: each stays for good.
     pub fn may_order(&self, address: IpAddr) -> bool {
-        self.orders.check_key(&address).is_ok()
+        self.orders.check_key(&neighbourhood(address)).is_ok()
     }
 
     /// Whether an address may ask the API now, whoever it is; else the seconds to wait.
     pub fn admit_to_api(&self, address: IpAddr) -> Result<(), u64> {
         // Within a second there is room for one more: the rate is at least one a second.
-        self.api_addresses.check_key(&address).map_err(|_| 1)
+        self.api_addresses
+            .check_key(&neighbourhood(address))
+            .map_err(|_| 1)
     }
 
     /// Whether a program may ask the API now, by the name of its key; else the seconds to wait.
@@ -334,6 +350,28 @@ mod tests {
         assert_eq!(passed(9, &|| limits.admit_to_api(ip("6.6.6.6"))), 5);
         assert_eq!(limits.admit_to_api(ip("6.6.6.6")), Err(1));
         assert_eq!(passed(9, &|| limits.admit_to_api(ip("7.7.7.7"))), 5);
+    }
+
+    #[test]
+    fn a_machine_with_very_many_addresses_is_one() {
+        let limits = Limits::new(1, 1, 1, 1, 2, list(""), list(""));
+        let passed = |texts: [&str; 4]| {
+            let admitted = texts.map(|text| limits.admit_to_api(ip(text)).is_ok());
+            admitted.into_iter().filter(|admitted| *admitted).count()
+        };
+        assert_eq!(
+            passed([
+                "2400:1:2:3::1",
+                "2400:1:2:3::2",
+                "2400:1:2:3:9::1",
+                "2400:1:2:3::4"
+            ]),
+            2
+        );
+        assert_eq!(
+            passed(["2400:1:2:4::1", "2400:1:2:5::1", "6.6.6.6", "6.6.6.7"]),
+            4
+        );
     }
 
     #[test]

@@ -123,7 +123,7 @@ fn resource(path: &str) -> &str {
 
 /// Whether a request writes, as far as its route says. The full cancel of old is a GET that does.
 pub fn writes(method: &Method, route: &str) -> bool {
-    !method.is_safe() || (*method == Method::GET && route == "/api/payment/cancel/{imp_uid}")
+    !method.is_safe() || route == "/api/payment/cancel/{imp_uid}"
 }
 
 /// Routes that keep a key in tables of their own.
@@ -270,17 +270,25 @@ fn without(bytes: &[u8], mark: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Whether an answer is the end of the wish. What says *not now* is not.
-fn is_final(response: &Response) -> bool {
+/// Whether an answer says that nothing was done, and when it may be: too often, not allowed yet, waits for a
+/// second person. The wish is then as if it had not been sent.
+fn is_not_now(response: &Response) -> bool {
     let status = response.status();
-    !status.is_server_error()
-        && status != StatusCode::TOO_MANY_REQUESTS
-        && !response.headers().contains_key(header::RETRY_AFTER)
+    status == StatusCode::TOO_MANY_REQUESTS
+        || status == StatusCode::FORBIDDEN
+        || status.is_client_error() && response.headers().contains_key(header::RETRY_AFTER)
 }
 
 /// Keeps the answer before anybody sees it.
 async fn keep(store: &Store, row: i64, response: Response) -> Result<Response, Problem> {
-    if !is_final(&response) {
+    if is_not_now(&response) {
+        store
+            .write(move |tx| asked_once::untouched(tx, row))
+            .await?;
+        return Ok(response);
+    }
+    // What broke off inside says nothing of what was done before: it is asked about, and not run again.
+    if response.status().is_server_error() {
         return Ok(response);
     }
     let (parts, body) = response.into_parts();

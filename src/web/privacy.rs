@@ -14,13 +14,14 @@ use serde_json::Value;
 use super::auth::Actor;
 use crate::domain::{account::Right, masks::masked_answer};
 
-/// Masks what a handler answers, unless whoever asked may see persons. It stands behind the gate, which
+/// Masks what a handler answers, unless whoever asked is a program that may see persons. A person who may has
+/// the page for it, which asks for a reason and keeps it. It stands behind the gate, which
 /// knows them; what an unknown caller gets holds nobody.
 pub async fn masked(request: Request, next: Next) -> Response {
     let whole = request
         .extensions()
         .get::<Actor>()
-        .is_none_or(|actor| actor.may(Right::PersonalRead));
+        .is_none_or(|actor| actor.may(Right::PersonalRead) && !actor.is_page());
     let response = next.run(request).await;
     match whole || !is_json(&response) {
         true => response,

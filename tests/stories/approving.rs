@@ -6,13 +6,17 @@ use jeongsan::{
     config,
     domain::{account::Role, ids::PartnerId, money::Won, rules::Rule},
     flow::{
+        Ctx,
         adjust::{Adjustment, Booking, adjust},
         approve::{self, ApproveError},
         change_rules::change_rule,
         pay_out::{self, Choice, PayoutError, Word},
         write_bank_file::handed_out,
     },
-    store::{approvals, audit},
+    store::{
+        StoreError, approvals, audit,
+        payouts::{self, PayoutState},
+    },
 };
 use serde_json::{Value, json};
 
@@ -21,6 +25,16 @@ use crate::{
     people::Visitor,
     support::{TOKEN, TestApp, read, settings},
 };
+
+/// Fetches the bank's file, as a page does: written first, noted before anybody gets it.
+pub async fn fetched(ctx: &Ctx, batch: i64, by: &'static str) -> Result<(), PayoutError> {
+    let waiting = ctx.store.read(|conn| {
+        let mut rows = payouts::of_batch(conn, batch)?;
+        rows.retain(|row| row.state == PayoutState::Waiting);
+        Ok::<_, StoreError>(rows.iter().map(|row| row.id).collect())
+    })?;
+    handed_out(ctx, batch, waiting, "공통", by).await
+}
 
 /// Three people who may release payouts, one who may not, and amounts above which two are needed.
 pub struct House {
@@ -338,6 +352,39 @@ async fn a_batch_above_the_amount_goes_nowhere_until_a_second_person_says_so() {
     app.drain().await;
 }
 
+/// Two people at once: one has the file written, the other calls the batch off before the first has it. The
+/// bank would pay, and the next batch would pay again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_was_written_before_a_call_off_is_given_to_nobody() {
+    let mut house = House::with(None).await;
+    house.due(&[("farm", 12_000), ("sea", 5_000)]).await;
+    house.sign_in_anew().await;
+    let ctx = house.app.app().web.ctx.clone();
+    let batch = house.make("@minji", &[]).await;
+    let written: Vec<i64> = ctx
+        .store
+        .read(|conn| payouts::of_batch(conn, batch))
+        .unwrap()
+        .iter()
+        .map(|row| row.id)
+        .collect();
+    assert_eq!(written.len(), 2);
+    pay_out::call_off(&ctx, batch, "다시".into(), false, "@jiho")
+        .await
+        .unwrap();
+    let answer = handed_out(&ctx, batch, written.clone(), "공통", "@minji").await;
+    assert!(matches!(answer, Err(PayoutError::Other)), "{answer:?}");
+    // The same where one of them was decided meanwhile; with what waits now it goes.
+    let batch = house.make("@minji", &[]).await;
+    let answer = handed_out(&ctx, batch, written, "공통", "@minji").await;
+    assert!(matches!(answer, Err(PayoutError::Other)), "{answer:?}");
+    fetched(&ctx, batch, "@minji").await.unwrap();
+    pay_out::call_off(&ctx, batch, "다시".into(), true, "@jiho")
+        .await
+        .unwrap();
+    house.app.drain().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn refused_or_withdrawn_it_is_called_off_and_without_an_amount_nobody_waits() {
     let mut house = House::with(None).await;
@@ -347,7 +394,7 @@ async fn refused_or_withdrawn_it_is_called_off_and_without_an_amount_nobody_wait
     assert!(text.contains("혼자 운영하는 가게"), "{text}");
     let ctx = house.app.app().web.ctx.clone();
     let alone = house.make("@minji", &[]).await;
-    handed_out(&ctx, alone, "공통", "@minji").await.unwrap();
+    fetched(&ctx, alone, "@minji").await.unwrap();
     pay_out::call_off(&ctx, alone, "다시".into(), true, "@minji")
         .await
         .unwrap();
@@ -361,7 +408,7 @@ async fn refused_or_withdrawn_it_is_called_off_and_without_an_amount_nobody_wait
     change_rule(&ctx, Rule::PayoutOver, Some("1,000,000".into()))
         .await
         .unwrap();
-    let answer = handed_out(&ctx, batch, "공통", "@minji").await;
+    let answer = fetched(&ctx, batch, "@minji").await;
     assert!(
         matches!(answer, Err(PayoutError::Waits { .. })),
         "{answer:?}"
@@ -433,12 +480,12 @@ async fn of_two_who_approve_at_once_one_does_and_parts_of_a_batch_gain_nothing()
         .await;
     let ctx = house.app.app().web.ctx.clone();
     let first = house.make("@minji", &["sea", "hill"]).await;
-    handed_out(&ctx, first, "공통", "@minji").await.unwrap();
+    fetched(&ctx, first, "@minji").await.unwrap();
     // 7,000 more on the same day is above the 10,000.
     let second = house.make("@minji", &["hill"]).await;
     let id = house.approval(second).id;
     let third = house.make("@jiho", &[]).await;
-    handed_out(&ctx, third, "공통", "@jiho").await.unwrap();
+    fetched(&ctx, third, "@jiho").await.unwrap();
     let seal = house.seal(id);
     let (one, two) = tokio::join!(
         approve::approve(&ctx, id, seal.clone(), "@boss"),
@@ -496,7 +543,7 @@ async fn an_account_that_is_changed_after_the_approval_voids_it() {
         (&second.asked["again"]["by"], second.made_by.as_str()),
         (&json!("@jiho"), "@minji")
     );
-    let answer = handed_out(&ctx, batch, "공통", "@minji").await;
+    let answer = fetched(&ctx, batch, "@minji").await;
     assert!(
         matches!(answer, Err(PayoutError::Waits { .. })),
         "{answer:?}"
@@ -522,7 +569,7 @@ async fn an_account_that_is_changed_after_the_approval_voids_it() {
     conn.busy_timeout(Duration::from_secs(5)).unwrap();
     conn.execute("update payout set account = '666' where id = ?1", [payout])
         .unwrap();
-    let answer = handed_out(&ctx, batch, "공통", "@minji").await;
+    let answer = fetched(&ctx, batch, "@minji").await;
     assert!(
         matches!(answer, Err(PayoutError::Waits { .. })),
         "{answer:?}"
@@ -542,7 +589,7 @@ async fn an_account_that_is_changed_after_the_approval_voids_it() {
         .unwrap();
 
     // Once it is at the bank, a change comes too late: the bank's word is taken.
-    handed_out(&ctx, batch, "공통", "@minji").await.unwrap();
+    fetched(&ctx, batch, "@minji").await.unwrap();
     house.account("farm", "0099900000003", "@jiho").await;
     assert_eq!(house.approval(batch).id, third.id);
     pay_out::decide(&ctx, batch, vec![(payout, Word::Paid)], "@minji")

@@ -15,7 +15,6 @@ use jeongsan::{
         hold_settlement::try_again,
         pay_out::{self, Choice, Word},
         save_partner::{Save, save_partner},
-        write_bank_file::handed_out,
     },
     store::{
         StoreError, approvals, books,
@@ -26,6 +25,7 @@ use rand::{RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use serde_json::json;
 
 use crate::{
+    approving::fetched,
     paying_out::{LONG_ENOUGH, days_later, partner, sold, today},
     support::TestApp,
 };
@@ -153,7 +153,7 @@ impl World {
             }
             7..=8 => {
                 let Some(id) = self.batch() else { return };
-                if handed_out(&self.ctx, id, "공통", by).await.is_ok() {
+                if fetched(&self.ctx, id, by).await.is_ok() {
                     self.may_leave(id, "file");
                     self.batches.get_mut(&id).unwrap().at_the_bank = true;
                     self.count("file");

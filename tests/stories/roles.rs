@@ -152,7 +152,7 @@ const MATRIX: &str = "
     O-A---* POST /api/partners/import
     OPAV--  GET /api/partners/{id}
     O-A---* PUT /api/partners/{id}
-    OPA---  GET /api/partners/{id}/account
+    OPAV--  GET /api/partners/{id}/account
     O-A---  POST /api/partners/{id}/archive
     OPAV--  GET /api/partners/{id}/contracts
     O-A---* POST /api/partners/{id}/contracts

@@ -724,7 +724,8 @@ pub async fn adjust_once(
     match adjust_all(&web.ctx, source, rows, by).await {
         Ok(Booking::Waits(id)) => {
             let rows = web.ctx.store.read(|conn| approvals::rows(conn, id))?;
-            match asks_for(rows.as_ref(), &asked)? {
+            let own = before.as_ref().is_none_or(|before| before.made_by == by);
+            match own && asks_for(rows.as_ref(), &asked)? {
                 true => Ok((Once::Waits(id), before.is_none_or(|before| before.id != id))),
                 false => Err(CancelError::KeyReused.into()),
             }
@@ -733,7 +734,9 @@ pub async fn adjust_once(
         Err(AdjustError::Taken { id, .. }) => {
             let known = web.ctx.store.read(|conn| adjustments::get(conn, id))?;
             let same = known.is_some_and(|known| {
-                known.partner == asked.partner.as_str()
+                // A key is its caller's: another's wish under the same one is another wish.
+                known.created_by == by
+                    && known.partner == asked.partner.as_str()
                     && known.amount == asked.amount
                     && known.reason == asked.reason.trim()
             });

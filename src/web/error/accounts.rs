@@ -136,6 +136,12 @@ impl From<UserError> for Problem {
                 "지금 인증 앱에 보이는 코드가 아닙니다.",
                 en,
             ),
+            UserError::Ended => Problem::new(
+                StatusCode::UNAUTHORIZED,
+                "sign-in",
+                "그사이 로그인이 종료되어 아무것도 바꾸지 않았습니다. 다시 로그인하세요.",
+                en,
+            ),
             UserError::Account(error) => error.into(),
             UserError::Password(error) => error.into(),
             UserError::Store(error) => error.into(),

@@ -57,7 +57,8 @@ impl From<PayoutError> for Problem {
                 ),
                 en,
             )
-            .with("approval", approval),
+            .with("approval", approval)
+            .after(60),
             PayoutError::NoPayout(id) => Problem::not_found(&format!("payout {id}")),
             PayoutError::NotOpen { id, state } => Problem::new(
                 CONFLICT,

@@ -16,13 +16,11 @@ use serde::Deserialize;
 
 use super::{
     layout::{Fields, Look, Page, Part, cut, field, layout, older, see_other},
+    users::right_words,
     words,
 };
 use crate::{
-    domain::{
-        account::Right,
-        api_key::{KeyName, Standing, grantable, scopes},
-    },
+    domain::api_key::{KeyName, Standing, grantable, scopes},
     flow::manage_keys::{self, KeyError, Made},
     store::api_keys::{self, ApiKey},
     web::{Web, auth::Actor, error::Problem, extract::F, lang::Lang},
@@ -34,27 +32,6 @@ pub fn routes() -> Router<Web> {
     Router::new()
         .route("/admin/keys", get(list).post(make))
         .route("/admin/keys/{id}/revoke", post(revoke))
-}
-
-/// What a right lets a program do, for whoever grants it.
-fn means(right: Right, lang: Lang) -> &'static str {
-    match right {
-        Right::PaymentsRead => lang.t("주문·결제 조회", "see orders and payments"),
-        Right::PaymentsCancel => lang.t("결제 취소", "cancel payments"),
-        Right::OrdersWrite => lang.t("주문 등록", "register orders"),
-        Right::JobsRead => lang.t("작업·알림·지표 조회", "see jobs, alerts and figures"),
-        Right::JobsWrite => lang.t("작업 재처리·폐기", "replay and discard jobs"),
-        Right::SettlementsRead => lang.t("정산 조회", "see settlements"),
-        Right::SettlementsWrite => lang.t("정산·보류·조정", "settle, hold, adjust"),
-        Right::PayoutsWrite => lang.t("지급·은행 파일·달력", "pay out, bank files, calendar"),
-        Right::PartnersRead => lang.t("파트너사 조회", "see partners"),
-        Right::PartnersWrite => lang.t("파트너사·계약 변경", "change partners and contracts"),
-        Right::Export => lang.t("파일 내려받기", "take files away"),
-        Right::PersonalRead => lang.t("개인정보 보기", "see personal data"),
-        Right::AuditRead => lang.t("감사 로그 조회", "see the audit log"),
-        Right::Manage => lang.t("계정·키·설정 관리", "manage people, keys and settings"),
-        Right::OwnSettlements => lang.t("자기 정산 조회", "see its own settlements"),
-    }
 }
 
 /// The form as it was filled in.
@@ -149,7 +126,7 @@ fn new_key(filled: &Filled, lang: Lang) -> Markup {
                             input type="checkbox" name="scope" value=(right.as_str())
                                 checked[filled.scopes.iter().any(|scope| scope == right.as_str())];
                             " " code { (right.as_str()) } br;
-                            small { (means(right, lang)) }
+                            small { (right_words(right, lang)) }
                         }
                     }
                 }
@@ -182,7 +159,7 @@ fn card(key: &ApiKey, now: Timestamp, lang: Lang) -> Markup {
                     }
                 }
             }
-            p { @for right in key.scopes.list() { code title=(means(right, lang)) { (right.as_str()) } " " } }
+            p { @for right in key.scopes.list() { code title=(right_words(right, lang)) { (right.as_str()) } " " } }
             p.soft.small {
                 (lang.t("만듦", "Made")) " " (words::time(key.created_at)) " " (key.created_by)
                 " · " (lang.t("마지막 사용", "last used")) " "
@@ -303,7 +280,7 @@ async fn revoke(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::account::Rights;
+    use crate::domain::account::{Right, Rights};
 
     fn key(name: &str) -> ApiKey {
         ApiKey {

@@ -137,13 +137,21 @@ pub fn page_of_form(path: &str) -> &str {
     if path.starts_with("/admin/filters") || path == "/admin/columns" {
         return auth::HOME;
     }
+    // Neither names the page that it stands on.
+    if path.starts_with("/admin/contracts/") {
+        return "/admin/partners";
+    }
+    if path.starts_with("/admin/jobs/kinds/") {
+        return "/admin/jobs";
+    }
+    let path = path.strip_suffix("/result/confirm").unwrap_or(path);
     match path.rsplit_once('/') {
         Some((
             page,
             "confirm" | "replay" | "discard" | "release" | "orders" | "hold" | "retry" | "settle"
             | "dry-run" | "reopen" | "run-now" | "role" | "disable" | "enable" | "reset"
             | "sessions" | "look" | "codes" | "remove" | "verify" | "reveal" | "approve" | "refuse"
-            | "withdraw",
+            | "withdraw" | "archive" | "recover" | "call-off" | "result" | "copy",
         )) => page,
         Some(("/account/sessions", _)) => "/account",
         Some((_, "sign-out")) => "/sign-in",
@@ -352,6 +360,7 @@ pub fn cut<T>(rows: &mut Vec<T>, page: usize, id: impl Fn(&T) -> i64) -> Option<
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::web::{access, offered};
 
     #[test]
     fn a_path_leads_nowhere_else() {
@@ -393,6 +402,26 @@ mod tests {
             ("/admin/keys/3/revoke", "/admin/keys"),
         ] {
             assert_eq!(page_of_form(path), page);
+        }
+    }
+
+    #[test]
+    fn the_page_of_every_form_is_a_page() {
+        for row in access::TABLE.iter().filter(|row| row.method == "POST") {
+            if row.path.starts_with("/api/") {
+                continue;
+            }
+            let path: String = row
+                .path
+                .split('/')
+                .map(|part| if part.starts_with('{') { "7" } else { part })
+                .collect::<Vec<_>>()
+                .join("/");
+            let page = page_of_form(&path);
+            assert!(
+                offered::row("GET", page).is_some(),
+                "{path} leads to {page}"
+            );
         }
     }
 

@@ -49,7 +49,7 @@ fn schemas() -> &'static [(String, Value)] {
 /// What bodies and answers are made of.
 fn shapes(look: &Look) -> Markup {
     let lang = look.lang;
-    let title = lang.t("본문의 모양", "Shapes");
+    let title = lang.t("스키마", "Schemas");
     let body = html! {
         div.head {
             h1 { (title) }
@@ -75,19 +75,19 @@ fn endpoints(look: &Look) -> Markup {
             p.soft {
                 (lang.t("금액은 정수 원, 날은 한국 날짜입니다. 같은 내용의 ", "Amounts are whole won, days are days in Korea. The same as an "))
                 a href="/api/openapi.json" { "OpenAPI 3.1" } (lang.t(" 문서도 있습니다. ", " document. "))
-                a href=(SHAPES) { (lang.t("본문의 모양", "Shapes of bodies")) }
+                a href=(SHAPES) { (lang.t("스키마", "Schemas")) }
             }
         }
         section.sheet.stack {
-            h2 { (lang.t("누가 부르는가", "Who calls")) }
+            h2 { (lang.t("인증", "Authentication")) }
             p { (lang.t("요청마다 키를 보냅니다. 키는 소유자가 API 키 페이지나 jeongsan key add로 만들고, 권한을 골라 줍니다.", "Each request carries a key. An owner makes it on the page of API keys or by jeongsan key add, with the scopes that it needs.")) }
             pre { code { "curl -H \"Authorization: Bearer $TOKEN\" …" } }
-            h2 { (lang.t("한 번만", "Once")) }
+            h2 { (lang.t("멱등 키", "Idempotency")) }
             p { (lang.t(
                 "바꾸는 요청에는 Idempotency-Key를 붙이세요. 같은 키로 같은 요청을 다시 보내면 처음의 답이 Idempotency-Replayed: true와 함께 오고, 두 번 처리되지 않습니다. 다른 요청이면 422, 아직 처리 중이면 409와 Retry-After, 서버가 멈추어 결과를 모르면 409 idempotency-outcome-unknown입니다.",
                 "Send an Idempotency-Key with what changes something. The same request under the same key again gets the first answer with Idempotency-Replayed: true, and nothing is done twice. Another request is 422, one that is under way 409 with Retry-After, and one whose outcome was lost when the server stopped 409 idempotency-outcome-unknown.",
             )) }
-            h2 { (lang.t("아니요", "No")) }
+            h2 { (lang.t("오류", "Errors")) }
             p { (lang.t("오류는 모두 application/problem+json입니다. type의 끝이 아래에 적힌 종류이고, detail이 사람이 읽을 문장입니다. 어디서나: 401 unauthorized, 403 forbidden, 429 too-many-requests, 500 internal, 503 overloaded.", "Every error is application/problem+json. Its type ends in a kind as listed below, and detail is the sentence for people. Everywhere: 401 unauthorized, 403 forbidden, 429 too-many-requests, 500 internal, 503 overloaded.")) }
         }
         @for (tag, ko, en) in TAGS {

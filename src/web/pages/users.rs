@@ -88,7 +88,7 @@ fn role_why(role: Role, lang: Lang) -> &'static str {
 }
 
 /// What a right lets one do.
-fn right_words(right: Right, lang: Lang) -> &'static str {
+pub(super) fn right_words(right: Right, lang: Lang) -> &'static str {
     match right {
         Right::PaymentsRead => lang.t("주문·결제 보기", "See orders and payments"),
         Right::PaymentsCancel => lang.t("결제 취소", "Cancel payments"),
@@ -213,7 +213,7 @@ fn add_form(view: &ListView<'_>, lang: Lang) -> Markup {
     let value = |name: &str| field(view.typed, name).unwrap_or_default();
     html! {
         section.sheet aria-labelledby="add" {
-            h2 #add { (lang.t("사람 더하기", "Add somebody")) }
+            h2 #add { (lang.t("사용자 추가", "Add somebody")) }
             @if let Some(wrong) = view.wrong { p.message.bad #why role="alert" { (wrong) } }
             form.stack method="post" action="/admin/users" data-once {
                 label.field {
@@ -224,7 +224,7 @@ fn add_form(view: &ListView<'_>, lang: Lang) -> Markup {
                 }
                 (role_choice(value("role"), lang))
                 (partner_choice(view.partners, value("partner"), lang))
-                button.primary { (lang.t("더하고 링크 만들기", "Add, and make the link")) }
+                button.primary { (lang.t("추가하고 링크 만들기", "Add, and make the link")) }
             }
         }
     }

@@ -238,16 +238,19 @@ pub async fn written(
     by: &'static str,
 ) -> Result<(String, Vec<u8>), Problem> {
     let name = template;
-    let file = ctx.store.read(|conn| {
-        let template = bank_templates::get(conn, name)?.template;
-        let memo = deposit_memo(ctx, conn)?;
-        let bytes = write_bank_file(conn, id, &template, &memo)?;
+    let (of, wanted) = (ctx.clone(), name.to_owned());
+    // A workbook takes its time: not on a thread that serves requests.
+    let read = ctx.store.read_long(move |conn| {
+        let template = bank_templates::get(conn, &wanted)?.template;
+        let memo = deposit_memo(&of, conn)?;
+        let file = write_bank_file(conn, id, &template, &memo)?;
         let extension = template.format.extension();
-        Ok::<_, Problem>((format!("payout-{id}-{}.{extension}", template.name), bytes))
-    })?;
+        Ok::<_, Problem>((format!("payout-{id}-{}.{extension}", template.name), file))
+    });
+    let (called, file) = read.await?;
     // Nobody has it yet: whether it may go is decided in the transaction that notes that it went.
-    handed_out(ctx, id, name, by).await?;
-    Ok(file)
+    handed_out(ctx, id, file.payouts, name, by).await?;
+    Ok((called, file.bytes))
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -16,6 +16,7 @@ use maud::{Markup, html};
 
 use super::{
     layout::{Fields, Look, Page, Part, field, layout, nothing, see_other},
+    sign_in::may_try,
     theme::Theme,
     users::role_words,
     words,
@@ -102,7 +103,7 @@ fn page(look: &Look, view: &View<'_>) -> Markup {
                 )) }
                 p.acts {
                     a.button href="/" { (lang.t("나중에 하기", "Later")) }
-                    a.button.primary href="/account/totp" { (lang.t("인증 앱 더하기", "Add an authenticator")) }
+                    a.button.primary href="/account/totp" { (lang.t("인증 앱 추가", "Add an authenticator")) }
                 }
             }
         }
@@ -407,6 +408,9 @@ async fn password(
             let page = password_page(&look, &session.name, Some(sentence));
             Ok((status, page).into_response())
         };
+        if !may_try(&web, peer, &headers) {
+            return Err(Problem::too_many(60));
+        }
         let present = typed("present").into();
         match sign_in::prove_by_password(&web.ctx, session, present, &place).await {
             Ok(()) => {}
@@ -536,7 +540,7 @@ mod tests {
     #[test]
     fn it_says_how_one_signs_in_and_where_one_is_signed_in() {
         for (lang, few, invited) in [
-            (Lang::Ko, "얼마 남지", "인증 앱 더하기"),
+            (Lang::Ko, "얼마 남지", "인증 앱 추가"),
             (Lang::En, "Few recovery codes", "Add an authenticator"),
         ] {
             let with = shown(lang, true, 2, true);

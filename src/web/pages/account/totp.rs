@@ -17,7 +17,7 @@ use qrcode::{Color, QrCode};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use super::{back, fresh_minutes, me, page_of};
+use super::{super::sign_in::may_try, back, fresh_minutes, me, page_of};
 use crate::{
     flow::{
         manage_users,
@@ -131,7 +131,7 @@ fn code_field(lang: Lang, recovery: bool, wrong: bool) -> Markup {
 
 fn add_page(look: &Look, name: &str, offer: &Offer, wrong: Option<&str>) -> Markup {
     let lang = look.lang;
-    let title = lang.t("인증 앱 더하기", "Add an authenticator");
+    let title = lang.t("인증 앱 추가", "Add an authenticator");
     let picture = sign_in::totp_url(&offer.secret, name).and_then(|url| {
         qr(
             &url,
@@ -338,6 +338,9 @@ pub async fn remove(
         let session = me(&actor)?;
         if !session.has_totp {
             return Ok(see_other("/account/totp", None));
+        }
+        if !may_try(&web, peer, &headers) {
+            return Err(Problem::too_many(60));
         }
         let given = field(&form, "code").unwrap_or_default();
         match sign_in::prove_by_code(&web.ctx, session, given, &place).await {

@@ -31,6 +31,7 @@ const ACTS: &[(&str, &str, &str)] = &[
         "은행 파일 양식을 저장",
         "Saved a bank template",
     ),
+    ("buyer.link", "구매자 링크를 만듦", "Made a buyer's link"),
     (
         "calendar.day_put",
         "휴일 달력에 날을 더함",
@@ -265,6 +266,7 @@ const GROUPS: &[(&str, &str, &str)] = &[
     ("user.", "계정", "Accounts"),
     ("payment.", "결제", "Payments"),
     ("order.", "주문", "Orders"),
+    ("buyer.", "구매자", "Buyers"),
     ("dead_letter.", "데드레터", "Dead letters"),
     ("approval.", "승인", "Approvals"),
     ("key.", "API 키", "API keys"),

@@ -22,7 +22,7 @@ use super::{
     words,
 };
 use crate::{
-    domain::{account::Right, calendar::KstDay, masks::masked_json},
+    domain::{account::Right, calendar::KstDay, masks::masked_answer},
     flow::check_audit::{self, Checked},
     store::{
         StoreError,
@@ -246,16 +246,29 @@ struct Side {
 }
 
 /// The fields that differ, side by side, with all masked that looks like a person's. What is the same
-/// on both sides says nothing.
+/// on both sides says nothing: by what was written, as two masks may look alike. What was written masked
+/// stands there because it changed.
 fn changed(before: Option<&Value>, after: Option<&Value>) -> Vec<Side> {
-    let flat = |value: Option<&Value>| {
+    let flat = |value: Option<&Value>, as_shown: fn(&Value) -> Value| {
         let mut fields = Map::new();
         if let Some(value) = value {
-            flatten(None, &masked_json(value), &mut fields);
+            flatten(None, &as_shown(value), &mut fields);
         }
         fields
     };
-    let (before, after) = (flat(before), flat(after));
+    let written = [flat(before, Value::clone), flat(after, Value::clone)];
+    let (before, after) = (flat(before, masked_answer), flat(after, masked_answer));
+    let is_masked = |side: &Map<String, Value>, name: &str| {
+        let text = side.get(name).and_then(Value::as_str);
+        text.is_some_and(|text| text.contains(['·', '*']))
+    };
+    let differ = |name: &str| {
+        let of_person = ["account.", "contact."]
+            .iter()
+            .any(|of| name.starts_with(of));
+        written[0].get(name) != written[1].get(name)
+            || (of_person && written.iter().any(|side| is_masked(side, name)))
+    };
     let mut names: Vec<&String> = before.keys().chain(after.keys()).collect();
     names.sort_unstable();
     names.dedup();
@@ -274,7 +287,7 @@ fn changed(before: Option<&Value>, after: Option<&Value>) -> Vec<Side> {
             before: text(before.get(name)),
             after: text(after.get(name)),
         })
-        .filter(|side| side.before != side.after)
+        .filter(|side| differ(&side.name))
         .collect()
 }
 

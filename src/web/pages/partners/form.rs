@@ -238,7 +238,7 @@ pub async fn change(
         Err(error) => return look.problem(&error.into()),
     };
     let meant = unmasked(&typed, &known);
-    let errors = still_masked(&meant);
+    let errors = still_masked(&meant, &known);
     if !errors.is_empty() {
         let view = View {
             id: Some(&id),
@@ -252,9 +252,12 @@ pub async fn change(
 }
 
 /// A mask that is not the one of what stands in the books: it was changed meanwhile, or half of it was
-/// typed over. The stars must not become somebody's name.
-fn still_masked(meant: &PartnerDraft) -> Vec<FieldError> {
-    [
+/// typed over. The stars must not become somebody's name, nor part of a note: which may have stars of its
+/// own, but no more masks than stand in the books.
+fn still_masked(meant: &PartnerDraft, known: &PartnerDraft) -> Vec<FieldError> {
+    let masks = |memo: &Option<String>| memo.as_deref().unwrap_or_default().matches("**").count();
+    let memo = (masks(&meant.memo) > masks(&known.memo)).then_some("memo");
+    let persons = [
         ("account_holder", &meant.account_holder),
         ("contact_name", &meant.contact_name),
         ("contact_email", &meant.contact_email),
@@ -262,12 +265,15 @@ fn still_masked(meant: &PartnerDraft) -> Vec<FieldError> {
     ]
     .into_iter()
     .filter(|(_, text)| text.as_deref().is_some_and(|text| text.contains('*')))
-    .map(|(field, _)| FieldError {
-        field,
-        ko: "가려진 값(*)이 남아 있습니다. 전체를 다시 적어 주세요".to_owned(),
-        en: "still holds a mask (*): write the whole of it".to_owned(),
-    })
-    .collect()
+    .map(|(field, _)| field);
+    persons
+        .chain(memo)
+        .map(|field| FieldError {
+            field,
+            ko: "가려진 값(*)이 남아 있습니다. 전체를 다시 적어 주세요".to_owned(),
+            en: "still holds a mask (*): write the whole of it".to_owned(),
+        })
+        .collect()
 }
 
 /// What was typed, with the books' own values where the form came back as it was shown: the form shows
@@ -415,13 +421,13 @@ mod tests {
         assert_eq!(meant.account_holder, some("새 예금주"));
         assert_eq!(meant.contact_email, some(""));
         assert_eq!(meant.account_number, known.account_number);
-        assert!(still_masked(&meant).is_empty());
+        assert!(still_masked(&meant, &known).is_empty());
         // The books were changed meanwhile.
         let other = PartnerDraft {
             account_holder: some("다른사람"),
             ..known
         };
-        let wrong = still_masked(&unmasked(&shown, &other));
+        let wrong = still_masked(&unmasked(&shown, &other), &other);
         assert_eq!(wrong.len(), 1);
         assert_eq!(wrong[0].field, "account_holder");
     }

@@ -356,7 +356,7 @@ fn sure_page(look: &Look, view: &View<'_>) -> Markup {
             (sums(&found.sums, count, lang))
             @if !proposal.nothing_to_pay.is_empty() { p { (zero(proposal.nothing_to_pay.len(), lang)) } }
             p.soft.small { (lang.t(
-                format!("{}까지 지급분. 묶음에 든 정산은 '지급 중'이 되고, 은행 결과를 반영하면 완료됩니다. 돈은 은행 파일을 은행에 올릴 때 나갑니다.", choice.until),
+                format!("{}까지 지급분. 묶음에 든 정산은 '지급 처리 중'이 되고, 은행 결과를 반영하면 완료됩니다. 돈은 은행 파일을 은행에 올릴 때 나갑니다.", choice.until),
                 format!("Due up to {}. Settlements in it are PROCESSING until the bank's result is taken. Money leaves when you give the file to the bank.", choice.until),
             )) }
             form.acts method="post" action="/admin/payouts" data-once {
