@@ -401,7 +401,7 @@ fn filled(options: &Options, home: &Path) -> PathBuf {
           select printf('c%026d', id), id, 'DONE', cancelled, amount, '단순 변심', 'elsewhere', at, at, 'key-' || id
             from payment where cancelled > 0 order by id;
         -- The search index stays empty, and is taken for filled: nothing here searches.
-        insert or replace into setting (key, value) values ('search_filled', {many}), ('search_keys_filled', {many});
+        insert or replace into setting (key, value) values ('search_filled', {many});
         commit;
         pragma wal_checkpoint(truncate);
         "#

@@ -6,10 +6,10 @@
 //! so does one that answers anything but 200.
 
 #[path = "../common/mod.rs"]
-#[allow(dead_code)]
+#[expect(dead_code, reason = "a load asks for more than pages do")]
 mod common;
 #[path = "../common/machine.rs"]
-#[allow(dead_code)]
+#[expect(dead_code, reason = "nothing here is asked about a process")]
 mod machine;
 mod routes;
 mod seed;

@@ -178,7 +178,7 @@ const PAGES: &[(&str, &str, &str, &str)] = &[
     ("/admin/payouts/{id}", "open", "/admin/payouts/{}", "select id from payout_batch where state = 'OPEN'"),
     ("/admin/payouts/{id}/payouts/{payout}", "", "/admin/payouts/{}/payouts/{}", "select batch_id, id from payout where state = 'WAITING' order by id limit 60"),
     ("/admin/payouts/templates", "", "/admin/payouts/templates", ""),
-    ("/admin/payouts/templates/{name}", "", "/admin/payouts/templates/{}", "select 'ibk'"),
+    ("/admin/payouts/templates/{name}", "", "/admin/payouts/templates/{}", "select '공통'"),
     ("/admin/calendar", "", "/admin/calendar", ""),
     // Partners
     ("/admin/partners", "first", "/admin/partners", ""),

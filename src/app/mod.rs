@@ -337,11 +337,9 @@ async fn tick(web: Web, stop: CancellationToken) {
 async fn fill_search(web: &Web, stop: &CancellationToken) -> Result<(), StoreError> {
     let store = &web.ctx.store;
     for _ in 0..200 {
-        let (behind, keys) = store.read(|conn| {
-            Ok::<_, StoreError>((search::behind(conn)?, search::keys_behind(conn)?))
-        })?;
+        let behind = store.read(search::behind)?;
         let busy = store.waiting() > 4 && behind < search::TAIL;
-        if (behind == 0 && keys == 0) || stop.is_cancelled() || busy {
+        if behind == 0 || stop.is_cancelled() || busy {
             break;
         }
         store.write(|tx| search::fill(tx, 100)).await?;

@@ -172,13 +172,20 @@ async fn open(
             let same =
                 now.is_some_and(|now| now.disabled_at.is_none() && now.has_totp == needs_code);
             let hash = accounts::password_hash(tx.conn(), id)?;
-            if !same || checked.is_some_and(|checked| hash.as_ref() != Some(&checked)) {
+            if !same
+                || checked
+                    .as_ref()
+                    .is_some_and(|checked| hash.as_ref() != Some(checked))
+            {
                 return Err(SignInError::Wrong);
             }
             let stage = if needs_code { Stage::Code } else { Stage::Open };
             sessions::open(tx, value.expose_secret(), id, stage, lasts, &place.from())?;
-            if !needs_code {
-                arrived(tx, id, &name, known, &place)?;
+            match (needs_code, checked) {
+                (false, _) => arrived(tx, id, &name, known, &place)?,
+                // The password was right: that try was no wrong one. Wrong codes are forgiven by a right one.
+                (true, Some(_)) => accounts::give_back(tx, &name, known)?,
+                (true, None) => {}
             }
             Ok(())
         })

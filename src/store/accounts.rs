@@ -347,6 +347,17 @@ pub fn forgive(tx: &Tx<'_>, name: &str, known: Option<bool>) -> Result<(), Store
     Ok(())
 }
 
+/// Takes the newest try back, which was right, and the wait that it began. Wrong ones before it stay.
+pub fn give_back(tx: &Tx<'_>, name: &str, known: bool) -> Result<(), StoreError> {
+    tx.conn()
+        .prepare_cached(
+            "update sign_in_guard set failures = failures - 1, locked_until = 0
+              where name = ?1 and known = ?2 and failures > 0",
+        )?
+        .execute((name, known))?;
+    Ok(())
+}
+
 /// Whether the person has signed in from one of these places in the last ninety days.
 pub fn knows_place(
     conn: &Connection,

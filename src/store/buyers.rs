@@ -7,7 +7,8 @@ use rusqlite::{Connection, OptionalExtension, named_params};
 
 use super::{
     StoreError,
-    payments::{COLUMNS, Cursor, PaymentRow, payment_row},
+    payment_lists::Cursor,
+    payments::{COLUMNS, PaymentRow, payment_row},
 };
 use crate::domain::ids::{BuyerId, MerchantUid};
 
@@ -65,14 +66,14 @@ fn of_buyer(conn: &Connection, buyer: &BuyerId, after: Option<Cursor>) -> Result
     let mut query = conn.prepare_cached(&list_sql(after.is_some()))?;
     let params = named_params! {
         ":buyer": buyer.as_str(),
-        ":at": after.map(|cursor| cursor.at),
+        ":at": after.and_then(|cursor| cursor.at),
         ":row": after.map(|cursor| cursor.row),
     };
     let mut found = query
         .query_and_then(params, |row| {
             let payment = payment_row(row)?;
             let cursor = Cursor {
-                at: row.get(COLUMN_OF_ORDER)?,
+                at: Some(row.get(COLUMN_OF_ORDER)?),
                 row: payment.row,
             };
             Ok((payment, cursor))

@@ -3,13 +3,14 @@
 //! Every group ends with its first few, newest or nearest first, out of an index; partners are few enough
 //! that the index of their names is read from end to end.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Duration};
 
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::{
     StoreError,
-    payments::{self, Filter, PaymentRow},
+    payment_lists::{self, Filter, Patience},
+    payments::{self, PaymentRow},
 };
 use crate::domain::{hangul, money::Won, payment::Status, wanted::Wanted};
 
@@ -105,21 +106,25 @@ pub struct OfPayments {
     pub of_amount: Group<PaymentRow>,
 }
 
+/// How long each group of payments is looked for: who types is not kept waiting.
+const PATIENCE: Duration = Duration::from_millis(3);
+
 /// Payments that are looked at to tell buyers from orders.
 const LOOKED_AT: usize = 60;
 
 /// Orders, payments and buyers. A single letter is in too many of them: it finds an id that is just that.
 pub fn of_payments(conn: &Connection, wanted: &Wanted) -> Result<OfPayments, StoreError> {
     let (text, id) = (wanted.text(), wanted.typed());
+    let patience = Patience::of(PATIENCE);
     let mut found: Vec<PaymentRow> = payments::show(conn, id)?.into_iter().collect();
-    found.extend(payments::of_orders_like(conn, id, SHOWN + 1)?);
-    found.extend(payments::of_phone(conn, wanted, LOOKED_AT)?);
+    found.extend(payment_lists::of_orders_like(conn, id, SHOWN + 1)?);
+    found.extend(payment_lists::of_phone(conn, wanted, LOOKED_AT, patience)?);
     if !wanted.is_short() {
         let filter = Filter {
             text: Some(text.to_owned()),
             ..Filter::default()
         };
-        found.extend(payments::list(conn, &filter, None, LOOKED_AT)?);
+        found.extend(payment_lists::list_within(conn, &filter, None, LOOKED_AT, patience)?.rows);
     }
     let mut seen = HashSet::new();
     found.retain(|row| seen.insert(row.row));
@@ -131,7 +136,7 @@ pub fn of_payments(conn: &Connection, wanted: &Wanted) -> Result<OfPayments, Sto
                 amount: Some(amount),
                 ..Filter::default()
             };
-            payments::list(conn, &filter, None, SHOWN + 1)?
+            payment_lists::list_within(conn, &filter, None, SHOWN + 1, patience)?.rows
         }
         None => Vec::new(),
     };

@@ -41,6 +41,7 @@ pub mod line_sums;
 pub mod movements;
 pub mod orders;
 pub mod partners;
+pub mod payment_lists;
 pub mod payments;
 pub mod payouts;
 #[cfg(test)]

@@ -1,16 +1,24 @@
 //! Finding payments by any part of a text, in Korean too.
 //!
-//! Words in Korean are short and glued together, so the index holds *pairs of characters*: what is
-//! searched for is found when its pairs stand next to each other. A second index, `payment_keys`, holds pairs of
-//! *initial consonants*, by which 홍길동 is found as ㅎㄱㄷ; *four digits in a row* out of every number, since
-//! pairs of digits are in every payment and four are in few; and as words of their own what is looked for as
-//! a whole: a phone number, its last four digits, an amount.
+//! Words in Korean are short and glued together, so the index holds *pairs of characters*: what is searched for
+//! is found when its pairs stand next to each other. Beside them stand *letters* by themselves, pairs of *initial
+//! consonants*, by which 홍길동 is found as ㅎㄱㄷ, *four digits in a row* out of every number, since pairs of digits
+//! are in every payment and four are in few, and as words of their own what is looked for as a whole: a phone
+//! number, its last four digits, a mail address, an amount. Each sort begins with a letter of its own that is no
+//! hexadecimal digit, so one index holds them all.
 //!
-//! Both are filled behind the writes, a few hundred payments at a time, to keep out of the way of money; what
-//! they do not cover yet is read, at most the newest [`TAIL`] payments. So books of before there was the second
-//! index are searched by what it covers, newest first, until it has taken them in.
+//! The last word of a payment is its *block* of [`BLOCK`]. A question is put to a few blocks at a time, newest
+//! first, and the next only while there is time: common pairs that stand nowhere next to each other would else
+//! be followed through all the books.
+//!
+//! The index is filled behind the writes, a few hundred payments at a time, to keep out of the way of money; what
+//! it does not cover yet is read, at most the newest [`TAIL`] payments. So books of before there was this index
+//! are searched by what it covers until it has taken them in.
+
+use std::collections::BTreeSet;
 
 use rusqlite::{Connection, OptionalExtension, Row};
+use sha2::{Digest, Sha256};
 
 use super::{StoreError, Tx};
 use crate::domain::{
@@ -22,216 +30,214 @@ use crate::domain::{
 /// Payments that may wait for the index before intake has to help, and that a search reads at most.
 pub const TAIL: i64 = 20_000;
 
-/// The pairs of a text, each as one word that any tokenizer leaves whole.
-///
-/// A text of one character stands as the pair that begins with it, so it can only be found at a
-/// beginning of a pair: prefix search covers it.
-pub fn grams(text: &str) -> String {
-    use std::fmt::Write;
-    let chars: Vec<char> = text
-        .to_lowercase()
-        .chars()
-        .filter(|c| !c.is_control())
-        .collect();
-    let mut out = String::with_capacity(chars.len() * 12);
-    for (i, c) in chars.iter().enumerate() {
-        let next = chars.get(i + 1).copied().unwrap_or('\0');
-        // Fixed width, so that a prefix of a word is exactly one character.
-        let _ = write!(out, "{:05x}{:05x} ", *c as u32, next as u32);
-    }
-    out
+/// Payments of one block, as a power of two: 16,384. Smaller ones would have to be asked more often, larger ones take
+/// too long where a question is hard.
+const BLOCK: u32 = 14;
+
+fn block_of(row: i64) -> i64 {
+    row >> BLOCK
 }
 
-/// The query that finds a text: its pairs as a phrase, the last character as a prefix.
-fn phrase(text: &str) -> Option<String> {
-    let chars: Vec<char> = text
-        .to_lowercase()
-        .chars()
-        .filter(|c| !c.is_control())
-        .collect();
-    let last = *chars.last()?;
-    let mut words: Vec<String> = chars
-        .windows(2)
-        .map(|pair| format!("{:05x}{:05x}", pair[0] as u32, pair[1] as u32))
-        .collect();
-    if words.is_empty() {
-        words.push(format!("{:05x}", last as u32));
-        return Some(format!("\"{}\" *", words.join(" ")));
-    }
-    Some(format!("\"{}\"", words.join(" ")))
+/// A pair of characters as one word that any tokenizer leaves whole.
+fn pair(first: char, second: char) -> String {
+    format!("{:05x}{:05x}", first as u32, second as u32)
 }
 
-/// One of the two indexes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Index {
-    Text,
-    Keys,
+/// A text as it is indexed and looked for.
+fn letters_of(text: &str) -> Vec<char> {
+    let lower = text.to_lowercase();
+    lower.chars().filter(|c| !c.is_control()).collect()
 }
 
-impl Index {
-    /// Where it stands up to which payment the index is filled.
-    fn mark(self) -> &'static str {
-        match self {
-            Index::Text => "search_filled",
-            Index::Keys => "search_keys_filled",
-        }
-    }
+/// The pairs of a text, each behind `sort`.
+fn pairs(sort: &str, text: &str) -> Vec<String> {
+    let letters = letters_of(text);
+    let pairs = letters.windows(2);
+    pairs
+        .map(|of| sort.to_owned() + &pair(of[0], of[1]))
+        .collect()
 }
 
-fn filled(conn: &Connection, index: Index) -> Result<i64, StoreError> {
+/// What begins the pairs of initial consonants.
+const INITIALS: &str = "i";
+
+/// Words that stand next to each other.
+fn phrase(words: &[String]) -> Option<String> {
+    (!words.is_empty()).then(|| format!("\"{}\"", words.join(" ")))
+}
+
+fn letter(c: char) -> String {
+    format!("l{:05x}", c as u32)
+}
+
+/// A mail address as one word, in whatever case.
+fn mail_word(mail: &str) -> String {
+    let hash = Sha256::digest(mail.trim().to_lowercase());
+    format!("m{}", hex::encode(&hash[..8]))
+}
+
+/// Up to which payment the index is filled.
+const FILLED: &str = "search_filled";
+
+fn filled(conn: &Connection) -> Result<i64, StoreError> {
     let text: Option<String> = conn
         .prepare_cached("select value from setting where key = ?1")?
-        .query_row([index.mark()], |row| row.get(0))
+        .query_row([FILLED], |row| row.get(0))
         .optional()?;
     Ok(text.and_then(|text| text.parse().ok()).unwrap_or(0))
 }
 
-/// One way to the payments that somebody looks for: a question to an index, and what it does not cover.
-#[derive(Clone, Debug)]
+/// One way to the payments that somebody looks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Way {
-    /// The part of a statement that gives the index's payments, newest first, below `:row`.
-    pub from: &'static str,
-    /// By which its rows are ordered.
-    pub row: &'static str,
-    pub phrase: String,
-    /// Payments above it are to be read, those below it are found by the index.
-    pub filled: i64,
+    /// What the index is asked; `None` if it has no answer, as to a single Latin letter, and payments are read.
+    pub phrase: Option<String>,
     /// Whether the index may give payments that do not fit: then each is looked at.
     pub rough: bool,
 }
 
-const BY_TEXT: &str = "payment_search cross join payment p on p.id = payment_search.rowid
-      where payment_search match :phrase and payment_search.rowid < :row";
-const BY_KEYS: &str = "payment_keys cross join payment p on p.id = payment_keys.rowid
-      where payment_keys match :phrase and payment_keys.rowid < :row";
+impl Way {
+    fn exact(word: String) -> Way {
+        Way {
+            phrase: Some(format!("\"{word}\"")),
+            rough: false,
+        }
+    }
+}
 
-fn way(conn: &Connection, index: Index, phrase: String, rough: bool) -> Result<Way, StoreError> {
-    let newest = newest(conn)?;
-    let (from, row) = match index {
-        Index::Text => (BY_TEXT, "payment_search.rowid"),
-        Index::Keys => (BY_KEYS, "payment_keys.rowid"),
-    };
-    Ok(Way {
-        from,
-        row,
-        phrase,
-        filled: filled(conn, index)?.max(newest - TAIL),
-        rough,
-    })
+/// Payments above it are to be read, those up to it are found by the index.
+pub(super) fn covered(conn: &Connection) -> Result<i64, StoreError> {
+    Ok(filled(conn)?.max(newest(conn)? - TAIL))
+}
+
+/// A question to some blocks: the `count` of them that end with the one in which `row` is. With the first row of
+/// the oldest of them.
+pub(super) fn of_blocks(phrase: &str, row: i64, count: i64) -> (String, i64) {
+    let last = block_of(row.max(0));
+    let first = (last - count + 1).max(0);
+    let blocks: Vec<String> = (first..=last).map(|block| format!("z{block}")).collect();
+    let question = format!("{phrase} AND ({})", blocks.join(" OR "));
+    (question, first << BLOCK)
 }
 
 /// The ways to payments that hold a text: each may find some that the others do not.
-pub(super) fn ways(conn: &Connection, wanted: &Wanted) -> Result<Vec<Way>, StoreError> {
+pub(super) fn ways(wanted: &Wanted) -> Vec<Way> {
+    let text = wanted.text();
+    let one = |phrase: Option<String>, rough: bool| Way { phrase, rough };
     let mut ways = Vec::new();
-    if wanted.has_initials() {
-        let cut = hangul::initials(wanted.text());
-        if let Some(phrase) = phrase(&cut) {
-            // Whoever types 홍ㄱㄷ wants no 한갑돌.
-            let rough = !wanted.text().chars().all(hangul::is_initial);
-            let phrase = format!("initials : {phrase}");
-            ways.push(way(conn, Index::Keys, phrase, rough)?);
-        }
+    if wanted.is_short() {
+        // A letter of Latin is in nearly every text: the newest payments are as soon read.
+        let asked = text.chars().next().filter(|c| !c.is_ascii());
+        ways.push(match asked {
+            Some(c) => Way::exact(letter(c)),
+            None => one(None, true),
+        });
+    } else if wanted.has_initials() {
+        let asked = phrase(&pairs(INITIALS, &hangul::initials(text)));
+        // Whoever types 홍ㄱㄷ wants no 한갑돌.
+        let rough = !text.chars().all(hangul::is_initial);
+        ways.push(one(asked, rough));
+    } else if is_mail(text) {
+        ways.push(Way::exact(mail_word(text)));
     // Korean around a number says more than the number: a year stands in every order's id.
-    } else if let Some(phrase) =
-        phrase_of_digits(wanted.text()).filter(|_| wanted.text().is_ascii())
-    {
-        ways.push(way(conn, Index::Keys, phrase, true)?);
-    } else if let Some(phrase) = phrase(wanted.text()) {
-        ways.push(way(conn, Index::Text, phrase, false)?);
+    } else if let Some(asked) = phrase_of_digits(text).filter(|_| text.is_ascii()) {
+        ways.push(one(Some(asked), true));
+    } else {
+        ways.push(one(phrase(&pairs("", text)), false));
     }
     // Written without its dashes a number is in no text.
     if wanted.phone().is_some_and(|number| number.len() > 4) {
-        ways.extend(way_of_phone(conn, wanted)?);
+        ways.extend(way_of_phone(wanted));
     }
-    Ok(ways)
+    ways
 }
 
-/// The way to payments by a phone number, or its last four digits.
-pub(super) fn way_of_phone(conn: &Connection, wanted: &Wanted) -> Result<Option<Way>, StoreError> {
-    wanted
-        .phone()
-        .map(|number| way(conn, Index::Keys, format!("exact : t{number}"), false))
-        .transpose()
-}
-
-/// The way to payments of exactly this amount.
-pub(super) fn way_of_amount(conn: &Connection, amount: Won) -> Result<Way, StoreError> {
-    way(
-        conn,
-        Index::Keys,
-        format!("exact : w{}", amount.get()),
-        false,
-    )
-}
-
-/// What is searched, in one text. Fields are parted so that no phrase spans two of them.
-const TEXT: &str = "p.imp_uid || char(10) || p.merchant_uid || char(10) || (p.about ->> '$.name') || char(10)
-    || (p.about ->> '$.buyer_name') || char(10) || (p.about ->> '$.buyer_email') || char(10) || (p.about ->> '$.buyer_tel')";
-
-/// What goes into the second index, apart.
-const KEYS: &str = "p.imp_uid, p.merchant_uid, p.about ->> '$.name', p.about ->> '$.buyer_name',
-    p.about ->> '$.buyer_email', p.about ->> '$.buyer_tel', p.amount";
-
-/// A payment's row of the second index.
-struct Keys {
-    initials: String,
-    digits: String,
-    exact: String,
-}
-
-/// Reads it out of [`KEYS`], which begin at the column `at`.
-fn keys(row: &Row<'_>, at: usize) -> rusqlite::Result<Keys> {
-    let text = |of: usize| -> rusqlite::Result<String> {
-        Ok(row.get::<_, Option<String>>(at + of)?.unwrap_or_default())
-    };
-    let (imp_uid, order, name, buyer) = (text(0)?, text(1)?, text(2)?, text(3)?);
-    let (mail, tel) = (text(4)?, text(5)?);
-    let numbers = [&imp_uid, &order, &name, &buyer, &mail, &tel, &digits(&tel)];
-    Ok(Keys {
-        initials: initials_of([&name, &buyer]),
-        digits: fours_of(numbers.into_iter()),
-        exact: exact(&tel, row.get(at + 6)?),
+/// The way for a text that no payment has as a whole, but may have as a part: `a@b.com` of `aa@b.com`.
+pub(super) fn way_of_part(wanted: &Wanted) -> Option<Way> {
+    let text = wanted.text();
+    is_mail(text).then(|| Way {
+        phrase: phrase(&pairs("", text)),
+        rough: false,
     })
 }
 
-const PUT_TEXT: &str = "insert or replace into payment_search (rowid, grams) values (?1, ?2)";
-const PUT_KEYS: &str =
-    "insert or replace into payment_keys (rowid, initials, digits, exact) values (?1, ?2, ?3, ?4)";
-
-/// A payment's text changed: it is indexed anew.
-pub fn forget(conn: &Connection, row: i64) -> Result<(), StoreError> {
-    if row <= filled(conn, Index::Text)? {
-        let text: String = conn
-            .prepare_cached(&format!("select {TEXT} from payment p where p.id = ?1"))?
-            .query_row([row], |r| r.get(0))?;
-        conn.prepare_cached(PUT_TEXT)?
-            .execute((row, grams_of_fields(&text)))?;
-    }
-    if row <= filled(conn, Index::Keys)? {
-        let keys = conn
-            .prepare_cached(&format!("select {KEYS} from payment p where p.id = ?1"))?
-            .query_row([row], |r| keys(r, 0))?;
-        conn.prepare_cached(PUT_KEYS)?
-            .execute((row, keys.initials, keys.digits, keys.exact))?;
-    }
-    Ok(())
+/// Whether it is a mail address from end to end: then it is first looked for as a whole.
+fn is_mail(text: &str) -> bool {
+    let Some((name, host)) = text.split_once('@') else {
+        return false;
+    };
+    let ends = [".com", ".net", ".org", ".kr"];
+    !name.is_empty()
+        && !host.contains('@')
+        && !text.contains(char::is_whitespace)
+        && ends
+            .iter()
+            .any(|end| host.ends_with(end) && host.len() > end.len())
 }
 
-fn grams_of_fields(text: &str) -> String {
-    text.split('\n')
-        .map(grams)
-        .collect::<Vec<_>>()
-        .join("00000ffff ")
+/// The way to payments by a phone number, or its last four digits.
+pub(super) fn way_of_phone(wanted: &Wanted) -> Option<Way> {
+    wanted
+        .phone()
+        .map(|number| Way::exact(format!("t{number}")))
 }
 
-/// Of what has no Korean in it there is nothing to find by initials.
-fn initials_of<'a>(fields: impl IntoIterator<Item = &'a String>) -> String {
-    fields
-        .into_iter()
-        .filter(|field| field.chars().any(|c| hangul::initial(c).is_some()))
-        .map(|field| grams(&hangul::initials(field)))
-        .collect::<Vec<_>>()
-        .join("00000ffff ")
+/// The way to payments of exactly this amount.
+pub(super) fn way_of_amount(amount: Won) -> Way {
+    Way::exact(format!("w{}", amount.get()))
+}
+
+/// What is searched, column by column.
+const FIELDS: &str = "p.imp_uid, p.merchant_uid, p.about ->> '$.name', p.about ->> '$.buyer_name',
+    p.about ->> '$.buyer_email', p.about ->> '$.buyer_tel', p.amount";
+
+/// The words of a payment's row that begins with [`FIELDS`] at the column `at`.
+fn words(id: i64, row: &Row<'_>, at: usize) -> rusqlite::Result<String> {
+    let text = |of: usize| -> rusqlite::Result<String> {
+        Ok(row.get::<_, Option<String>>(at + of)?.unwrap_or_default())
+    };
+    let fields = [text(0)?, text(1)?, text(2)?, text(3)?, text(4)?, text(5)?];
+    Ok(words_of(id, &fields, row.get(at + 6)?))
+}
+
+/// A word that nobody looks for, between two fields: no phrase spans them.
+const APART: &str = "x";
+
+/// All words of a payment. `fields`: its ids, the order's name, the buyer's name, mail and phone.
+fn words_of(id: i64, fields: &[String; 6], amount: i64) -> String {
+    let [_, _, _, _, mail, tel] = fields;
+    let mut words: Vec<String> = Vec::new();
+    let mut letters: BTreeSet<char> = BTreeSet::new();
+    for field in fields {
+        words.extend(pairs("", field));
+        words.push(APART.into());
+        letters.extend(letters_of(field).into_iter().filter(|c| !c.is_ascii()));
+        // Of what has no Korean in it there is nothing to find by initials.
+        if field.chars().any(|c| hangul::initial(c).is_some()) {
+            let initials = hangul::initials(field);
+            words.extend(pairs(INITIALS, &initials));
+            words.push(APART.into());
+            letters.extend(initials.chars().filter(|c| hangul::is_initial(*c)));
+        }
+    }
+    words.extend(letters.into_iter().map(letter));
+    for number in fields
+        .iter()
+        .chain([&digits(tel)])
+        .flat_map(|field| numbers(field))
+    {
+        words.extend(fours(number));
+        words.push(APART.into());
+    }
+    let number = digits(tel);
+    if let Some(end) = number.len().checked_sub(4).and_then(|at| number.get(at..)) {
+        words.extend([format!("t{number}"), format!("t{end}")]);
+    }
+    if !mail.trim().is_empty() {
+        words.push(mail_word(mail));
+    }
+    words.extend([format!("w{amount}"), format!("z{}", block_of(id))]);
+    words.join(" ")
 }
 
 /// The numbers in a text, of four digits and more.
@@ -241,81 +247,66 @@ fn numbers(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Each four digits of a number that stand in a row.
-fn fours(number: &str) -> Vec<&str> {
+fn fours(number: &str) -> Vec<String> {
     let last = number.len().saturating_sub(4);
-    (0..=last).filter_map(|at| number.get(at..at + 4)).collect()
-}
-
-fn fours_of<'a>(fields: impl Iterator<Item = &'a String>) -> String {
-    let numbers = fields.flat_map(|field| numbers(field));
-    let words: Vec<String> = numbers.map(|number| fours(number).join(" ")).collect();
-    // A word of its own between them, so that no phrase spans two.
-    words.join(" x ")
+    (0..=last)
+        .filter_map(|at| Some(format!("d{}", number.get(at..at + 4)?)))
+        .collect()
 }
 
 /// The question that finds every number of a text; none if it has none.
 fn phrase_of_digits(text: &str) -> Option<String> {
     let phrases: Vec<String> = numbers(text)
-        .map(|number| format!("digits : \"{}\"", fours(number).join(" ")))
+        .map(|number| format!("\"{}\"", fours(number).join(" ")))
         .collect();
     (!phrases.is_empty()).then(|| phrases.join(" AND "))
 }
 
-/// A phone number whole and by its end, and the amount.
-fn exact(tel: &str, amount: i64) -> String {
-    let number = digits(tel);
-    let end = number.len().checked_sub(4).and_then(|at| number.get(at..));
-    match end {
-        Some(end) => format!("w{amount} t{number} t{end}"),
-        None => format!("w{amount}"),
-    }
-}
+const PUT: &str = "insert or replace into payment_search (rowid, words) values (?1, ?2)";
 
-fn mark(conn: &Connection, index: Index, row: i64) -> Result<(), StoreError> {
-    conn.prepare_cached(
-        "insert into setting (key, value) values (?1, ?2)
-         on conflict (key) do update set value = excluded.value",
-    )?
-    .execute((index.mark(), row.to_string()))?;
+/// A payment's text changed: it is indexed anew.
+pub fn forget(conn: &Connection, row: i64) -> Result<(), StoreError> {
+    if row <= filled(conn)? {
+        let words = conn
+            .prepare_cached(&format!("select {FIELDS} from payment p where p.id = ?1"))?
+            .query_row([row], |of| words(row, of, 0))?;
+        conn.prepare_cached(PUT)?.execute((row, words))?;
+    }
     Ok(())
 }
 
-/// Indexes the next payments, at most `limit` for each index. Gives how many.
+/// Indexes the next payments, at most `limit`. Gives how many.
 pub fn fill(tx: &mut Tx<'_>, limit: usize) -> Result<usize, StoreError> {
-    let conn = tx.conn();
-    let mut query = conn.prepare_cached(&format!(
-        "select p.id, {TEXT} from payment p where p.id > ?1 order by p.id limit ?2"
-    ))?;
-    let from = filled(conn, Index::Text)?;
-    let rows: Vec<(i64, String)> = query
-        .query_map((from, limit as i64), |row| Ok((row.get(0)?, row.get(1)?)))?
-        .collect::<Result<_, _>>()?;
-    let mut add = conn.prepare_cached(PUT_TEXT)?;
-    for (row, text) in &rows {
-        add.execute((row, grams_of_fields(text)))?;
-    }
-    if let Some((last, _)) = rows.last() {
-        mark(conn, Index::Text, *last)?;
-    }
-    Ok(rows.len() + fill_keys(conn, limit)?)
+    fill_next(tx.conn(), limit)
 }
 
-fn fill_keys(conn: &Connection, limit: usize) -> Result<usize, StoreError> {
+fn fill_next(conn: &Connection, limit: usize) -> Result<usize, StoreError> {
     let mut query = conn.prepare_cached(&format!(
-        "select p.id, {KEYS} from payment p where p.id > ?1 order by p.id limit ?2"
+        "select p.id, {FIELDS} from payment p where p.id > ?1 order by p.id limit ?2"
     ))?;
-    let mut add = conn.prepare_cached(PUT_KEYS)?;
-    let mut rows = query.query((filled(conn, Index::Keys)?, limit as i64))?;
+    let mut add = conn.prepare_cached(PUT)?;
+    let mut rows = query.query((filled(conn)?, limit as i64))?;
     let (mut many, mut last) = (0, None);
     while let Some(row) = rows.next()? {
-        let (id, keys): (i64, Keys) = (row.get(0)?, keys(row, 1)?);
-        add.execute((id, keys.initials, keys.digits, keys.exact))?;
+        let id: i64 = row.get(0)?;
+        add.execute((id, words(id, row, 1)?))?;
         (many, last) = (many + 1, Some(id));
     }
     if let Some(last) = last {
-        mark(conn, Index::Keys, last)?;
+        conn.prepare_cached(
+            "insert into setting (key, value) values (?1, ?2)
+             on conflict (key) do update set value = excluded.value",
+        )?
+        .execute((FILLED, last.to_string()))?;
     }
     Ok(many)
+}
+
+/// Fills the index up to a payment, for tests.
+#[cfg(test)]
+pub(super) fn fill_up_to(conn: &Connection, row: i64) -> Result<(), StoreError> {
+    while filled(conn)? < row && fill_next(conn, 1)? > 0 {}
+    Ok(())
 }
 
 fn newest(conn: &Connection) -> Result<i64, StoreError> {
@@ -324,75 +315,134 @@ fn newest(conn: &Connection) -> Result<i64, StoreError> {
         .query_row([], |row| row.get(0))?)
 }
 
-/// How many payments the index of texts does not cover yet.
+/// How many payments the index does not cover yet: many after an update from a version with another index.
 pub fn behind(conn: &Connection) -> Result<i64, StoreError> {
-    Ok(newest(conn)? - filled(conn, Index::Text)?)
-}
-
-/// How many payments the index of initials, phone numbers and amounts does not cover yet: many after an
-/// update from a version that had none.
-pub fn keys_behind(conn: &Connection) -> Result<i64, StoreError> {
-    Ok(newest(conn)? - filled(conn, Index::Keys)?)
+    Ok(newest(conn)? - filled(conn)?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn any_part_of_a_text_is_found() {
-        let conn = Connection::open_in_memory().unwrap();
+    fn fields(texts: [&str; 6]) -> [String; 6] {
+        texts.map(str::to_owned)
+    }
+
+    fn index(conn: &Connection, rows: &[(i64, [&str; 6], i64)]) {
         conn.execute_batch(
-            "create virtual table s using fts5 (grams, content='', contentless_delete=1, tokenize='ascii')",
+            "create virtual table s using fts5 (words, content='', contentless_delete=1, tokenize='ascii')",
         )
         .unwrap();
-        let texts = [
-            "imp_123\nord-7\n햇사과 5kg\n홍길동",
-            "imp_999\nord-8\n배\n김길동",
-        ];
-        for (i, text) in texts.iter().enumerate() {
-            conn.execute(
-                "insert into s (rowid, grams) values (?1, ?2)",
-                (i as i64, grams_of_fields(text)),
-            )
-            .unwrap();
+        for (id, texts, amount) in rows {
+            let words = words_of(*id, &fields(*texts), *amount);
+            conn.execute("insert into s (rowid, words) values (?1, ?2)", (id, words))
+                .unwrap();
         }
-        let find = |text: &str| -> Vec<i64> {
+    }
+
+    /// All that any way leads to, through all blocks.
+    fn find(conn: &Connection, text: &str) -> Vec<i64> {
+        let mut found = BTreeSet::new();
+        let wanted = Wanted::read(text).unwrap();
+        for way in ways(&wanted) {
+            let (asked, low) = of_blocks(way.phrase.as_deref().unwrap(), 1 << 20, 1 << 7);
+            assert_eq!(low, 0);
             let mut query = conn
                 .prepare("select rowid from s where s match ?1 order by 1")
                 .unwrap();
             let rows = query
-                .query_map([phrase(text).unwrap()], |row| row.get(0))
+                .query_map([asked], |row| row.get::<_, i64>(0))
                 .unwrap();
-            rows.collect::<Result<_, _>>().unwrap()
-        };
-        assert_eq!(find("사과"), [0]);
-        assert_eq!(find("길동"), [0, 1]);
-        assert_eq!(find("홍"), [0]);
-        assert_eq!(find("동"), [0, 1]);
-        assert_eq!(find("ORD-"), [0, 1]);
-        assert_eq!(find("imp_999"), [1]);
-        assert_eq!(find("5KG"), [0]);
-        assert_eq!(find("kg홍"), [] as [i64; 0]);
-        assert_eq!(find("\" OR *"), [] as [i64; 0]);
-        assert_eq!(phrase(""), None);
+            found.extend(rows.map(Result::unwrap));
+        }
+        found.into_iter().collect()
     }
 
     #[test]
-    fn initials_are_indexed_where_there_is_korean_and_numbers_as_words() {
-        let initials = |fields: [&str; 2]| initials_of(&fields.map(str::to_owned));
-        assert_eq!(initials(["Green tea", "Hong"]), "");
-        assert_eq!(initials(["Green tea", "홍길동"]), grams("ㅎㄱㄷ"));
-        assert_eq!(exact("010-1234-5678", 12_000), "w12000 t01012345678 t5678");
-        let fours = fours_of(["imp_12345", "123", "a-6789-b"].map(str::to_owned).iter());
-        assert_eq!(fours, "1234 2345 x 6789");
+    fn any_part_of_a_text_is_found() {
+        let conn = Connection::open_in_memory().unwrap();
+        index(
+            &conn,
+            &[
+                (
+                    0,
+                    [
+                        "imp_123",
+                        "ord-7",
+                        "햇사과 5kg",
+                        "홍길동",
+                        "Hong@shop.kr",
+                        "010-1234-5678",
+                    ],
+                    12_000,
+                ),
+                (
+                    90_000,
+                    ["imp_999", "ord-8", "배", "김길동", "kim@example.com", ""],
+                    9_000,
+                ),
+            ],
+        );
+        for (text, rows) in [
+            ("사과", &[0][..]),
+            ("길동", &[0, 90_000]),
+            ("홍", &[0]),
+            ("동", &[0, 90_000]),
+            ("ORD-", &[0, 90_000]),
+            ("imp_999", &[90_000]),
+            ("5KG", &[0]),
+            ("kg홍", &[]),
+            ("\" OR *", &[]),
+            ("ㅎㄱㄷ", &[0]),
+            ("ㄱㄷ", &[0, 90_000]),
+            ("ㅂ", &[90_000]),
+            ("5678", &[0]),
+            ("01012345678", &[0]),
+            ("hong@SHOP.kr", &[0]),
+            ("hong@", &[0]),
+            ("example", &[90_000]),
+            ("zz", &[]),
+        ] {
+            assert_eq!(find(&conn, text), rows, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_question_goes_to_the_blocks_that_end_with_a_row() {
+        assert_eq!(
+            of_blocks("\"a b\"", 40_000, 2),
+            ("\"a b\" AND (z1 OR z2)".into(), 16_384)
+        );
+        assert_eq!(of_blocks("q", 5, 8), ("q AND (z0)".into(), 0));
+    }
+
+    #[test]
+    fn numbers_are_words_and_so_are_their_fours() {
         assert_eq!(
             phrase_of_digits("imp_12345 6789").as_deref(),
-            Some("digits : \"1234 2345\" AND digits : \"6789\"")
+            Some("\"d1234 d2345\" AND \"d6789\"")
         );
         assert_eq!(phrase_of_digits("123-456 사과"), None);
+        let words = |tel: &str| words_of(3, &fields(["", "", "", "", "", tel]), 5);
+        assert!(words("010-1234-5678").contains("t01012345678 t5678 w5 z0"));
         for none in ["12", "전화 없음", ""] {
-            assert_eq!(exact(none, 5), "w5");
+            assert!(!words(none).contains(" t"), "{none}");
+        }
+        assert!(!words_of(0, &fields(["Green tea", "", "", "", "", ""]), 5).contains(" i"));
+    }
+
+    #[test]
+    fn a_mail_address_is_looked_for_as_a_whole_once_it_is_one() {
+        for (text, mail) in [
+            ("a@b.co.kr", true),
+            ("hong@example.com", true),
+            ("hong@example", false),
+            ("hong@example.c", false),
+            ("@example.com", false),
+            ("a b@c.kr", false),
+            ("hong@.com", false),
+        ] {
+            assert_eq!(is_mail(text), mail, "{text}");
         }
     }
 }

@@ -142,7 +142,7 @@ async fn the_first_link_makes_the_owner_once_and_within_an_hour() {
     visitor.keep(&made);
     let (_, page) = visitor.text("/account?new=1").await;
     assert!(
-        page.contains("인증 앱 더하기"),
+        page.contains("인증 앱 추가"),
         "the owner is invited to add an authenticator"
     );
     assert!(

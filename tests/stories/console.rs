@@ -6,7 +6,7 @@ use jeongsan::{
     domain::{account::Role, calendar::KstDay, money::Won},
     sandbox::{Buyer, Fault, Kind, NewPayment, Status, Target},
     store::{
-        StoreError, figures, preferences,
+        figures, preferences,
         search::{self, fill},
     },
 };
@@ -306,9 +306,8 @@ async fn at_every_filling<F: Future<Output = ()>>(app: &TestApp, check: impl Fn(
     store.write(|tx| fill(tx, 2)).await.unwrap();
     check(1).await;
     while store.write(|tx| fill(tx, 3)).await.unwrap() > 0 {}
-    let left =
-        store.read(|conn| Ok::<_, StoreError>((search::behind(conn)?, search::keys_behind(conn)?)));
-    assert_eq!(left.unwrap(), (0, 0));
+    let left = store.read(search::behind);
+    assert_eq!(left.unwrap(), 0);
     check(2).await;
 }
 

@@ -2,7 +2,7 @@
 
 use jeongsan::{
     sandbox::{Buyer, NewPayment, Status},
-    store::payments::{self, Filter},
+    store::payment_lists::{self, Filter},
 };
 use serde_json::json;
 
@@ -210,8 +210,8 @@ async fn no_list_scans_a_table_or_sorts() {
         });
     }
     for filter in filters {
-        for after in [None, payments::Cursor::parse("kzz-5")] {
-            let plan = payments::plan(&conn, &filter, after).unwrap();
+        for after in [None, payment_lists::Cursor::parse("kzz-5")] {
+            let plan = payment_lists::plan(&conn, &filter, after).unwrap();
             let bad = plan.iter().any(|step| {
                 step.contains("TEMP B-TREE") || (step.contains("SCAN") && !step.contains("USING"))
             });

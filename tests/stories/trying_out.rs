@@ -52,6 +52,13 @@ async fn every_link_leads_somewhere(shop: &str, dir: &std::path::Path) {
             .await
             .unwrap();
         let status = answer.status();
+        if status == reqwest::StatusCode::TOO_MANY_REQUESTS {
+            // A program waits when it is told to.
+            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+            seen.remove(&path);
+            next.push_front((path, from));
+            continue;
+        }
         assert!(status.is_success(), "{from} leads to {path}: {status}");
         let is_page = answer.headers()["content-type"]
             .to_str()

@@ -48,7 +48,8 @@ use crate::{
     },
     store::{
         StoreError, alerts, cancellations, events, inbox, orders,
-        payments::{self, Cursor, Filter},
+        payment_lists::{self, Cursor, Filter, Patience},
+        payments,
     },
 };
 
@@ -204,6 +205,9 @@ impl ListQuery {
     }
 }
 
+/// How long a page of payments is looked for, if few fit.
+const PATIENCE: Duration = Duration::from_millis(200);
+
 /// A page of payments and where the next one begins.
 #[derive(serde::Serialize)]
 struct ListPage {
@@ -219,20 +223,20 @@ pub async fn list(
     Query(query): Query<ListQuery>,
 ) -> Result<Response, Problem> {
     let (filter, after, limit) = query.read().lang(lang)?;
-    let find = move |conn: &rusqlite::Connection| payments::list(conn, &filter, after, limit + 1);
-    // A list by index takes microseconds; a search may take longer and gets a thread of its own.
-    let mut rows = if query.q.is_some() || query.amount.is_some() {
+    let looks = filter.is_looked_for();
+    // A program waits longer than a person, and would rather have its page full.
+    let find = move |conn: &rusqlite::Connection| {
+        payment_lists::list_within(conn, &filter, after, limit, Patience::of(PATIENCE))
+    };
+    // A list by index takes microseconds; what is looked for may take longer and gets a thread of its own.
+    let listed = if looks {
         web.ctx.store.read_long(find).await.lang(lang)?
     } else {
         web.ctx.store.read(find).lang(lang)?
     };
-    let next = (rows.len() > limit).then(|| {
-        rows.truncate(limit);
-        rows.last().map(|row| Cursor::of(row).to_string())
-    });
     let page = ListPage {
-        payments: rows,
-        next: next.flatten(),
+        payments: listed.rows,
+        next: listed.next.map(|cursor| cursor.to_string()),
     };
     // Written in one piece: a row is about 700 bytes long.
     let mut body = Vec::with_capacity(128 + page.payments.len() * 1_024);

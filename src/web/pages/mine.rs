@@ -20,7 +20,8 @@ use crate::{
         buyers::{self, Whose},
         cancellations::{self, CancellationRow},
         orders,
-        payments::{Cursor, PaymentRow},
+        payment_lists::Cursor,
+        payments::PaymentRow,
     },
     web::{Web, auth::Cookie, error::Problem, lang::Lang},
 };

@@ -5,10 +5,14 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
+use jiff::Timestamp;
 use maud::{Markup, html};
 use url::form_urlencoded;
 
-use super::{icons::Icon, parts};
+use super::{
+    icons::{Icon, icon},
+    parts,
+};
 use super::{
     layout::{Fields, Look, Page, Part, field, layout, payment_path, segment},
     mine,
@@ -22,7 +26,8 @@ use crate::{
     },
     store::{
         StoreError, glance, orders,
-        payments::{self, Cursor, PaymentRow},
+        payment_lists::{self, Listed},
+        payments::{self, PaymentRow},
         preferences::List,
     },
     web::{Web, api::ListQuery, auth::Actor, error::Problem, lang::Lang},
@@ -56,6 +61,8 @@ pub struct View<'a> {
     pub fields: &'a Fields,
     pub rows: &'a [PaymentRow],
     pub next: Option<&'a str>,
+    /// The page is short because it was looked for long enough; the last that was looked at is of then.
+    pub looked_until: Option<Timestamp>,
     pub partners: &'a [(String, String)],
     pub methods: &'a [String],
     pub attention: Attention,
@@ -91,7 +98,9 @@ pub fn page(look: &Look, view: &View<'_>) -> Markup {
             }
         }
         div hx-ext="sse" sse-connect="/api/payment/events" sse-swap="payment,resync" hx-swap="none" #feed {
-            @if view.rows.is_empty() {
+            @if view.rows.is_empty() && view.looked_until.is_some() {
+                (looking(view, lang))
+            } @else if view.rows.is_empty() {
                 (empty(view, lang))
             } @else {
                 table.rows {
@@ -115,6 +124,7 @@ pub fn page(look: &Look, view: &View<'_>) -> Markup {
             (saved::columns(view.columns, view.kept, List::Payments, view.fields, lang))
             @let newest = field(view.fields, "after").map(|_| address(view.fields, None));
             @let next = view.next.map(|next| address(view.fields, Some(next)));
+            @if let Some(at) = view.looked_until { (looked_until(at, lang)) }
             (parts::pager(lang, newest.as_deref(), next.as_deref()))
         }
     };
@@ -226,6 +236,33 @@ fn filters(view: &View<'_>, lang: Lang) -> Markup {
                 a href="/payment/mypage?status=CANCEL_FAILED" { (words::status(Status::CancelFailed, lang)) }
                 a href="/payment/mypage?status=CANCEL_REQUESTED" { (words::status(Status::CancelRequested, lang)) }
                 @if view.filtered() { a.clear href="/payment/mypage" { "✕ " (lang.t("조건 지우기", "Clear")) } }
+            }
+        }
+    }
+}
+
+fn looked_until(at: Timestamp, lang: Lang) -> Markup {
+    let day = KstDay::of(at);
+    html! {
+        p.soft { (lang.t(
+            format!("{day} 결제까지 찾아본 결과입니다. 더 오래된 결제에도 있을 수 있습니다."),
+            format!("Looked through as far back as {day}: there may be more among older payments."),
+        )) }
+    }
+}
+
+/// Nothing fits so far, and there is more to look through: a browser with scripts goes on by itself.
+fn looking(view: &View<'_>, lang: Lang) -> Markup {
+    let next = view.next.map(|next| address(view.fields, Some(next)));
+    html! {
+        section.sheet.centre.empty role="status" {
+            p.big-sign aria-hidden="true" { (icon(Icon::Search)) }
+            p.big { (lang.t("아직 맞는 결제를 찾지 못했습니다.", "Nothing that fits so far.")) }
+            @if let Some(at) = view.looked_until { (looked_until(at, lang)) }
+            @if let Some(next) = next {
+                p { a.button.primary #look-on href=(next) hx-get=(next) hx-trigger="click, load delay:50ms" hx-target="#main" hx-select="#main" hx-swap="outerHTML" hx-replace-url="true" {
+                    (lang.t("더 오래된 결제에서 찾기", "Look through older ones"))
+                } }
             }
         }
     }
@@ -353,26 +390,20 @@ pub async fn show(State(web): State<Web>, look: Look, Query(fields): Query<Field
 
 async fn list(web: &Web, look: &Look, fields: &Fields) -> Result<Response, Problem> {
     let store = &web.ctx.store;
-    let (mut rows, limit, wrong) = match list_query(fields).read() {
+    let (listed, wrong) = match list_query(fields).read() {
         Ok((filter, after, limit)) => {
-            let searches = filter.text.is_some() || filter.amount.is_some();
+            let looks = filter.is_looked_for();
             let find =
-                move |conn: &rusqlite::Connection| payments::list(conn, &filter, after, limit + 1);
-            let rows = if searches {
-                store.read_long(find).await?
-            } else {
-                store.read(find)?
+                move |conn: &rusqlite::Connection| payment_lists::list(conn, &filter, after, limit);
+            let listed = match looks {
+                true => store.read_long(find).await?,
+                false => store.read(find)?,
             };
-            (rows, limit, None)
+            (listed, None)
         }
-        Err(problem) => (Vec::new(), 0, Some(problem)),
+        Err(problem) => (Listed::default(), Some(problem)),
     };
-    let more = rows.len() > limit;
-    rows.truncate(limit);
-    let next = rows
-        .last()
-        .filter(|_| more)
-        .map(|row| Cursor::of(row).to_string());
+    let next = listed.next.map(|cursor| cursor.to_string());
     let (partners, methods, attention) = store.read(|conn| {
         Ok::<_, StoreError>((
             orders::partners(conn)?,
@@ -382,8 +413,9 @@ async fn list(web: &Web, look: &Look, fields: &Fields) -> Result<Response, Probl
     })?;
     let view = View {
         fields,
-        rows: &rows,
+        rows: &listed.rows,
         next: next.as_deref(),
+        looked_until: listed.looked_until,
         partners: &partners,
         methods: &methods,
         attention,
@@ -432,6 +464,7 @@ mod tests {
             fields,
             rows,
             next,
+            looked_until: None,
             partners: &[("farm".into(), "<b>농장".into())],
             methods: &["card".into()],
             attention: Attention {

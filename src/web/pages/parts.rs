@@ -3,11 +3,6 @@
 //! Each looks the same wherever it stands; `assets/app.css` has a section for it. They take values and
 //! give markup. Links and forms in them work without scripts.
 
-#![allow(
-    dead_code,
-    reason = "a set that belongs together, of which pages use what they need"
-)]
-
 use jiff::Timestamp;
 use maud::{Markup, html};
 
@@ -16,10 +11,7 @@ use super::{
     icons::{Icon, icon},
     words,
 };
-use crate::{
-    domain::{calendar::KstDay, money::Won},
-    web::lang::Lang,
-};
+use crate::{domain::money::Won, web::lang::Lang};
 
 /// What something means for whoever looks: it chooses a colour, which never stands alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,11 +46,6 @@ impl Tone {
     }
 }
 
-/// A state: colour, sign and words, and its code for programs.
-pub fn badge(tone: Tone, sign: &str, text: &str, code: &str) -> Markup {
-    words::tag(tone.as_str(), sign, text, code)
-}
-
 /// An amount in a table, in its column. Nothing is a dash.
 pub fn money_cell(label: &str, amount: Won) -> Markup {
     html! {
@@ -69,11 +56,6 @@ pub fn money_cell(label: &str, amount: Won) -> Markup {
 /// An instant in a table, to the minute, in Korean time.
 pub fn date_cell(label: &str, at: Timestamp) -> Markup {
     html! { td.when data-label=(label) { (words::short_time(at)) } }
-}
-
-/// A Korean day, for people and for programs.
-pub fn day(day: KstDay) -> Markup {
-    html! { time datetime=(day) { (day) } }
 }
 
 /// Says why a list has nothing, and what to do about it.
@@ -117,19 +99,6 @@ pub fn nothing_fits(title: &str, all: &str, lang: Lang) -> Markup {
         ),
         action: Some((all, lang.t("전체 보기", "Show all"))),
     })
-}
-
-/// Stands where something is still being fetched.
-pub fn loading(lang: Lang) -> Markup {
-    html! {
-        div.skeleton role="status" { span.hidden { (lang.t("불러오는 중", "Loading")) } i {} i {} i {} }
-    }
-}
-
-/// A sentence over a page: what was done, what waits, what is wrong.
-pub fn message(tone: Tone, text: &str) -> Markup {
-    let role = if tone == Tone::Bad { "alert" } else { "status" };
-    html! { p class={ "message " (tone.as_str()) } role=(role) { (text) } }
 }
 
 /// What was just done, in a corner. `app.js` takes it away after a while; what went wrong stays.
@@ -184,101 +153,6 @@ pub fn sure(of: &Sure<'_>, lang: Lang) -> Markup {
     }
 }
 
-/// A field with its label, a hint under it, and what is wrong with what was typed.
-#[derive(Clone, Copy, Debug)]
-pub struct Input<'a> {
-    pub name: &'a str,
-    pub label: &'a str,
-    /// `text`, `date`, `email`, `password`…
-    pub kind: &'a str,
-    pub value: &'a str,
-    pub hint: &'a str,
-    pub wrong: Option<&'a str>,
-    pub required: bool,
-    pub autocomplete: &'a str,
-    pub most: u32,
-}
-
-impl Default for Input<'_> {
-    fn default() -> Self {
-        Input {
-            name: "",
-            label: "",
-            kind: "text",
-            value: "",
-            hint: "",
-            wrong: None,
-            required: false,
-            autocomplete: "off",
-            most: 200,
-        }
-    }
-}
-
-pub fn input(of: &Input<'_>) -> Markup {
-    let id = format!("in-{}", of.name);
-    let hint = (!of.hint.is_empty()).then(|| format!("{id}-hint"));
-    let wrong = of.wrong.map(|_| format!("{id}-wrong"));
-    let described: Vec<&str> = [wrong.as_deref(), hint.as_deref()]
-        .into_iter()
-        .flatten()
-        .collect();
-    let described = (!described.is_empty()).then(|| described.join(" "));
-    html! {
-        div.field {
-            label for=(id) { (of.label) }
-            input id=(id) name=(of.name) type=(of.kind) value=(of.value) required[of.required] autocomplete=(of.autocomplete)
-                maxlength=(of.most) aria-describedby=[described] aria-invalid=[of.wrong.map(|_| "true")];
-            @if let (Some(id), Some(text)) = (&wrong, of.wrong) { span.wrong id=(id) { (text) } }
-            @if let Some(id) = &hint { span.hint id=(id) { (of.hint) } }
-        }
-    }
-}
-
-/// One of several views of a list.
-#[derive(Clone, Debug)]
-pub struct Tab {
-    pub href: String,
-    pub text: String,
-    pub count: Option<i64>,
-    pub current: bool,
-}
-
-pub fn tabs(label: &str, tabs: &[Tab]) -> Markup {
-    html! {
-        nav.chips aria-label=(label) {
-            @for tab in tabs {
-                a href=(tab.href) aria-current=[tab.current.then_some("page")] {
-                    (tab.text) @if let Some(count) = tab.count { " " span.soft { (count) } }
-                }
-            }
-        }
-    }
-}
-
-/// A figure with its name, and where it leads.
-pub struct Stat<'a> {
-    pub label: &'a str,
-    pub value: Markup,
-    pub note: Markup,
-    pub tone: Tone,
-    pub href: Option<&'a str>,
-}
-
-pub fn stats(all: &[Stat<'_>]) -> Markup {
-    html! {
-        div.stats {
-            @for stat in all {
-                div.stat.(stat.tone.as_str()) {
-                    p.label { @if let Some(href) = stat.href { a.cover href=(href) { (stat.label) } } @else { (stat.label) } }
-                    p.value { (stat.value) }
-                    p.note { (stat.note) }
-                }
-            }
-        }
-    }
-}
-
 /// Leads through a list: back to its newest rows, and on to older ones.
 pub fn pager(lang: Lang, newest: Option<&str>, next: Option<&str>) -> Markup {
     html! {
@@ -296,17 +170,6 @@ pub fn crumb(href: &str, text: &str) -> Markup {
     html! { p.crumb { a href=(href) { "← " (text) } } }
 }
 
-/// A page's heading: what it is, a sentence about it, and what can be done.
-pub fn heading(title: &str, about: &str, ways: Markup) -> Markup {
-    html! {
-        div.head {
-            h1 { (title) }
-            @if !about.is_empty() { p.soft { (about) } }
-            div.ways { (ways) }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -319,19 +182,6 @@ mod tests {
             tone: Tone::Good,
             text: EVIL.into(),
         };
-        let tab = Tab {
-            href: EVIL.into(),
-            text: EVIL.into(),
-            count: Some(3),
-            current: true,
-        };
-        let stat = Stat {
-            label: EVIL,
-            value: html! { (EVIL) },
-            note: html! { (EVIL) },
-            tone: Tone::Bad,
-            href: Some(EVIL),
-        };
         let of = Sure {
             title: EVIL,
             what: EVIL,
@@ -342,67 +192,18 @@ mod tests {
             danger: true,
             fields: &[(EVIL, EVIL)],
         };
-        let field = Input {
-            name: EVIL,
-            label: EVIL,
-            value: EVIL,
-            hint: EVIL,
-            wrong: Some(EVIL),
-            ..Input::default()
-        };
         for part in [
             toast(&flash),
-            tabs(EVIL, &[tab]),
-            stats(&[stat]),
             sure(&of, Lang::Ko),
-            input(&field),
             nothing_fits(EVIL, EVIL, Lang::En),
-            message(Tone::Bad, EVIL),
             crumb(EVIL, EVIL),
-            heading(EVIL, EVIL, html! { (EVIL) }),
             pager(Lang::Ko, Some(EVIL), Some(EVIL)),
-            badge(Tone::Plain, EVIL, EVIL, EVIL),
         ] {
             let text = part.into_string();
             assert!(
                 !text.contains("<script") && !text.contains("style="),
                 "{text}"
             );
-        }
-    }
-
-    #[test]
-    fn a_field_names_what_is_wrong_with_it() {
-        let plain = input(&Input {
-            name: "note",
-            label: "이유",
-            ..Input::default()
-        });
-        let plain = plain.into_string();
-        assert!(
-            plain.contains("for=\"in-note\"") && !plain.contains("aria-"),
-            "{plain}"
-        );
-        let wrong = input(&Input {
-            name: "note",
-            hint: "짧게",
-            wrong: Some("비어 있습니다."),
-            required: true,
-            ..Input::default()
-        });
-        let wrong = wrong.into_string();
-        assert!(
-            wrong.contains("aria-describedby=\"in-note-wrong in-note-hint\""),
-            "{wrong}"
-        );
-        assert!(wrong.contains("aria-invalid=\"true\"") && wrong.contains(" required "));
-    }
-
-    #[test]
-    fn what_went_wrong_interrupts_and_all_else_waits_its_turn() {
-        for tone in Tone::ALL {
-            let text = message(tone, "x").into_string();
-            assert_eq!(text.contains("role=\"alert\""), tone == Tone::Bad, "{text}");
         }
     }
 
@@ -415,7 +216,6 @@ mod tests {
                 .contains("-₩1,000")
         );
         assert!(pager(Lang::Ko, None, None).into_string().is_empty());
-        assert!(loading(Lang::En).into_string().contains("Loading"));
         let at = "2026-08-06T15:30:00Z".parse().unwrap();
         assert!(
             date_cell("t", at)

@@ -83,7 +83,7 @@ pub struct Found {
     places: Vec<Place>,
     /// What was searched for instead, as the keyboard was in the wrong state.
     instead: Option<String>,
-    /// The index of initials does not cover the older payments yet.
+    /// The index does not cover the older payments yet.
     indexing: bool,
 }
 
@@ -129,7 +129,7 @@ fn look_for(
     };
     if rights.has(Right::PaymentsRead) {
         found.of_payments = find::of_payments(conn, wanted)?;
-        found.indexing = wanted.has_initials() && search::keys_behind(conn)? > search::TAIL;
+        found.indexing = search::behind(conn)? > search::TAIL;
     }
     if rights.has(Right::PartnersRead) {
         found.partners = find::partners(conn, wanted)?;
@@ -368,8 +368,8 @@ fn notes(found: &Found, typed: &str, lang: Lang) -> Markup {
         }
         @if found.indexing {
             p.soft { (lang.t(
-                "초성 색인을 만드는 중입니다. 아직은 일부 결제만 초성으로 찾을 수 있습니다.",
-                "The index of initial consonants is being built: for now it finds a part of the payments.",
+                "검색 색인을 만드는 중입니다. 아직은 일부 결제만 찾을 수 있습니다.",
+                "The search index is being built: for now it finds a part of the payments.",
             )) }
         }
     }

@@ -50,7 +50,8 @@ pub struct Problem {
 #[derive(Serialize, ToSchema)]
 pub struct PaymentPage {
     pub payments: Vec<PaymentRow>,
-    /// `after` of the next page; null on the last one.
+    /// `after` of the next page; null on the last one. A page may be short of `limit`, or empty, and have one: then as
+    /// many payments were looked at as one request may, and further on there may be more that fit.
     pub next: Option<String>,
 }
 
