@@ -596,12 +596,13 @@ pub fn kinds(conn: &Connection, now: Timestamp) -> Result<Vec<KindStand>, StoreE
             let take = depths.iter().position(|depth| depth.kind == kind);
             let depth = take.map(|at| depths.swap_remove(at));
             let pause = pauses.iter().position(|pause| pause.kind == kind);
+            let minutes = job_minutes::minutes(conn, &kind, next - MINUTES, next)?;
             Ok(KindStand {
                 known: known.contains(&kind),
                 paused: pause.map(|at| pauses.swap_remove(at)),
                 today: job_minutes::sum(conn, &kind, midnight, next)?,
-                last_hour: job_minutes::sum(conn, &kind, next - MINUTES, next)?,
-                minutes: job_minutes::minutes(conn, &kind, next - MINUTES, next)?,
+                last_hour: Figures::of(minutes.iter().map(|(_, figures)| figures)),
+                minutes,
                 depth: depth.unwrap_or(Depth {
                     kind,
                     ..Depth::default()
