@@ -7,7 +7,7 @@ mod tests {
     use crate::{
         domain::settlement::State,
         store::{
-            alerts, attention, buyers, episodes, figures, job_lists, jobs,
+            alerts, attention, buyers, episodes, figures, job_lists, jobs, letters,
             migrations::migrations,
             settlements::{self, Filter},
             tour,
@@ -194,10 +194,32 @@ mod tests {
     fn jobs_are_listed_and_found_by_an_index_whatever_their_state() {
         let conn = books();
         for (sql, index) in [
-            (job_lists::dead_sql(), "job_dead (id<?"),
+            (job_lists::dead_sql(false), "job_dead (id<?"),
+            (job_lists::oldest_dead_sql(false), "job_dead (id<?"),
+            (job_lists::count_dead_sql(false), "job_dead (id<?"),
             (
-                job_lists::dead_of_kind_sql(),
+                job_lists::dead_sql(true),
                 "job_dead_by_kind (kind=? AND id<?",
+            ),
+            (
+                job_lists::oldest_dead_sql(true),
+                "job_dead_by_kind (kind=? AND id<?",
+            ),
+            (
+                job_lists::count_dead_sql(true),
+                "job_dead_by_kind (kind=? AND id<?",
+            ),
+            (
+                letters::OF_CANCEL.into(),
+                "SEARCH c USING PRIMARY KEY (id=?",
+            ),
+            (
+                letters::OF_MESSAGE.into(),
+                "SEARCH i USING INTEGER PRIMARY KEY (rowid=?",
+            ),
+            (
+                letters::LINES.into(),
+                "SEARCH order_line USING PRIMARY KEY (merchant_uid=?",
             ),
             (
                 job_lists::ready_sql(),
