@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::{
     domain::{
         alert::Alert,
-        ids::{CancellationId, ImpUid, MerchantUid},
+        ids::{CancellationId, ImpUid},
         job::{Job, JobState},
         masks::masked_json,
         money::Won,
@@ -395,9 +395,4 @@ pub fn workers(store: &Store, conn: &Connection) -> Result<Workers, StoreError> 
             .collect(),
         keeper: leases::get(conn, KEEPER)?,
     })
-}
-
-/// An order's number as the books have it, if it can be one.
-pub(super) fn order_of(about: &Subject) -> Option<MerchantUid> {
-    MerchantUid::new(about.merchant_uid.clone()?).ok()
 }

@@ -26,7 +26,7 @@ use crate::{
     flow::{
         Ctx,
         dead_letters::{self, DeadLetterError, Replayed},
-        operate_jobs::{Subject, order_of, subject},
+        operate_jobs::subject,
     },
     store::{
         StoreError, Tx,
@@ -34,7 +34,8 @@ use crate::{
         cancellations,
         job_lists::{self, DeadFilter},
         jobs::{self, JobRow},
-        orders, payments,
+        letters::{self, Weight},
+        payments,
     },
 };
 
@@ -43,6 +44,12 @@ const PORTION: usize = 50;
 
 /// Letters that a dry run shows one by one.
 pub const SHOWN: usize = 10;
+
+/// Letters that a page takes on at once, the oldest: so many are weighed while somebody waits.
+pub const AT_ONCE: usize = 500;
+
+/// Letters that fit are counted so far, those that are taken on included.
+pub const COUNTED: usize = 2_000;
 
 /// Why a letter that fits would not run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -97,8 +104,11 @@ pub struct Shown {
 #[derive(Clone, Debug, Serialize)]
 pub struct DryRun {
     pub filter: DeadFilter,
-    /// That fit, those that would be skipped included.
+    /// That fit and are taken on, those that would be skipped included.
     pub found: usize,
+    /// All that fit, counted up to [`COUNTED`], where a page takes on the oldest of them alone.
+    #[serde(skip)]
+    pub more: Option<usize>,
     /// That would run.
     pub runs: usize,
     pub kinds: BTreeMap<String, usize>,
@@ -130,6 +140,7 @@ impl DryRun {
         DryRun {
             filter: DeadFilter::default(),
             found: 4,
+            more: None,
             runs: 3,
             kinds: [("retry_cancel".to_owned(), 3)].into(),
             payments: 3,
@@ -200,32 +211,81 @@ fn skip(conn: &Connection, row: &JobRow) -> Result<Option<Skip>, StoreError> {
     Ok(None)
 }
 
+/// What a bulk replay has to know of one letter.
+struct Weighed {
+    skip: Option<Skip>,
+    /// Of several letters for the same thing one can run.
+    key: Option<String>,
+    cancellation: Option<String>,
+    about: Weight,
+}
+
+/// The same as [`skip`] and [`subject`] say of a letter, by a look or two: this is done to hundreds at once.
+fn weigh(conn: &Connection, row: &JobRow) -> Result<Weighed, StoreError> {
+    let Some(job) = row.job() else {
+        return Ok(Weighed {
+            skip: Some(Skip::Unreadable),
+            key: None,
+            cancellation: None,
+            about: Weight::default(),
+        });
+    };
+    let (mut cancellation, mut open) = (None, true);
+    let about = match &job {
+        Job::RetryCancel { cancellation: id } => {
+            cancellation = Some(id.to_string());
+            let (about, failed) = letters::of_cancel(conn, id)?;
+            open = failed;
+            about
+        }
+        Job::ConfirmPayment { inbox_id } => letters::of_message(conn, *inbox_id)?,
+        _ => {
+            let of = subject(conn, row)?;
+            Weight {
+                imp_uid: of.imp_uid,
+                merchant_uid: of.merchant_uid,
+                amount: of.amount,
+            }
+        }
+    };
+    let key = job.unique_key();
+    let live = match &key {
+        Some(key) if open => jobs::with_key(conn, key, JobState::Ready)?.is_some(),
+        _ => false,
+    };
+    let skip = match (open, live) {
+        (false, _) => Some(Skip::Settled),
+        (true, true) => Some(Skip::Live),
+        (true, false) => None,
+    };
+    Ok(Weighed {
+        skip,
+        key,
+        cancellation,
+        about,
+    })
+}
+
 /// To whom an amount is owed, as the order's lines have it; to the default partner where nobody
 /// registered the order.
 fn owed(
     conn: &Connection,
-    about: &Subject,
+    letter: &Weighed,
     amount: Won,
     default_partner: &str,
 ) -> Result<Vec<(String, Won)>, BulkError> {
-    let order = match order_of(about) {
-        Some(id) => orders::get(conn, &id)?.map(|(order, _)| order),
-        None => None,
+    let lines = match &letter.about.merchant_uid {
+        Some(id) => letters::lines(conn, id)?,
+        None => Vec::new(),
     };
-    let Some(order) = order else {
+    if lines.is_empty() {
         return Ok(vec![(default_partner.to_owned(), amount)]);
-    };
-    let named = match &about.cancellation {
+    }
+    let named = match &letter.cancellation {
         Some(id) => cancellations::lines(conn, id)?,
         None => Vec::new(),
     };
-    let weights = order
-        .lines
-        .iter()
-        .map(|line| line.amount())
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|_| OutOfRange)?;
-    let mut parts = vec![Won::ZERO; weights.len()];
+    let mut parts = vec![Won::ZERO; lines.len()];
     for (line, won) in &named {
         let at = usize::try_from(line - 1).ok();
         if let Some(part) = at.and_then(|at| parts.get_mut(at)) {
@@ -233,34 +293,65 @@ fn owed(
         }
     }
     if named.is_empty() {
+        let weights: Vec<Won> = lines.iter().map(|(_, weight)| *weight).collect();
         parts = apportion(&weights, amount)?;
     }
-    let mut owed: Vec<(String, Won)> = order
-        .lines
-        .iter()
-        .zip(&parts)
-        .filter(|(_, part)| !part.is_zero())
-        .map(|(line, part)| (line.partner.to_string(), *part))
-        .collect();
     // More than was ordered was charged: the rest is told as nobody's but the house's.
-    let rest = amount.minus(Won::sum(parts)?)?;
+    let rest = amount.minus(Won::sum(parts.iter().copied())?)?;
+    let mut owed: Vec<(String, Won)> = lines
+        .into_iter()
+        .zip(parts)
+        .filter(|(_, part)| !part.is_zero())
+        .map(|((partner, _), part)| (partner, part))
+        .collect();
     if rest.is_positive() {
         owed.push((default_partner.to_owned(), rest));
     }
     Ok(owed)
 }
 
-/// What replaying all that fit would mean. Reads only.
+/// What replaying all that fit would mean, or where `most` is given, the oldest so many. More are taken on
+/// where hardly any of those would run: what is skipped stays, and would stand in the way of the rest.
+/// Reads only.
 pub fn dry_run(
     conn: &Connection,
     filter: &DeadFilter,
+    most: Option<usize>,
     default_partner: &str,
 ) -> Result<DryRun, BulkError> {
-    let rows = job_lists::dead(conn, filter, None, usize::MAX)?;
+    let mut taken = most;
+    loop {
+        let run = taken_on(conn, filter, taken, default_partner)?;
+        let few = most.is_some_and(|most| 2 * run.runs < most);
+        if run.more.is_none() || !few {
+            return Ok(run);
+        }
+        taken = taken.map(|taken| 4 * taken);
+    }
+}
+
+fn taken_on(
+    conn: &Connection,
+    filter: &DeadFilter,
+    most: Option<usize>,
+    default_partner: &str,
+) -> Result<DryRun, BulkError> {
+    let rows = match most {
+        Some(most) => job_lists::oldest_dead(conn, filter, most)?,
+        None => job_lists::dead(conn, filter, None, usize::MAX)?,
+    };
+    let more = match most {
+        Some(most) if rows.len() == most => {
+            let count = job_lists::count_dead(conn, filter, COUNTED.max(most + 1))?;
+            Some(count).filter(|count| *count > most)
+        }
+        _ => None,
+    };
     let pauses = jobs::pauses(conn)?;
     let mut run = DryRun {
         filter: filter.clone(),
         found: rows.len(),
+        more,
         runs: 0,
         kinds: BTreeMap::new(),
         partners: Vec::new(),
@@ -280,14 +371,12 @@ pub fn dry_run(
     let mut mark = Sha256::new();
     let mut keys: BTreeSet<String> = BTreeSet::new();
     for row in &rows {
-        let mut why = skip(conn, row)?;
-        // Of several for the same thing one can run.
-        let key = row.job().and_then(|job| job.unique_key());
-        if why.is_none() && key.is_some_and(|key| !keys.insert(key)) {
+        let mut letter = weigh(conn, row)?;
+        let mut why = letter.skip;
+        if why.is_none() && letter.key.take().is_some_and(|key| !keys.insert(key)) {
             why = Some(Skip::Live);
         }
-        let about = subject(conn, row)?;
-        let amount = about.amount.unwrap_or_default();
+        let amount = letter.about.amount.unwrap_or_default();
         let word = why.map_or("runs", Skip::as_str);
         mark.update(format!(
             "{} {} {} {word}\n",
@@ -296,11 +385,12 @@ pub fn dry_run(
             amount.get()
         ));
         if run.first.len() < SHOWN {
+            let about = subject(conn, row)?;
             run.first.push(Shown {
                 id: row.id,
                 kind: row.kind.clone(),
-                imp_uid: about.imp_uid.clone(),
-                merchant_uid: about.merchant_uid.clone(),
+                imp_uid: about.imp_uid,
+                merchant_uid: about.merchant_uid,
                 buyer: masked_name(&about.buyer),
                 amount: about.amount,
                 error: row.last_error.clone().unwrap_or_default(),
@@ -316,13 +406,12 @@ pub fn dry_run(
         run.oldest = min(run.oldest, row.finished_at);
         run.newest = run.newest.max(row.finished_at);
         run.amount = run.amount.plus(amount)?;
-        if about.cancellation.is_some() {
+        if letter.cancellation.is_some() {
             run.back = run.back.plus(amount)?;
         }
-        payments.extend(about.imp_uid.clone());
         if !amount.is_zero() {
             let mut of: BTreeMap<String, Won> = BTreeMap::new();
-            for (partner, part) in owed(conn, &about, amount, default_partner)? {
+            for (partner, part) in owed(conn, &letter, amount, default_partner)? {
                 let sum = of.entry(partner).or_default();
                 *sum = sum.plus(part)?;
             }
@@ -332,6 +421,7 @@ pub fn dry_run(
                 *sum = sum.plus(part)?;
             }
         }
+        payments.extend(letter.about.imp_uid);
     }
     run.runs = run.ids.len();
     run.payments = payments.len();
@@ -361,22 +451,42 @@ fn min(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
     }
 }
 
-/// The same beside whatever else is read and written.
+/// The same of all that fit, beside whatever else is read and written.
 pub async fn look(ctx: &Ctx, filter: DeadFilter) -> Result<DryRun, BulkError> {
+    look_at(ctx, filter, None).await
+}
+
+/// The same of the oldest `most` that fit, or of all.
+pub async fn look_at(
+    ctx: &Ctx,
+    filter: DeadFilter,
+    most: Option<usize>,
+) -> Result<DryRun, BulkError> {
     let default_partner = ctx.policy.default_partner.clone();
     ctx.store
-        .read_long(move |conn| dry_run(conn, &filter, &default_partner))
+        .read_long(move |conn| dry_run(conn, &filter, most, &default_partner))
         .await
 }
 
-/// Replays what a dry run named, if it is still what fits.
+/// Replays what a dry run of all that fit named, if it is still what fits.
 pub async fn replay_all(
     ctx: &Ctx,
     filter: DeadFilter,
     mark: &str,
     by: &'static str,
 ) -> Result<Done, BulkError> {
-    let run = look(ctx, filter).await?;
+    replay_of(ctx, filter, None, mark, by).await
+}
+
+/// Replays what a dry run of the oldest `most` named, if they still are the oldest that fit, and as they were.
+pub async fn replay_of(
+    ctx: &Ctx,
+    filter: DeadFilter,
+    most: Option<usize>,
+    mark: &str,
+    by: &'static str,
+) -> Result<Done, BulkError> {
+    let run = look_at(ctx, filter, most).await?;
     if run.mark != mark {
         return Err(BulkError::Changed(Box::new(run)));
     }
@@ -472,4 +582,126 @@ fn replay_portion(tx: &mut Tx<'_>, ids: &[i64], by: &'static str) -> Result<Done
         }
     }
     Ok(done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        domain::seen::About,
+        store::{Store, clock::Clock},
+    };
+
+    /// Letters of every sort: cancels that can run, are settled, wait under another wish or are nowhere, that
+    /// are tried already; messages of a payment, of an order alone, of neither and of none; and others.
+    const LETTERS: &str = "
+        pragma foreign_keys = off;
+        insert into partner (id, name, created_at) values ('farm', 'farm', 0), ('sea', 'sea', 0);
+        insert into merchant_order (merchant_uid, name, amount, created_at) values ('o1', 'x', 300, 0), ('o9', 'x', 70, 0);
+        insert into order_line (merchant_uid, line, partner_id, name, quantity, unit_price, discount, amount)
+            values ('o1', 1, 'farm', 'x', 1, 200, 0, 200), ('o1', 2, 'sea', 'x', 1, 110, 10, 100),
+                   ('o9', 1, 'sea', 'x', 1, 70, 0, 70);
+        insert into payment (id, imp_uid, merchant_uid, status, amount, wish, test, method, about, at, created_at, updated_at)
+            values (1, 'p1', 'o1', 'CANCEL_FAILED', 300, 'c1', 0, 'card', '{}', 0, 0, 0),
+                   (2, 'p2', 'o2', 'PAID', 40, null, 0, 'card', '{}', 0, 0, 0),
+                   (3, 'p3', 'o3', 'CANCEL_FAILED', 50, 'c9', 0, 'card', '{}', 0, 0, 0),
+                   (4, 'p4', 'o4', 'CANCEL_REQUESTED', 60, 'c4', 0, 'card', '{}', 0, 0, 0),
+                   (5, 'p5', 'o5', 'CANCEL_FAILED', 80, 'c5', 0, 'card', '{}', 0, 0, 0);
+        insert into cancellation (id, payment_id, state, amount, checksum, reason, requested_by, requested_at, finished_at)
+            values ('c1', 1, 'DEAD', 90, 300, '', 'api', 0, null), ('c2', 2, 'SUPERSEDED', 40, 40, '', 'api', 0, 1),
+                   ('c3', 3, 'SUPERSEDED', 50, 50, '', 'api', 0, 1), ('c4', 4, 'REQUESTED', 60, 60, '', 'api', 0, null),
+                   ('c5', 5, 'DEAD', 80, 80, '', 'api', 0, null), ('c9', 3, 'DEAD', 50, 50, '', 'api', 0, null);
+        insert into inbox (id, received_at, source, content_type, body, imp_uid, merchant_uid)
+            values (1, 0, '', '', x'', 'p1', 'another'), (2, 0, '', '', x'', 'p8', 'o9'),
+                   (3, 0, '', '', x'', 'p8', null), (4, 0, '', '', x'', 'p8', 'nowhere');
+        insert into job (queue, kind, payload, state, max_attempts, run_at, created_at, finished_at, unique_key)
+            values ('cancel', 'retry_cancel', '{\"cancellation\":\"c1\"}', 'dead', 5, 0, 0, 1000, 'cancel:c1'),
+                   ('cancel', 'retry_cancel', '{\"cancellation\":\"c2\"}', 'dead', 5, 0, 0, 2000, 'cancel:c2'),
+                   ('cancel', 'retry_cancel', '{\"cancellation\":\"c3\"}', 'dead', 5, 0, 0, 3000, 'cancel:c3'),
+                   ('cancel', 'retry_cancel', '{\"cancellation\":\"c4\"}', 'dead', 5, 0, 0, 4000, 'cancel:c4'),
+                   ('cancel', 'retry_cancel', '{\"cancellation\":\"c5\"}', 'dead', 5, 0, 0, 5000, 'cancel:c5'),
+                   ('cancel', 'retry_cancel', '{\"cancellation\":\"none\"}', 'dead', 5, 0, 0, 6000, 'cancel:none'),
+                   ('payment', 'confirm_payment', '{\"inbox_id\":1}', 'dead', 5, 0, 0, 7000, null),
+                   ('payment', 'confirm_payment', '{\"inbox_id\":2}', 'dead', 5, 0, 0, 8000, null),
+                   ('payment', 'confirm_payment', '{\"inbox_id\":3}', 'dead', 5, 0, 0, 9000, null),
+                   ('payment', 'confirm_payment', '{\"inbox_id\":4}', 'dead', 5, 0, 0, 9000, null),
+                   ('payment', 'confirm_payment', '{\"inbox_id\":5}', 'dead', 5, 0, 0, 9000, null),
+                   ('payment', 'prepare_order', '{\"merchant_uid\":\"o9\"}', 'dead', 5, 0, 0, 9000, 'prepare:o9'),
+                   ('upkeep', 'prune', '{\"until\":\"2026-01-01T00:00:00Z\"}', 'dead', 5, 0, 0, 9000, 'prune'),
+                   ('upkeep', 'from_the_future', '{}', 'dead', 5, 0, 0, 9000, null),
+                   ('cancel', 'retry_cancel', '[]', 'dead', 5, 0, 0, 9000, null),
+                   ('cancel', 'retry_cancel', '{\"cancellation\":\"c5\"}', 'ready', 5, 0, 0, null, 'cancel:c5');";
+
+    fn books(dir: &std::path::Path) -> Connection {
+        let store = Store::open(dir, Clock::default()).unwrap();
+        let conn = Connection::open(store.path()).unwrap();
+        conn.execute_batch(LETTERS).unwrap();
+        let about = serde_json::to_string(&About::default()).unwrap();
+        conn.execute("update payment set about = ?1", [about])
+            .unwrap();
+        conn
+    }
+
+    #[test]
+    fn what_is_weighed_is_what_each_letter_is_about_and_whether_it_would_run() {
+        let dir = tempfile::tempdir().unwrap();
+        let conn = books(dir.path());
+        let rows = job_lists::dead(&conn, &DeadFilter::default(), None, usize::MAX).unwrap();
+        assert_eq!(rows.len(), 15);
+        let mut skips = BTreeMap::new();
+        for row in &rows {
+            let (letter, about) = (weigh(&conn, row).unwrap(), subject(&conn, row).unwrap());
+            assert_eq!(letter.skip, skip(&conn, row).unwrap(), "{row:?}");
+            assert_eq!(letter.cancellation, about.cancellation, "{row:?}");
+            let weight = Weight {
+                imp_uid: about.imp_uid,
+                merchant_uid: about.merchant_uid,
+                amount: about.amount,
+            };
+            assert_eq!(letter.about, weight, "{row:?}");
+            *skips.entry(letter.skip).or_insert(0) += 1;
+        }
+        let expected = [
+            (None, 8),
+            (Some(Skip::Settled), 4),
+            (Some(Skip::Live), 1),
+            (Some(Skip::Unreadable), 2),
+        ];
+        assert_eq!(skips, expected.into());
+    }
+
+    /// Letters that die meanwhile are not among the oldest, so who confirms those is not sent away.
+    #[test]
+    fn the_oldest_are_named_whatever_dies_after_them_and_nothing_stands_in_their_way() {
+        let dir = tempfile::tempdir().unwrap();
+        let conn = books(dir.path());
+        let oldest = |kind: &str, most: usize| {
+            let filter = DeadFilter {
+                kind: Some(kind.into()),
+                ..DeadFilter::default()
+            };
+            dry_run(&conn, &filter, Some(most), "house").unwrap()
+        };
+        let some = oldest("confirm_payment", 2);
+        assert_eq!((some.found, some.runs, some.more), (2, 2, Some(5)));
+        assert_eq!(some.ids, [8, 7], "newest first");
+        assert_eq!(some.amount, Won::new(370));
+        let whose: Vec<_> = some
+            .partners
+            .iter()
+            .map(|of| (of.partner.as_str(), of.amount.get()))
+            .collect();
+        assert_eq!(whose, [("farm", 200), ("sea", 170)]);
+        assert_ne!(some.mark, oldest("confirm_payment", 3).mark);
+        conn.execute_batch(
+            "insert into job (queue, kind, payload, state, max_attempts, run_at, created_at, finished_at)
+                 values ('payment', 'confirm_payment', '{\"inbox_id\":2}', 'dead', 5, 0, 0, 9999);",
+        )
+        .unwrap();
+        let later = oldest("confirm_payment", 2);
+        assert_eq!((later.mark, later.more), (some.mark, Some(6)));
+        // Three of four cancels are skipped, so more are looked at.
+        let cancels = oldest("retry_cancel", 4);
+        assert_eq!((cancels.found, cancels.runs, cancels.more), (7, 1, None));
+    }
 }

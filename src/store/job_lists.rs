@@ -6,7 +6,7 @@
 use std::{collections::BTreeSet, fmt};
 
 use jiff::Timestamp;
-use rusqlite::{Connection, named_params};
+use rusqlite::{Connection, ToSql, named_params};
 use serde::Serialize;
 
 use super::{
@@ -161,21 +161,40 @@ pub(super) fn running_sql() -> String {
     )
 }
 
-pub(super) fn dead_sql() -> String {
+/// Dead letters of a filter, of one kind or of all.
+fn dead_fitting(of_kind: bool) -> &'static str {
+    match of_kind {
+        true => {
+            "from job where state = 'dead' and kind = :kind and id < :id
+                and (:since is null or finished_at >= :since) and (:until is null or finished_at < :until)
+                and (:error is null or instr(lower(coalesce(last_error, '')), :error) > 0)"
+        }
+        false => {
+            "from job where state = 'dead' and id < :id
+                and (:since is null or finished_at >= :since) and (:until is null or finished_at < :until)
+                and (:error is null or instr(lower(coalesce(last_error, '')), :error) > 0)"
+        }
+    }
+}
+
+pub(super) fn dead_sql(of_kind: bool) -> String {
     format!(
-        "select {ROW} from job where state = 'dead' and id < :id
-            and (:since is null or finished_at >= :since) and (:until is null or finished_at < :until)
-            and (:error is null or instr(lower(coalesce(last_error, '')), :error) > 0)
-          order by id desc limit :most"
+        "select {ROW} {} order by id desc limit :most",
+        dead_fitting(of_kind)
     )
 }
 
-pub(super) fn dead_of_kind_sql() -> String {
+pub(super) fn oldest_dead_sql(of_kind: bool) -> String {
     format!(
-        "select {ROW} from job where state = 'dead' and kind = :kind and id < :id
-            and (:since is null or finished_at >= :since) and (:until is null or finished_at < :until)
-            and (:error is null or instr(lower(coalesce(last_error, '')), :error) > 0)
-          order by id desc limit :most"
+        "select {ROW} {} order by id limit :most",
+        dead_fitting(of_kind)
+    )
+}
+
+pub(super) fn count_dead_sql(of_kind: bool) -> String {
+    format!(
+        "select count(*) from (select 1 {} limit :most)",
+        dead_fitting(of_kind)
     )
 }
 
@@ -391,13 +410,13 @@ pub struct DeadFilter {
     pub until: Option<Timestamp>,
 }
 
-/// The dead letters that are meant, newest first, below `before`.
-pub fn dead(
-    conn: &Connection,
+/// Binds what a filter of dead letters holds and gives it to `then`.
+fn meant<T>(
     filter: &DeadFilter,
     before: Option<i64>,
     most: usize,
-) -> Result<Vec<JobRow>, StoreError> {
+    then: impl FnOnce(&[(&str, &dyn ToSql)]) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
     let id = before.unwrap_or(i64::MAX);
     let most = i64::try_from(most).unwrap_or(i64::MAX);
     let since = filter.since.map(Timestamp::as_millisecond);
@@ -406,27 +425,59 @@ pub fn dead(
         .error
         .as_ref()
         .map(|error| error.to_ascii_lowercase());
-    match &filter.kind {
-        Some(kind) => conn
-            .prepare_cached(&dead_of_kind_sql())?
-            .query_and_then(
-                named_params! {
-                    ":kind": kind, ":id": id, ":since": since, ":until": until, ":error": error,
-                    ":most": most,
-                },
-                row,
-            )?
-            .collect(),
-        None => conn
-            .prepare_cached(&dead_sql())?
-            .query_and_then(
-                named_params! {
-                    ":id": id, ":since": since, ":until": until, ":error": error, ":most": most,
-                },
-                row,
-            )?
-            .collect(),
+    let mut values: Vec<(&str, &dyn ToSql)> = vec![
+        (":id", &id),
+        (":since", &since),
+        (":until", &until),
+        (":error", &error),
+        (":most", &most),
+    ];
+    if filter.kind.is_some() {
+        values.push((":kind", &filter.kind));
     }
+    then(&values)
+}
+
+/// The dead letters that are meant, newest first, below `before`.
+pub fn dead(
+    conn: &Connection,
+    filter: &DeadFilter,
+    before: Option<i64>,
+    most: usize,
+) -> Result<Vec<JobRow>, StoreError> {
+    meant(filter, before, most, |values| {
+        let mut query = conn.prepare_cached(&dead_sql(filter.kind.is_some()))?;
+        query.query_and_then(values, row)?.collect()
+    })
+}
+
+/// The oldest of those that are meant, still newest first.
+pub fn oldest_dead(
+    conn: &Connection,
+    filter: &DeadFilter,
+    most: usize,
+) -> Result<Vec<JobRow>, StoreError> {
+    meant(filter, None, most, |values| {
+        let mut query = conn.prepare_cached(&oldest_dead_sql(filter.kind.is_some()))?;
+        let rows: Result<Vec<_>, _> = query.query_and_then(values, row)?.collect();
+        rows.map(|mut rows| {
+            rows.reverse();
+            rows
+        })
+    })
+}
+
+/// How many are meant; nobody counts further than `most`.
+pub fn count_dead(
+    conn: &Connection,
+    filter: &DeadFilter,
+    most: usize,
+) -> Result<usize, StoreError> {
+    meant(filter, None, most, |values| {
+        let mut query = conn.prepare_cached(&count_dead_sql(filter.kind.is_some()))?;
+        let count: i64 = query.query_row(values, |row| row.get(0))?;
+        Ok(usize::try_from(count).unwrap_or_default())
+    })
 }
 
 /// A search shows the newest so many, and says if there are more.
@@ -596,12 +647,13 @@ pub fn kinds(conn: &Connection, now: Timestamp) -> Result<Vec<KindStand>, StoreE
             let take = depths.iter().position(|depth| depth.kind == kind);
             let depth = take.map(|at| depths.swap_remove(at));
             let pause = pauses.iter().position(|pause| pause.kind == kind);
+            let minutes = job_minutes::minutes(conn, &kind, next - MINUTES, next)?;
             Ok(KindStand {
                 known: known.contains(&kind),
                 paused: pause.map(|at| pauses.swap_remove(at)),
                 today: job_minutes::sum(conn, &kind, midnight, next)?,
-                last_hour: job_minutes::sum(conn, &kind, next - MINUTES, next)?,
-                minutes: job_minutes::minutes(conn, &kind, next - MINUTES, next)?,
+                last_hour: Figures::of(minutes.iter().map(|(_, figures)| figures)),
+                minutes,
                 depth: depth.unwrap_or(Depth {
                     kind,
                     ..Depth::default()

@@ -77,6 +77,23 @@ impl Figures {
         (self.runs() > 0).then(|| self.ran_ms as f64 / self.runs() as f64)
     }
 
+    /// All of several minutes.
+    pub fn of<'a>(minutes: impl IntoIterator<Item = &'a Figures>) -> Figures {
+        let mut all = Figures::default();
+        for minute in minutes {
+            all.done += minute.done;
+            all.retried += minute.retried;
+            all.snoozed += minute.snoozed;
+            all.dead += minute.dead;
+            all.cancelled += minute.cancelled;
+            all.waited_ms += minute.waited_ms;
+            all.ran_ms += minute.ran_ms;
+            all.waited_most_ms = all.waited_most_ms.max(minute.waited_most_ms);
+            all.ran_most_ms = all.ran_most_ms.max(minute.ran_most_ms);
+        }
+        all
+    }
+
     fn add(&mut self, ended: &Ended) {
         match ended.how {
             How::Done => self.done += 1,
@@ -182,21 +199,30 @@ pub fn minutes(
         .collect()
 }
 
+pub(super) const SUM: &str = "
+    select sum(done), sum(retried), sum(snoozed), sum(dead), sum(cancelled), sum(waited), sum(ran),
+           max(waited_most), max(ran_most)
+      from job_minute where kind = ?1 and minute >= ?2 and minute < ?3";
+
 /// All of a kind in the minutes `[from, until)`.
 pub fn sum(conn: &Connection, kind: &str, from: i64, until: i64) -> Result<Figures, StoreError> {
-    let mut all = Figures::default();
-    for (_, minute) in minutes(conn, kind, from, until)? {
-        all.done += minute.done;
-        all.retried += minute.retried;
-        all.snoozed += minute.snoozed;
-        all.dead += minute.dead;
-        all.cancelled += minute.cancelled;
-        all.waited_ms += minute.waited_ms;
-        all.ran_ms += minute.ran_ms;
-        all.waited_most_ms = all.waited_most_ms.max(minute.waited_most_ms);
-        all.ran_most_ms = all.ran_most_ms.max(minute.ran_most_ms);
-    }
-    Ok(all)
+    let mut query = conn.prepare_cached(SUM)?;
+    let figures = query.query_row((kind, from, until), |row| {
+        // Over no row at all a sum is null.
+        let of = |at: usize| row.get::<_, Option<i64>>(at).map(Option::unwrap_or_default);
+        Ok(Figures {
+            done: of(0)?,
+            retried: of(1)?,
+            snoozed: of(2)?,
+            dead: of(3)?,
+            cancelled: of(4)?,
+            waited_ms: of(5)?,
+            ran_ms: of(6)?,
+            waited_most_ms: of(7)?,
+            ran_most_ms: of(8)?,
+        })
+    })?;
+    Ok(figures)
 }
 
 /// Removes the minutes before `before`.

@@ -37,6 +37,7 @@ pub mod job_lists;
 pub mod job_minutes;
 pub mod jobs;
 pub mod leases;
+pub mod letters;
 pub mod line_sums;
 pub mod movements;
 pub mod orders;

@@ -7,7 +7,7 @@ mod tests {
     use crate::{
         domain::settlement::State,
         store::{
-            alerts, attention, buyers, episodes, figures, job_lists, jobs,
+            alerts, attention, buyers, episodes, figures, job_lists, jobs, letters,
             migrations::migrations,
             settlements::{self, Filter},
             tour,
@@ -104,12 +104,64 @@ mod tests {
         }
     }
 
+    /// However many were settled: what is held or carried over lies in an index of its own, in order.
+    #[test]
+    fn settlements_that_wait_are_found_among_those_that_wait() {
+        let conn = books();
+        for flags in 0..16u8 {
+            let is = |bit: u8| flags & (1 << bit) != 0;
+            let day = || Some("2026-08-06".parse().unwrap());
+            for (held, carried, index) in [
+                (true, false, "settlement_held"),
+                (false, true, "settlement_carried"),
+                (true, true, "settlement_carried"),
+            ] {
+                let filter = Filter {
+                    state: is(0).then_some(State::Requested),
+                    held,
+                    carried,
+                    from: day().filter(|_| is(1)),
+                    to: day().filter(|_| is(2)),
+                    ..Filter::default()
+                };
+                for sql in [
+                    settlements::list_sql(&filter, is(3)),
+                    settlements::count_sql(&filter),
+                ] {
+                    let plan = plan(&conn, &sql);
+                    assert!(
+                        plan.contains(&format!("s USING INDEX {index}")),
+                        "{filter:?}: {plan}"
+                    );
+                    assert!(!plan.contains("TEMP B-TREE"), "{filter:?}: {plan}");
+                }
+            }
+        }
+        let oldest = plan(&conn, &settlements::carried_over_sql());
+        assert!(
+            oldest.contains("SCAN settlement USING INDEX settlement_carried"),
+            "{oldest}"
+        );
+        assert!(
+            oldest.contains("SEARCH s USING INTEGER PRIMARY KEY"),
+            "{oldest}"
+        );
+        // A step of an index per day.
+        let days = plan(&conn, settlements::OPEN_DAYS);
+        assert!(
+            days.contains("SEARCH m USING PRIMARY KEY (day>? AND day<?)"),
+            "{days}"
+        );
+        assert!(!days.contains("SCAN m"), "{days}");
+    }
+
     /// They name their index: SQLite refuses such a query if it cannot use it.
     #[test]
     fn what_is_due_is_found_by_its_day() {
         let (conn, day) = (books(), "2026-08-06".parse().unwrap());
         settlements::due(&conn, day).unwrap();
         settlements::due_by_day(&conn, day, day).unwrap();
+        settlements::overdue(&conn, day).unwrap();
         settlements::with_payout_day(&conn).unwrap();
     }
 
@@ -142,10 +194,32 @@ mod tests {
     fn jobs_are_listed_and_found_by_an_index_whatever_their_state() {
         let conn = books();
         for (sql, index) in [
-            (job_lists::dead_sql(), "job_dead (id<?"),
+            (job_lists::dead_sql(false), "job_dead (id<?"),
+            (job_lists::oldest_dead_sql(false), "job_dead (id<?"),
+            (job_lists::count_dead_sql(false), "job_dead (id<?"),
             (
-                job_lists::dead_of_kind_sql(),
+                job_lists::dead_sql(true),
                 "job_dead_by_kind (kind=? AND id<?",
+            ),
+            (
+                job_lists::oldest_dead_sql(true),
+                "job_dead_by_kind (kind=? AND id<?",
+            ),
+            (
+                job_lists::count_dead_sql(true),
+                "job_dead_by_kind (kind=? AND id<?",
+            ),
+            (
+                letters::OF_CANCEL.into(),
+                "SEARCH c USING PRIMARY KEY (id=?",
+            ),
+            (
+                letters::OF_MESSAGE.into(),
+                "SEARCH i USING INTEGER PRIMARY KEY (rowid=?",
+            ),
+            (
+                letters::LINES.into(),
+                "SEARCH order_line USING PRIMARY KEY (merchant_uid=?",
             ),
             (
                 job_lists::ready_sql(),
@@ -199,7 +273,8 @@ mod tests {
             for step in plan.lines().filter(|step| step.starts_with("SCAN")) {
                 let kept_short = [
                     "approval_waiting",
-                    "payment_cancelling",
+                    "cancellation_open",
+                    "settlement_failed",
                     "settlement_held",
                     "settlement_owed",
                 ];
@@ -208,6 +283,27 @@ mod tests {
                 assert!(short || subquery, "{sql}: {plan}");
             }
             assert!(!plan.contains("TEMP B-TREE"), "{sql}: {plan}");
+        }
+        for (sql, index) in [
+            (
+                attention::DEAD.to_owned(),
+                "c USING COVERING INDEX cancellation_open (job_id=?",
+            ),
+            (
+                attention::DEAD.to_owned(),
+                "j USING COVERING INDEX job_dead_by_kind (kind=?",
+            ),
+            (
+                attention::unknown_sql(),
+                "USING COVERING INDEX cancellation_open",
+            ),
+            (
+                attention::unknown_sql(),
+                "cancel_attempt_unknown (cancellation_id=?",
+            ),
+        ] {
+            let plan = plan(&conn, &sql);
+            assert!(plan.contains(index), "{index}: {plan}");
         }
         let open = format!("select a.id from {} where {}", alerts::FROM, alerts::OPEN);
         let plan = plan(&conn, &open);

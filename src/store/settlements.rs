@@ -89,28 +89,26 @@ pub fn open_day(tx: &Tx<'_>, day: KstDay) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Days that have movements and none of which were closed, by a jump of the index per day; and closed ones
+/// that are not done.
+pub(super) const OPEN_DAYS: &str = "
+    with recursive step (day) as (
+        select min(day) from movement where day < ?1
+         union all
+        select (select min(m.day) from movement m where m.day > step.day and m.day < ?1)
+          from step where step.day is not null)
+    select day from step
+     where day is not null and not exists (select 1 from settlement_day d where d.day = step.day)
+     union
+    select day from settlement_day where day < ?1 and (finished_at is null or blocked > 0)
+     order by 1";
+
 /// Days before `before` that are not settled, or have partners without a contract; oldest first.
 pub fn open_days(conn: &Connection, before: KstDay) -> Result<Vec<KstDay>, StoreError> {
-    // Days that have movements and none of which were closed: from the index, a jump per day.
-    let mut next =
-        conn.prepare_cached("select min(day) from movement where day > ?1 and day < ?2")?;
-    let mut found: std::collections::BTreeSet<KstDay> = conn
-        .prepare_cached(
-            "select day from settlement_day where day < ?1 and (finished_at is null or blocked > 0)",
-        )?
+    let mut query = conn.prepare_cached(OPEN_DAYS)?;
+    query
         .query_and_then([before.to_string()], |row| day(row, 0))?
-        .collect::<Result<_, _>>()?;
-    let mut last = String::new();
-    while let Some(text) = next.query_row((&last, before.to_string()), |row| {
-        row.get::<_, Option<String>>(0)
-    })? {
-        let this: KstDay = text.parse().map_err(unreadable)?;
-        if the_day(conn, this)?.is_none() {
-            found.insert(this);
-        }
-        last = text;
-    }
-    Ok(found.into_iter().collect())
+        .collect()
 }
 
 /// The first day that can be settled: the first with a movement, or the first that was closed.
@@ -643,14 +641,20 @@ pub fn due(conn: &Connection, until: KstDay) -> Result<Vec<SettlementRow>, Store
     query.query_and_then([until.to_string()], read)?.collect()
 }
 
-/// Sums that wait for later sales: not netted yet, the oldest first.
-pub fn carried_over(conn: &Connection) -> Result<Vec<SettlementRow>, StoreError> {
-    let sql = format!(
+pub(super) fn carried_over_sql() -> String {
+    format!(
         "select {COLUMNS} from settlement s join partner p on p.id = s.partner_id
-          where s.state = 'REQUESTED' and s.net < 0 and s.carried_into is null order by s.carry_since, s.id limit 500"
-    );
-    let mut query = conn.prepare_cached(&sql)?;
-    query.query_and_then([], read)?.collect()
+          where s.id in (select id from settlement indexed by settlement_carried
+                          where state = 'REQUESTED' and net < 0 and carried_into is null
+                          order by carry_since, id limit ?1)
+          order by s.carry_since, s.id"
+    )
+}
+
+/// Sums that wait for later sales: not netted yet, the oldest first.
+pub fn carried_over(conn: &Connection, most: usize) -> Result<Vec<SettlementRow>, StoreError> {
+    let mut query = conn.prepare_cached(&carried_over_sql())?;
+    query.query_and_then([most as i64], read)?.collect()
 }
 
 /// What a list is cut by. All of it together.
@@ -695,14 +699,19 @@ impl std::fmt::Display for Cursor {
     }
 }
 
-/// The statement of a list, of fixed pieces; values are always bound. A partner's are found by the
-/// partner, never among those of all that are in a state or of some days.
-pub(super) fn list_sql(filter: &Filter, after: bool) -> String {
-    let index = match filter.partner {
-        Some(_) => "indexed by settlement_by_partner",
-        None => "",
+/// Which settlements, in their order, of fixed pieces; values are always bound. A partner's are found by the
+/// partner, never among those of all that are in a state or of some days, and what is rare out of an index
+/// that holds nothing else.
+fn fitting(filter: &Filter, after: bool) -> String {
+    let index = match filter {
+        Filter {
+            partner: Some(_), ..
+        } => "indexed by settlement_by_partner",
+        Filter { carried: true, .. } => "indexed by settlement_carried",
+        Filter { held: true, .. } => "indexed by settlement_held",
+        _ => "",
     };
-    let mut sql = ["select ", COLUMNS, " from settlement s ", index].concat();
+    let mut sql = [" from settlement s ", index].concat();
     sql.push_str(" join partner p on p.id = s.partner_id where true");
     for (asked, piece) in [
         (filter.partner.is_some(), " and s.partner_id = :partner"),
@@ -724,13 +733,21 @@ pub(super) fn list_sql(filter: &Filter, after: bool) -> String {
     sql
 }
 
-/// Settlements, newest day first.
-pub fn list(
-    conn: &Connection,
+pub(super) fn list_sql(filter: &Filter, after: bool) -> String {
+    format!("select {COLUMNS}{}", fitting(filter, after))
+}
+
+pub(super) fn count_sql(filter: &Filter) -> String {
+    format!("select count(*) from (select 1{})", fitting(filter, false))
+}
+
+/// Binds what a filter holds and gives it to `then`.
+fn bound<T>(
     filter: &Filter,
     after: Option<&Cursor>,
     most: usize,
-) -> Result<Vec<SettlementRow>, StoreError> {
+    then: impl FnOnce(&[(&str, &dyn ToSql)]) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
     let most = most as i64;
     let state = filter.state.map(State::as_str);
     let [from, to, day] = [filter.from, filter.to, after.map(|cursor| cursor.day)]
@@ -749,8 +766,28 @@ pub fn list(
             values.push((name, value));
         }
     }
-    let mut query = conn.prepare_cached(&list_sql(filter, after.is_some()))?;
-    query.query_and_then(values.as_slice(), read)?.collect()
+    then(&values)
+}
+
+/// Settlements, newest day first.
+pub fn list(
+    conn: &Connection,
+    filter: &Filter,
+    after: Option<&Cursor>,
+    most: usize,
+) -> Result<Vec<SettlementRow>, StoreError> {
+    bound(filter, after, most, |values| {
+        let mut query = conn.prepare_cached(&list_sql(filter, after.is_some()))?;
+        query.query_and_then(values, read)?.collect()
+    })
+}
+
+/// How many fit; nobody counts further than `most`.
+pub fn count(conn: &Connection, filter: &Filter, most: usize) -> Result<i64, StoreError> {
+    bound(filter, None, most, |values| {
+        let mut query = conn.prepare_cached(&count_sql(filter))?;
+        Ok(query.query_row(values, |row| row.get(0))?)
+    })
 }
 
 /// Sums per day over all partners, in `[from, to]`: for the chart.
@@ -793,7 +830,7 @@ pub fn due_by_day(
     to: KstDay,
 ) -> Result<Vec<(KstDay, i64, Won)>, StoreError> {
     let mut query = conn.prepare_cached(
-        "select payout_day, count(*), sum(net) from settlement indexed by settlement_due
+        "select payout_day, count(*), sum(net) from settlement indexed by settlement_due_sum
           where state = 'REQUESTED' and net >= 0 and hold is null and payout_day >= ?1 and payout_day <= ?2
           group by payout_day order by payout_day",
     )?;
@@ -802,6 +839,17 @@ pub fn due_by_day(
             Ok((day(row, 0)?, row.get(1)?, Won::new(row.get(2)?)))
         })?
         .collect()
+}
+
+/// What was due before a day: count and sum of what is not held.
+pub fn overdue(conn: &Connection, before: KstDay) -> Result<(i64, Won), StoreError> {
+    let mut query = conn.prepare_cached(
+        "select count(*), coalesce(sum(net), 0) from settlement indexed by settlement_due_sum
+          where state = 'REQUESTED' and net >= 0 and hold is null and payout_day < ?1",
+    )?;
+    Ok(query.query_row([before.to_string()], |row| {
+        Ok((row.get(0)?, Won::new(row.get(1)?)))
+    })?)
 }
 
 /// Open ones with a payout day, for seeing which a change of the calendar moves.

@@ -26,6 +26,8 @@ const PAGE: usize = 30;
 pub fn page(look: &Look, rows: &[AlertRow], open: Option<&str>, next: Option<i64>) -> Markup {
     let lang = look.lang;
     let title = lang.t("알림", "Alerts");
+    let cards = parts::carried(rows.iter().map(|row| card(row, lang)));
+    let next = parts::behind(rows, cards.len(), next, |row| row.id);
     let body = html! {
         div.head {
             h1 { (title) }
@@ -46,7 +48,7 @@ pub fn page(look: &Look, rows: &[AlertRow], open: Option<&str>, next: Option<i64
                 (parts::none_yet(Icon::Bell, lang.t("아직 알림이 없습니다.", "There are no alerts yet.")))
             }
         } @else {
-            ul.cards { @for row in rows { (card(row, lang)) } }
+            ul.cards { @for card in &cards { (card) } }
             @match open {
                 Some(kind) => (older_of(lang, kind, next)),
                 None => (older(lang, "/admin/alerts", next)),

@@ -23,6 +23,8 @@ const SHOWN: usize = 4_000;
 pub fn page(look: &Look, messages: &[Message], next: Option<i64>) -> Markup {
     let lang = look.lang;
     let title = lang.t("수신함", "Inbox");
+    let cards = parts::carried(messages.iter().map(|message| card(message, lang)));
+    let next = parts::behind(messages, cards.len(), next, |message| message.id);
     let body = html! {
         div.head {
             h1 { (title) }
@@ -34,7 +36,7 @@ pub fn page(look: &Look, messages: &[Message], next: Option<i64>) -> Markup {
         @if messages.is_empty() {
             (parts::none_yet(Icon::Inbox, lang.t("아직 받은 메시지가 없습니다.", "Nothing has come in yet.")))
         } @else {
-            ul.cards { @for message in messages { (card(message, lang)) } }
+            ul.cards { @for card in &cards { (card) } }
             (older(lang, "/admin/inbox", next))
         }
     };

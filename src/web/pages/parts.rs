@@ -165,6 +165,35 @@ pub fn pager(lang: Lang, newest: Option<&str>, next: Option<&str>) -> Markup {
     }
 }
 
+/// Bytes of rows after which a page ends. Some rows hold whole messages: by number alone, a page of them
+/// would be heavier than a phone on the way should have to fetch.
+const HEAVY: usize = 48_000;
+
+/// The first of some rows, as many as a page can carry, and one at least. Those left out are on the next page.
+pub fn carried(rows: impl IntoIterator<Item = Markup>) -> Vec<Markup> {
+    let mut weight = 0;
+    rows.into_iter()
+        .take_while(|row| {
+            let fits = weight == 0 || weight + row.0.len() <= HEAVY;
+            weight += row.0.len();
+            fits
+        })
+        .collect()
+}
+
+/// Where the next page begins: behind the last row that was carried, or where it was to begin.
+pub fn behind<T>(
+    rows: &[T],
+    carried: usize,
+    next: Option<i64>,
+    id: impl Fn(&T) -> i64,
+) -> Option<i64> {
+    match rows.get(carried) {
+        Some(_) => rows.get(carried.saturating_sub(1)).map(id),
+        None => next,
+    }
+}
+
 /// The way back to the list that a page belongs to.
 pub fn crumb(href: &str, text: &str) -> Markup {
     html! { p.crumb { a href=(href) { "← " (text) } } }
@@ -172,7 +201,25 @@ pub fn crumb(href: &str, text: &str) -> Markup {
 
 #[cfg(test)]
 mod tests {
+    use maud::PreEscaped;
+
     use super::*;
+
+    #[test]
+    fn a_page_ends_before_it_is_heavy_and_the_next_begins_there() {
+        let rows = |sizes: &[usize]| {
+            let rows = sizes.iter().map(|size| PreEscaped("x".repeat(*size)));
+            carried(rows).len()
+        };
+        assert_eq!(rows(&[10, 20, 30]), 3);
+        assert_eq!(rows(&[30_000, 18_000, 1]), 2);
+        assert_eq!(rows(&[90_000, 1]), 1, "one stands there in any case");
+        assert_eq!(rows(&[]), 0);
+        let ids = [9, 7, 4];
+        assert_eq!(behind(&ids, 2, None, |id| *id), Some(7));
+        assert_eq!(behind(&ids, 3, Some(4), |id| *id), Some(4));
+        assert_eq!(behind(&ids, 3, None, |id| *id), None);
+    }
 
     const EVIL: &str = "\"><script>x</script>";
 

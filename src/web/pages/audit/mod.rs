@@ -63,6 +63,8 @@ struct View<'a> {
 fn page(look: &Look, view: &View<'_>) -> Markup {
     let lang = look.lang;
     let title = lang.t("감사 로그", "Audit log");
+    let lines = parts::carried(view.lines.iter().map(|line| one(line, lang)));
+    let next = parts::behind(view.lines, lines.len(), view.next, |line| line.id);
     let body = html! {
         div.head {
             h1 { (title) }
@@ -87,11 +89,11 @@ fn page(look: &Look, view: &View<'_>) -> Markup {
             }
         } @else {
             section.stack aria-label=(lang.t("기록", "Lines")) {
-                @for line in view.lines { (one(line, lang)) }
+                @for line in &lines { (line) }
             }
         }
         @let newest = field(view.fields, "before").map(|_| address(view.fields, "/admin/audit", None));
-        @let next = view.next.map(|next| address(view.fields, "/admin/audit", Some(next)));
+        @let next = next.map(|next| address(view.fields, "/admin/audit", Some(next)));
         (parts::pager(lang, newest.as_deref(), next.as_deref()))
     };
     let page = Page {

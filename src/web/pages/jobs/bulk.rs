@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     domain::calendar::moment,
-    flow::replay_dead_letters::{self, BulkError, DryRun, SHOWN, Shown, Skip},
+    flow::replay_dead_letters::{self, AT_ONCE, BulkError, COUNTED, DryRun, SHOWN, Shown, Skip},
     store::job_lists::DeadFilter,
     web::{Web, auth::Actor, error::Problem, extract::F, lang::Lang},
 };
@@ -68,6 +68,7 @@ fn page(look: &Look, fields: &Fields, run: &DryRun, wrong: Option<&str>) -> Mark
         }
         @if let Some(wrong) = wrong { p.message.bad role="alert" { (wrong) } }
         (chosen(&run.filter, lang))
+        (oldest(run, lang))
         @if run.runs == 0 {
             section.sheet.centre.empty {
                 p { (lang.t("이 조건으로 다시 실행할 데드레터가 없습니다.", "No dead letter fits that would run again.")) }
@@ -113,6 +114,20 @@ fn chosen(filter: &DeadFilter, lang: Lang) -> Markup {
         parts.push(lang.t("모든 데드레터", "All dead letters").to_owned());
     }
     html! { p { strong { (parts.join(" · ")) } } }
+}
+
+/// That these are not all of them, and what becomes of the rest.
+fn oldest(run: &DryRun, lang: Lang) -> Markup {
+    html! {
+        @if let Some(all) = run.more {
+            @let plus = if all >= COUNTED { "+" } else { "" };
+            @let (all, these) = (thousands(all.min(COUNTED) as i64), thousands(run.found as i64));
+            p.message.wait #oldest { (lang.t(
+                format!("{all}{plus}건 중 가장 오래된 {these}건입니다. 나머지는 이것을 재처리한 다음에 할 수 있습니다."),
+                format!("These are the oldest {these} of {all}{plus}. The rest can be replayed after them."),
+            )) }
+        }
+    }
 }
 
 fn sums(run: &DryRun, lang: Lang) -> Markup {
@@ -273,7 +288,7 @@ pub fn done(fields: &Fields, lang: Lang) -> Option<String> {
     Some(text)
 }
 
-/// `GET /admin/dead-letters/replay`: what replaying all that fit would mean.
+/// `GET /admin/dead-letters/replay`: what replaying all that fit would mean, or the oldest of very many.
 pub async fn dry_run(
     State(web): State<Web>,
     _: Actor,
@@ -284,7 +299,7 @@ pub async fn dry_run(
         Ok(filter) => filter,
         Err(problem) => return look.problem(&problem),
     };
-    match replay_dead_letters::look(&web.ctx, filter).await {
+    match replay_dead_letters::look_at(&web.ctx, filter, Some(AT_ONCE)).await {
         Ok(run) => page(&look, &fields, &run, None).into_response(),
         Err(error) => look.problem(&error.into()),
     }
@@ -306,7 +321,7 @@ pub async fn carry_out(
         Err(problem) => return look.problem(&problem),
     };
     let mark = field(&form, "mark").unwrap_or_default();
-    match replay_dead_letters::replay_all(&web.ctx, filter, mark, actor.by).await {
+    match replay_dead_letters::replay_of(&web.ctx, filter, Some(AT_ONCE), mark, actor.by).await {
         Ok(done) => {
             let mut told = form.clone();
             told.insert("replayed".into(), done.replayed.to_string());
@@ -395,6 +410,27 @@ mod tests {
                 assert!(!text.contains(bad), "{bad}");
             }
             assert!(text.contains("name=\"mark\""));
+        }
+    }
+
+    #[test]
+    fn of_very_many_it_says_that_these_are_the_oldest() {
+        for (lang, all, words) in [
+            (Lang::Ko, 1_234, "1,234건 중 가장 오래된 4건"),
+            (Lang::En, 1_234, "the oldest 4 of 1,234. The rest"),
+            (Lang::En, COUNTED, "the oldest 4 of 2,000+. The rest"),
+        ] {
+            let look = Look {
+                lang,
+                ..Look::default()
+            };
+            let shown = |more| {
+                let mut run = run();
+                run.more = more;
+                page(&look, &Fields::new(), &run, None).into_string()
+            };
+            assert!(shown(Some(all)).contains(words), "{words}");
+            assert!(!shown(None).contains("id=\"oldest\""));
         }
     }
 

@@ -24,14 +24,15 @@ use crate::{
     flow::operate_jobs::{Subject, subject, workers},
     store::{
         StoreError,
-        job_lists::{self, Cursor, Filter, Listed, MOST_FOUND, Stand},
+        job_lists::{self, Cursor, Filter, Listed, Stand},
         jobs::JobRow,
         preferences::List,
     },
     web::{Web, auth::Actor, error::Problem, lang::Lang},
 };
 
-const PAGE: usize = 30;
+/// Jobs of a page, and of what a search found.
+const PAGE: usize = 25;
 
 /// What may stand in the address, in the order of the form.
 const FILTERS: [&str; 3] = ["q", "kind", "state"];
@@ -158,24 +159,27 @@ pub fn rows(fields: &Fields, view: &Rows, lang: Lang) -> Markup {
             }
             @if view.too_many {
                 p.soft.small { (lang.t(
-                    format!("가장 새로운 {MOST_FOUND}건만 보입니다. 조건을 좁혀 주세요."),
-                    format!("Only the newest {MOST_FOUND} are shown: narrow the search."),
+                    format!("가장 새로운 {PAGE}건만 보입니다. 조건을 좁혀 주세요."),
+                    format!("Only the newest {PAGE} are shown: narrow the search."),
                 )) }
             }
-            @if view.next.is_some() || field(fields, "after").is_some() {
-                nav.pager aria-label=(lang.t("페이지", "Pages")) {
-                    @if field(fields, "after").is_some() {
-                        a.button #first href={ (address("/admin/jobs", fields, &FILTERS)) "#list" } { (lang.t("처음으로", "First")) }
-                    }
-                    @if let Some(next) = view.next {
-                        @let mut on = fields.clone();
-                        @let _ = on.insert("after".into(), next.to_string());
-                        a.button #next rel="next" href={ (address("/admin/jobs", &on, &names)) "#list" } { (lang.t("다음", "Next")) " →" }
-                    }
-                }
-            }
+            @let newest = field(fields, "after").map(|_| page_path(fields, None));
+            @let next = view.next.map(|next| page_path(fields, Some(next)));
+            (parts::pager(lang, newest.as_deref(), next.as_deref()))
         }
     }
+}
+
+/// The list from its beginning, or behind a job.
+fn page_path(fields: &Fields, after: Option<Cursor>) -> String {
+    let mut query = fields.clone();
+    query.remove("after");
+    if let Some(after) = after {
+        query.insert("after".into(), after.to_string());
+    }
+    let mut names = FILTERS.to_vec();
+    names.push("after");
+    format!("{}#list", address("/admin/jobs", &query, &names))
 }
 
 fn row(job: &JobRow, of: &Subject, now: Timestamp, lang: Lang) -> Markup {
@@ -204,7 +208,7 @@ fn row(job: &JobRow, of: &Subject, now: Timestamp, lang: Lang) -> Markup {
 
 /// As much of an error as a list needs.
 fn cut(text: &str) -> String {
-    let short: String = text.chars().take(160).collect();
+    let short: String = text.chars().take(100).collect();
     if short.len() < text.len() {
         short + "…"
     } else {
@@ -270,8 +274,8 @@ async fn read_rows(web: &Web, fields: &Fields) -> Result<Rows, Problem> {
         let (listed, too_many) = match &text {
             Some(text) => {
                 let mut rows = job_lists::find(conn, &filter, text, now)?;
-                let more = rows.len() > MOST_FOUND;
-                rows.truncate(MOST_FOUND);
+                let more = rows.len() > PAGE;
+                rows.truncate(PAGE);
                 (Listed { rows, next: None }, more)
             }
             None => (job_lists::list(conn, &filter, now, after, PAGE)?, false),
@@ -454,6 +458,81 @@ mod tests {
         }
     }
 
+    /// With its style and scripts, of 30 kB, a page is to weigh 100 kB at most.
+    #[test]
+    fn a_full_page_is_light_while_much_goes_on() {
+        let mut rows = Vec::new();
+        for id in 0..PAGE as i64 {
+            let row = JobRow {
+                id: 1_000_000 + id,
+                ..job("dead", Some(&"취소 가능 금액을 넘었습니다. ".repeat(40)))
+            };
+            let of = Subject {
+                imp_uid: Some("imp_123456789012".into()),
+                merchant_uid: Some("order-2026-08-06-123456".into()),
+                amount: Some(crate::domain::money::Won::new(1_234_000)),
+                ..Subject::default()
+            };
+            rows.push((row, of));
+        }
+        let mut overview = overview::tests::overview();
+        let until = crate::store::job_minutes::minute_of(overview.now) + 1;
+        let busy = crate::store::job_minutes::Figures {
+            done: 1_200,
+            dead: 2,
+            retried: 3,
+            waited_ms: 9_000,
+            ran_ms: 90_000,
+            ..Default::default()
+        };
+        overview.kinds.clear();
+        for kind in Job::KINDS {
+            // What a schedule starts runs a few times an hour, all else every minute.
+            let often = !["sweep", "prune", "settle", "digest"].contains(&kind);
+            let minutes = (until - job_lists::MINUTES..until)
+                .filter(|minute| often || minute % 10 == 0)
+                .map(|minute| {
+                    let done = busy.done + minute % 700;
+                    (minute, crate::store::job_minutes::Figures { done, ..busy })
+                })
+                .collect();
+            let mut kind = super::super::spark::tests::kind(kind, minutes);
+            kind.today = busy;
+            overview.kinds.push(kind);
+        }
+        let fields: Fields = [("state".to_owned(), "dead".to_owned())].into();
+        let rows = Rows {
+            rows,
+            next: Cursor::parse("dead.0.0.0.7"),
+            too_many: true,
+            now: overview.now,
+        };
+        let view = View {
+            fields: &fields,
+            overview: &overview,
+            rows: &rows,
+            others: &[],
+            kept: &Kept::default(),
+            wrong: None,
+        };
+        for lang in [Lang::Ko, Lang::En] {
+            let look = Look {
+                lang,
+                ..Look::default()
+            };
+            let text = page(&look, &view).into_string();
+            let (stand, list) = (
+                overview::part(&overview, lang).into_string().len(),
+                super::rows(&fields, &rows, lang).into_string().len(),
+            );
+            assert!(
+                text.len() < 68_000,
+                "{} bytes: {stand} above, {list} below",
+                text.len()
+            );
+        }
+    }
+
     #[test]
     fn paging_and_refreshing_keep_the_filter() {
         let fields: Fields = [("kind", "retry_cancel"), ("state", "dead")]
@@ -469,7 +548,7 @@ mod tests {
         let live = "/admin/jobs/live/rows?kind=retry_cancel&amp;state=dead\"";
         assert!(text.contains(live), "{text}");
         assert!(text.contains("/admin/dead-letters/replay?kind=retry_cancel"));
-        assert!(text.contains("Only the newest 100"));
+        assert!(text.contains("Only the newest 25"));
         let none = shown(Lang::Ko, &fields, Vec::new());
         assert!(none.contains("조건에 맞는 작업이 없습니다"));
     }

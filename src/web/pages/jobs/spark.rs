@@ -48,16 +48,23 @@ pub fn runs(kind: &KindStand, until: i64, lang: Lang) -> Markup {
         }
     };
     let tall = |count: i64| HEIGHT * count as f64 / most as f64;
+    // All bars in one path, in whole units: an element for each would weigh more than the rest of the page.
+    let (mut ran, mut broke) = (String::new(), String::new());
+    for (minute, of) in &kind.minutes {
+        let x = place(*minute, until);
+        let whole = tall(of.runs()).max(1.0).round();
+        let bad = tall(failed(of)).round();
+        ran.push_str(&format!("M{x} {HEIGHT}v-{whole}h.8v{whole}"));
+        if failed(of) > 0 {
+            let (top, bad) = (HEIGHT - whole, bad.max(1.0));
+            broke.push_str(&format!("M{x} {top}v{bad}h.8v-{bad}"));
+        }
+    }
     html! {
-        svg.spark role="img" aria-label=(label) viewBox=(format!("0 0 {MINUTES} {HEIGHT:.0}")) preserveAspectRatio="none" {
+        svg.spark role="img" viewBox=(format!("0 0 {MINUTES} {HEIGHT}")) preserveAspectRatio="none" {
             title { (label) }
-            @for (minute, of) in &kind.minutes {
-                @let (x, whole, bad) = (place(*minute, until), tall(of.runs()).max(1.0), tall(failed(of)));
-                rect.ran x=(format!("{:.2}", x + 0.1)) y=(format!("{:.2}", HEIGHT - whole)) width="0.8" height=(format!("{whole:.2}")) {}
-                @if bad > 0.0 {
-                    rect.failed x=(format!("{:.2}", x + 0.1)) y=(format!("{:.2}", HEIGHT - whole)) width="0.8" height=(format!("{:.2}", bad.max(1.0))) {}
-                }
-            }
+            @if !ran.is_empty() { path.ran d=(ran) {} }
+            @if !broke.is_empty() { path.failed d=(broke) {} }
             line.axis x1="0" x2=(MINUTES) y1=(HEIGHT) y2=(HEIGHT) {}
         }
     }
@@ -74,20 +81,20 @@ pub fn latency(kind: &KindStand, until: i64, lang: Lang) -> Markup {
         .iter()
         .filter_map(|(minute, of)| {
             let (wait, run) = (of.mean_wait_ms()?, of.mean_run_ms()?);
-            Some((place(*minute, until) + 0.5, wait, run))
+            Some((place(*minute, until), wait, run))
         })
         .collect();
     let most = means.iter().map(|(_, wait, run)| wait.max(*run));
     let most = most.fold(1.0, f64::max);
+    // Points behind the first are joined to the one before without a word.
     let line = |of: fn(&(f64, f64, f64)) -> f64| {
-        let points = means.iter().enumerate().map(|(i, mean)| {
+        let points = means.iter().map(|mean| {
             let y = HEIGHT - (HEIGHT - 2.0) * of(mean) / most - 1.0;
-            let (step, x) = (if i == 0 { 'M' } else { 'L' }, mean.0);
-            format!("{step}{x:.1} {y:.2}")
+            format!("{} {y:.1}", mean.0)
         });
         // A point alone has no line: it is drawn as a short one.
-        let lone = if means.len() == 1 { "h-1.5" } else { "" };
-        points.collect::<Vec<_>>().join("") + lone
+        let lone = if means.len() == 1 { "h1" } else { "" };
+        format!("M{}{lone}", points.collect::<Vec<_>>().join(" "))
     };
     let label = match (kind.last_hour.mean_wait_ms(), kind.last_hour.mean_run_ms()) {
         (Some(wait), Some(run)) => {
@@ -106,7 +113,7 @@ pub fn latency(kind: &KindStand, until: i64, lang: Lang) -> Markup {
         ),
     };
     html! {
-        svg.spark role="img" aria-label=(label) viewBox=(format!("0 0 {MINUTES} {HEIGHT:.0}")) preserveAspectRatio="none" {
+        svg.spark role="img" viewBox=(format!("0 0 {MINUTES} {HEIGHT}")) preserveAspectRatio="none" {
             title { (label) }
             line.axis x1="0" x2=(MINUTES) y1=(HEIGHT) y2=(HEIGHT) {}
             @if !means.is_empty() {
@@ -167,13 +174,14 @@ pub mod tests {
             "{text}"
         );
         assert!(
-            text.contains("x=\"1.10\"") && text.contains("x=\"59.10\""),
+            text.contains("M1 20v-2h.8v2") && text.contains("M59 20v-20h.8v20"),
             "{text}"
         );
+        assert!(text.contains("M59 0v4h.8v-4"), "{text}");
         assert!(text.contains("role=\"img\"") && !text.contains("style="));
         let text = latency(&kind, until, Lang::Ko).into_string();
         assert!(text.contains("대기 9ms, 실행 1.8초"), "{text}");
-        assert!(!text.contains("NaN") && text.contains("M1.5 "), "{text}");
+        assert!(!text.contains("NaN") && text.contains("M1 "), "{text}");
     }
 
     #[test]

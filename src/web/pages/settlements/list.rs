@@ -41,28 +41,38 @@ pub const COLUMNS: [Column; 6] = [
     column("payout", "지급일", "Payout day", true),
 ];
 
-/// Rows of a list of what waits for a person; more are counted as "and more".
+/// Settlements of a page.
+const PAGE: usize = 30;
+/// Rows of what waits for a person that are counted; more are "and more".
 const MOST: usize = 100;
 /// Of them, how many are shown.
 const SHOWN: usize = 5;
 
-/// What is to be done, read at once.
+/// The first of what waits, and how many there are, up to [`MOST`].
+#[derive(Default)]
+pub struct Few {
+    pub rows: Vec<SettlementRow>,
+    pub count: i64,
+}
+
+/// What is to be done, read at once, with the last days' sums.
 #[derive(Default)]
 pub struct ToDo {
     /// Day, settlements, sum. The first is what was due before today.
     pub overdue: (i64, Won),
     pub due: Vec<(KstDay, i64, Won)>,
-    pub held: Vec<SettlementRow>,
-    pub carried: Vec<SettlementRow>,
-    pub failed: Vec<SettlementRow>,
+    pub held: Few,
+    pub carried: Few,
+    pub failed: i64,
     pub blocked: Vec<(KstDay, i64)>,
     /// Days that are over and not settled.
     pub open_days: Vec<KstDay>,
+    pub sums: Vec<DaySums>,
 }
 
 pub struct View<'a> {
-    pub todo: &'a ToDo,
-    pub sums: &'a [DaySums],
+    /// Only above the newest settlements of all.
+    pub todo: Option<&'a ToDo>,
     pub fields: &'a Fields,
     pub rows: &'a [SettlementRow],
     pub next: Option<&'a str>,
@@ -74,12 +84,9 @@ pub struct View<'a> {
     pub wrong: Option<&'a str>,
 }
 
-impl View<'_> {
-    fn filtered(&self) -> bool {
-        FILTERS
-            .iter()
-            .any(|name| field(self.fields, name).is_some())
-    }
+/// Whether a list is cut by anything.
+fn filtered(fields: &Fields) -> bool {
+    FILTERS.iter().any(|name| field(fields, name).is_some())
 }
 
 pub fn page(look: &Look, view: &View<'_>) -> Markup {
@@ -93,9 +100,9 @@ pub fn page(look: &Look, view: &View<'_>) -> Markup {
                 a href="/admin/adjustments" { (lang.t("조정", "Adjustments")) }
             }
         }
-        @if !view.filtered() && field(view.fields, "after").is_none() {
-            (todo(view.todo, view.today, lang))
-            (chart(view.sums, view.today.plus_days(-chart::DAYS), view.today.previous(), lang))
+        @if let Some(waits) = view.todo {
+            (todo(waits, view.today, lang))
+            (chart(&waits.sums, view.today.plus_days(-chart::DAYS), view.today.previous(), lang))
         }
         section.stack aria-labelledby="all" {
             h2 #all { (lang.t("정산 목록", "All settlements")) }
@@ -117,9 +124,8 @@ pub fn page(look: &Look, view: &View<'_>) -> Markup {
     layout(look, page_of(title), body)
 }
 
-fn count(rows: &[SettlementRow], lang: Lang) -> String {
-    let more = if rows.len() >= MOST { "+" } else { "" };
-    let many = rows.len().min(MOST);
+fn count(many: i64, lang: Lang) -> String {
+    let more = if many >= MOST as i64 { "+" } else { "" };
     lang.t(format!("{many}{more}건"), format!("{many}{more}"))
 }
 
@@ -140,10 +146,10 @@ fn todo(todo: &ToDo, today: KstDay, lang: Lang) -> Markup {
                     strong { (blocked) (lang.t("곳", "")) }
                 }
             }
-            @if !todo.failed.is_empty() {
+            @if todo.failed > 0 {
                 a.message.bad href="/admin/settlements?state=FAILED" {
                     span { (lang.t("지급에 실패한 정산", "Settlements whose payout failed")) }
-                    strong { (count(&todo.failed, lang)) }
+                    strong { (count(todo.failed, lang)) }
                 }
             }
         }
@@ -190,18 +196,18 @@ fn todo(todo: &ToDo, today: KstDay, lang: Lang) -> Markup {
 fn few(
     title: &str,
     all: &str,
-    rows: &[SettlementRow],
+    waits: &Few,
     lang: Lang,
     why: impl Fn(&SettlementRow) -> String,
 ) -> Markup {
     html! {
         section.sheet {
-            div.line { h2 { (title) } span.grow {} @if !rows.is_empty() { a.small href=(all) { (count(rows, lang)) (lang.t(" 모두 보기", ": show all")) } } }
-            @if rows.is_empty() {
+            div.line { h2 { (title) } span.grow {} @if waits.count > 0 { a.small href=(all) { (count(waits.count, lang)) (lang.t(" 모두 보기", ": show all")) } } }
+            @if waits.rows.is_empty() {
                 p.soft { (lang.t("없습니다.", "None.")) }
             } @else {
                 ul.lines {
-                    @for row in rows.iter().take(SHOWN) {
+                    @for row in &waits.rows {
                         li {
                             span.grow {
                                 a href=(settlement_path(row.id)) { (row.partner_name) }
@@ -224,7 +230,7 @@ fn filters(view: &View<'_>, lang: Lang) -> Markup {
     };
     html! {
         form.filters method="get" action="/admin/settlements" role="search" {
-            details open[view.filtered()] {
+            details open[filtered(view.fields)] {
                 summary { (lang.t("조건", "Filters")) }
                 div.fields {
                     label.field { span { (lang.t("정산일부터", "From")) } input type="date" name="from" value=(value("from")); }
@@ -254,7 +260,7 @@ fn filters(view: &View<'_>, lang: Lang) -> Markup {
                     button.primary { (lang.t("조회", "Show")) }
                 }
             }
-            @if view.filtered() { div.chips { a.clear href="/admin/settlements" { "✕ " (lang.t("조건 지우기", "Clear")) } } }
+            @if filtered(view.fields) { div.chips { a.clear href="/admin/settlements" { "✕ " (lang.t("조건 지우기", "Clear")) } } }
         }
     }
 }
@@ -263,7 +269,7 @@ fn empty(view: &View<'_>, lang: Lang) -> Markup {
     html! {
         @if view.wrong.is_some() {
             (parts::none_yet(Icon::Search, lang.t("조건을 고쳐서 다시 조회해 주세요.", "Correct the filter and try again.")))
-        } @else if view.filtered() || field(view.fields, "after").is_some() {
+        } @else if filtered(view.fields) || field(view.fields, "after").is_some() {
             (parts::nothing_fits(lang.t("조건에 맞는 정산이 없습니다.", "No settlement fits."), "/admin/settlements", lang))
         } @else {
             (parts::empty(&parts::Empty {
@@ -353,11 +359,19 @@ fn address(fields: &Fields, after: Option<&str>) -> String {
 }
 
 fn read_todo(conn: &rusqlite::Connection, today: KstDay) -> Result<ToDo, StoreError> {
-    let of = |filter: Filter| settlements::list(conn, &filter, None, MOST);
-    let past = settlements::due_by_day(conn, today.plus_days(-3_650), today.previous())?;
-    let sum = Won::sum(past.iter().map(|(_, _, sum)| *sum)).unwrap_or_default();
-    let mut carried = settlements::carried_over(conn)?;
-    carried.truncate(MOST);
+    let count = |filter: &Filter| settlements::count(conn, filter, MOST);
+    let held = Filter {
+        held: true,
+        ..Filter::default()
+    };
+    let carried = Filter {
+        carried: true,
+        ..Filter::default()
+    };
+    let failed = Filter {
+        state: Some(settlement::State::Failed),
+        ..Filter::default()
+    };
     let open = crate::flow::settle_day::days_due(conn, today)?;
     // The nightly run has today's midnight to one o'clock before yesterday counts as forgotten.
     let late = |day: &KstDay| *day < today.previous();
@@ -369,19 +383,20 @@ fn read_todo(conn: &rusqlite::Connection, today: KstDay) -> Result<ToDo, StoreEr
         }
     }
     Ok(ToDo {
-        overdue: (past.iter().map(|(_, count, _)| count).sum(), sum),
+        overdue: settlements::overdue(conn, today)?,
         due: settlements::due_by_day(conn, today, today.plus_days(6))?,
-        held: of(Filter {
-            held: true,
-            ..Filter::default()
-        })?,
-        carried,
-        failed: of(Filter {
-            state: Some(settlement::State::Failed),
-            ..Filter::default()
-        })?,
+        held: Few {
+            rows: settlements::list(conn, &held, None, SHOWN)?,
+            count: count(&held)?,
+        },
+        carried: Few {
+            rows: settlements::carried_over(conn, SHOWN)?,
+            count: count(&carried)?,
+        },
+        failed: count(&failed)?,
         blocked: line_sums::blocked_days(conn, SHOWN)?,
         open_days,
+        sums: settlements::by_day(conn, today.plus_days(-chart::DAYS), today.previous())?,
     })
 }
 
@@ -400,37 +415,37 @@ async fn answer(web: &Web, look: &Look, fields: &Fields) -> Result<Response, Pro
         from: set("from"),
         to: set("to"),
         after: set("after"),
-        limit: set("limit"),
+        limit: None,
     };
     let today = KstDay::of(web.ctx.store.now());
     let (asked, wrong) = match query.read() {
         Ok(asked) => (Some(asked), None),
         Err(problem) => (None, Some(problem.sentence(look.lang).to_owned())),
     };
-    let limit = asked.as_ref().map_or(0, |(_, _, limit)| *limit);
-    let (todo, sums, mut rows, partners) = web
+    // Read where it is shown: above the newest of all.
+    let on_top = !filtered(fields) && field(fields, "after").is_none();
+    let (todo, mut rows, partners) = web
         .ctx
         .store
         .read_long(move |conn| {
             let rows = match &asked {
-                Some((filter, after, limit)) => {
-                    settlements::list(conn, filter, after.as_ref(), limit + 1)?
+                Some((filter, after, _)) => {
+                    settlements::list(conn, filter, after.as_ref(), PAGE + 1)?
                 }
                 None => Vec::new(),
             };
-            let sums = settlements::by_day(conn, today.plus_days(-chart::DAYS), today.previous())?;
-            Ok::<_, StoreError>((read_todo(conn, today)?, sums, rows, orders::partners(conn)?))
+            let todo = on_top.then(|| read_todo(conn, today)).transpose()?;
+            Ok::<_, StoreError>((todo, rows, orders::partners(conn)?))
         })
         .await?;
-    let more = rows.len() > limit;
-    rows.truncate(limit);
+    let more = rows.len() > PAGE;
+    rows.truncate(PAGE);
     let next = rows
         .last()
         .filter(|_| more)
         .map(|row| Cursor::of(row).to_string());
     let view = View {
-        todo: &todo,
-        sums: &sums,
+        todo: todo.as_ref(),
         fields,
         rows: &rows,
         next: next.as_deref(),
@@ -454,8 +469,7 @@ mod tests {
             ..Look::default()
         };
         let view = View {
-            todo,
-            sums: &[],
+            todo: Some(todo),
             fields,
             rows,
             next: Some("2026-08-01_9"),
@@ -482,11 +496,18 @@ mod tests {
         let todo = ToDo {
             overdue: (2, Won::new(1_000)),
             due: vec![("2026-08-21".parse().unwrap(), 3, Won::new(26_700))],
-            held: vec![held],
-            carried: vec![settlement(State::Requested, -4_450)],
-            failed: vec![settlement(State::Failed, 1)],
+            held: Few {
+                rows: vec![held],
+                count: MOST as i64,
+            },
+            carried: Few {
+                rows: vec![settlement(State::Requested, -4_450)],
+                count: 1,
+            },
+            failed: 1,
             blocked: vec![("2026-08-05".parse().unwrap(), 2)],
             open_days: Vec::new(),
+            sums: Vec::new(),
         };
         let rows = [settlement(State::Requested, -4_450)];
         let text = shown(Lang::Ko, &todo, &rows, &Fields::new());
@@ -495,6 +516,7 @@ mod tests {
             "2026-08-06부터 14일째",
             "/admin/settlements/days/2026-08-05",
             "지급에 실패한 정산",
+            "100+건 모두 보기",
             "-₩4,450",
             "이 화면의 지급 대상액",
             "after=2026-08-01_9",
