@@ -261,7 +261,11 @@ fn due(ctx: &Ctx, until: KstDay) -> Result<Said, CliError> {
         leave_out: Default::default(),
         leave_out_partners: Default::default(),
     };
-    let proposal = ctx.store.read(|conn| pay_out::propose(conn, &choice))?;
+    let (proposal, value) = ctx.store.read(|conn| {
+        let proposal = pay_out::propose(conn, &choice)?;
+        let value = pay_out::in_full(conn, &proposal)?;
+        Ok::<_, PayoutError>((proposal, value))
+    })?;
     let mut lines = Vec::new();
     for one in &proposal.payouts {
         let (cut, to) = (&one.withheld, &one.account);
@@ -296,10 +300,7 @@ fn due(ctx: &Ctx, until: KstDay) -> Result<Said, CliError> {
         "Due up to {until}: {count} payouts, {} won to be transferred.",
         proposal.total
     ));
-    Ok(Said {
-        lines,
-        value: json!(proposal),
-    })
+    Ok(Said { lines, value })
 }
 
 fn why(why: Why) -> String {

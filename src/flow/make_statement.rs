@@ -72,7 +72,7 @@ pub struct Statement {
     pub to: KstDay,
     pub totals: Totals,
     pub settlements: Vec<SettlementRow>,
-    /// All of the period, oldest first; none where they were not asked for.
+    /// All of the period, oldest first; none, or the first, where no more were asked for.
     pub lines: Vec<LineRow>,
 }
 
@@ -84,6 +84,52 @@ pub fn make_statement(
     from: KstDay,
     to: KstDay,
     most_lines: i64,
+) -> Result<Statement, StatementError> {
+    let mut made = without_lines(conn, partner, from, to)?;
+    let count = made.totals.sums.lines;
+    if count > most_lines {
+        tie_unread(conn, &made)?;
+        return Ok(made);
+    }
+    made.lines
+        .reserve(usize::try_from(count).unwrap_or_default());
+    let mut after = None;
+    loop {
+        let portion = settlements::lines(conn, partner, from, to, after, PORTION)?;
+        let last = portion.len() < PORTION;
+        after = portion.last().map(|line| LineCursor {
+            day: line.day,
+            seq: line.movement.seq,
+        });
+        made.lines.extend(portion);
+        if last {
+            break;
+        }
+    }
+    tie(&made.settlements, &made.lines)?;
+    Ok(made)
+}
+
+/// The same with its first lines only. The sums are those of all lines, and checked against all.
+pub fn begin_statement(
+    conn: &rusqlite::Connection,
+    partner: &str,
+    from: KstDay,
+    to: KstDay,
+    first: usize,
+) -> Result<Statement, StatementError> {
+    let mut made = without_lines(conn, partner, from, to)?;
+    tie_unread(conn, &made)?;
+    made.lines = settlements::lines(conn, partner, from, to, None, first)?;
+    Ok(made)
+}
+
+/// A statement's settlements and what they come to, not yet held against their lines.
+fn without_lines(
+    conn: &rusqlite::Connection,
+    partner: &str,
+    from: KstDay,
+    to: KstDay,
 ) -> Result<Statement, StatementError> {
     if to < from {
         return Err(StatementError::Backwards { from, to });
@@ -103,39 +149,24 @@ pub fn make_statement(
     for row in &settlements {
         totals.add(row)?;
     }
-    let mut lines = Vec::new();
-    if count <= most_lines {
-        lines.reserve(usize::try_from(count).unwrap_or_default());
-        let mut after = None;
-        loop {
-            let portion = settlements::lines(conn, partner, from, to, after, PORTION)?;
-            let last = portion.len() < PORTION;
-            after = portion.last().map(|line| LineCursor {
-                day: line.day,
-                seq: line.movement.seq,
-            });
-            lines.extend(portion);
-            if last {
-                break;
-            }
-        }
-        tie(&settlements, &lines)?;
-    } else {
-        for row in &settlements {
-            let found = line_sums::total(&line_sums::of(conn, partner, row.day)?)?;
-            if found != row.sums {
-                return Err(StatementError::DoesNotTie(row.id));
-            }
-        }
-    }
     Ok(Statement {
         partner: known,
         from,
         to,
         totals,
         settlements,
-        lines,
+        lines: Vec::new(),
     })
+}
+
+/// Every settlement is the sum of its lines, as the database adds them up.
+fn tie_unread(conn: &rusqlite::Connection, of: &Statement) -> Result<(), StatementError> {
+    for row in &of.settlements {
+        if line_sums::of_all(conn, &row.partner, row.day)? != row.sums {
+            return Err(StatementError::DoesNotTie(row.id));
+        }
+    }
+    Ok(())
 }
 
 /// Every settlement is the sum of its lines.

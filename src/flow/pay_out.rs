@@ -5,11 +5,11 @@
 //!
 //! A batch above the amount of the settings is made, and goes nowhere until a second person approved it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use rusqlite::Connection;
-use serde::Serialize;
-use serde_json::json;
+use serde::{Serialize, Serializer};
+use serde_json::{Value, json};
 
 use crate::{
     domain::{
@@ -27,10 +27,10 @@ use crate::{
     store::{
         StoreError, Tx, admin, approvals, contracts,
         history::{self, Subject},
-        partners,
+        partners::{self, PartnerRow},
         payouts::{self, BatchState, PayoutRow, PayoutState, To},
         rules,
-        settlements::{self, SettlementRow},
+        settlements::{self, Due},
     },
 };
 
@@ -96,7 +96,9 @@ pub struct Proposed {
     pub account: BankAccount,
     #[serde(flatten)]
     pub withheld: Withheld,
-    pub settlements: Vec<SettlementRow>,
+    /// By day. Programs get them whole: see `in_full`.
+    #[schema(value_type = Vec<crate::store::settlements::SettlementRow>)]
+    pub settlements: Vec<Due>,
 }
 
 /// Why a partner's due settlements are not paid now.
@@ -126,7 +128,13 @@ pub struct Waits {
     #[serde(flatten)]
     pub why: Why,
     pub amount: Won,
-    pub settlements: Vec<i64>,
+    /// By day.
+    #[serde(serialize_with = "ids")]
+    pub settlements: Vec<Due>,
+}
+
+fn ids<S: Serializer>(rows: &[Due], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(rows.iter().map(|row| row.id))
 }
 
 /// What a choice comes to.
@@ -143,35 +151,34 @@ pub struct Proposal {
 
 /// Works a choice out. Writes nothing.
 pub fn propose(conn: &Connection, choice: &Choice) -> Result<Proposal, PayoutError> {
-    let mut by_partner: BTreeMap<String, Vec<SettlementRow>> = BTreeMap::new();
-    let mut nothing_to_pay = Vec::new();
-    for row in settlements::due(conn, choice.until)? {
-        let left_out =
-            choice.leave_out.contains(&row.id) || choice.leave_out_partners.contains(&row.partner);
-        if row.net.is_zero() && !left_out {
-            nothing_to_pay.push(row.id);
-        } else {
-            by_partner.entry(row.partner.clone()).or_default().push(row);
-        }
-    }
     let mut proposal = Proposal {
         until: choice.until,
         payouts: Vec::new(),
         waiting: Vec::new(),
-        nothing_to_pay,
+        nothing_to_pay: Vec::new(),
         total: Won::ZERO,
     };
-    for (partner, rows) in by_partner {
-        let (out, rows): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| {
-            choice.leave_out.contains(&row.id) || choice.leave_out_partners.contains(&partner)
-        });
+    for (partner, rows) in settlements::due_by_partner(conn, choice.until)? {
+        let all_out = choice.leave_out_partners.contains(&partner);
+        let (out, rows): (Vec<_>, Vec<_>) = rows
+            .into_iter()
+            .partition(|row| all_out || choice.leave_out.contains(&row.id));
+        let (zero, rows): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.net.is_zero());
+        proposal
+            .nothing_to_pay
+            .extend(zero.iter().map(|row| row.id));
+        if out.is_empty() && rows.is_empty() {
+            continue;
+        }
+        let known = partners::get(conn, &partner)?;
         if !out.is_empty() {
-            proposal.waiting.push(waits(&partner, Why::LeftOut, &out)?);
+            let out = waits(&partner, known.as_ref(), Why::LeftOut, &out)?;
+            proposal.waiting.push(out);
         }
         if rows.is_empty() {
             continue;
         }
-        match judge(conn, &partner, rows)? {
+        match judge(conn, &partner, known, rows)? {
             Ok(proposed) => {
                 proposal.total = proposal
                     .total
@@ -185,21 +192,23 @@ pub fn propose(conn: &Connection, choice: &Choice) -> Result<Proposal, PayoutErr
     Ok(proposal)
 }
 
-fn sum(partner: &str, rows: &[SettlementRow]) -> Result<Won, PayoutError> {
+fn sum(partner: &str, rows: &[Due]) -> Result<Won, PayoutError> {
     Won::sum(rows.iter().map(|row| row.net))
         .map_err(|OutOfRange| PayoutError::OutOfRange(partner.to_owned()))
 }
 
-fn waits(partner: &str, why: Why, rows: &[SettlementRow]) -> Result<Waits, PayoutError> {
+fn waits(
+    partner: &str,
+    known: Option<&PartnerRow>,
+    why: Why,
+    rows: &[Due],
+) -> Result<Waits, PayoutError> {
     Ok(Waits {
         partner: partner.to_owned(),
-        partner_name: rows
-            .first()
-            .map(|row| row.partner_name.clone())
-            .unwrap_or_default(),
+        partner_name: known.map(|known| known.name.clone()).unwrap_or_default(),
         why,
         amount: sum(partner, rows)?,
-        settlements: rows.iter().map(|row| row.id).collect(),
+        settlements: rows.to_vec(),
     })
 }
 
@@ -207,20 +216,17 @@ fn waits(partner: &str, why: Why, rows: &[SettlementRow]) -> Result<Waits, Payou
 fn judge(
     conn: &Connection,
     partner: &str,
-    rows: Vec<SettlementRow>,
+    known: Option<PartnerRow>,
+    rows: Vec<Due>,
 ) -> Result<Result<Proposed, Waits>, PayoutError> {
-    let known = partners::get(conn, partner)?;
-    let refuse = |why| waits(partner, why, &rows).map(Err);
+    let refuse = |why| waits(partner, known.as_ref(), why, &rows).map(Err);
     let Some(kind) = known.as_ref().and_then(|known| known.kind) else {
         return refuse(Why::NoType);
     };
     if !kind.is_paid_out() {
         return refuse(Why::Own);
     }
-    if known
-        .as_ref()
-        .is_some_and(partners::PartnerRow::is_archived)
-    {
+    if known.as_ref().is_some_and(PartnerRow::is_archived) {
         return refuse(Why::Archived);
     }
     let Some(account) = known.as_ref().and_then(|known| known.account.clone()) else {
@@ -263,6 +269,19 @@ impl Proposal {
             .collect();
         admin::hash(&json!([payouts, self.nothing_to_pay]).to_string())
     }
+}
+
+/// A proposal for programs: each settlement that is paid with all that is known of it.
+pub fn in_full(conn: &Connection, proposal: &Proposal) -> Result<Value, StoreError> {
+    let mut value = json!(proposal);
+    for (at, one) in proposal.payouts.iter().enumerate() {
+        let mut rows = Vec::with_capacity(one.settlements.len());
+        for due in &one.settlements {
+            rows.extend(settlements::get(conn, due.id)?);
+        }
+        value["payouts"][at]["settlements"] = json!(rows);
+    }
+    Ok(value)
 }
 
 /// Puts the chosen settlements into a batch: REQUESTED becomes PROCESSING. `shown` is the total that the

@@ -67,6 +67,42 @@ pub fn of(conn: &Connection, partner: &str, on: KstDay) -> Result<Vec<OfVersion>
         .collect()
 }
 
+/// The same of all versions together. SQLite keeps every line aside to group it: whoever needs no groups
+/// gets the sums in a fifth of the time.
+pub fn of_all(conn: &Connection, partner: &str, on: KstDay) -> Result<Sums, StoreError> {
+    let mut query = conn.prepare_cached(
+        "select count(*), coalesce(sum(order_amount > 0), 0), coalesce(sum(order_amount < 0), 0),
+                coalesce(sum(max(order_amount, 0)), 0), coalesce(sum(min(order_amount, 0)), 0),
+                coalesce(sum(order_amount), 0), coalesce(sum(discount), 0), coalesce(sum(fee), 0),
+                coalesce(sum(fee_vat), 0), coalesce(sum(additional), 0), coalesce(sum(additional_vat), 0),
+                coalesce(sum(discount_share), 0), coalesce(sum(payment_vat), 0), coalesce(sum(adjustment), 0),
+                coalesce(sum(net - adjustment), 0)
+           from settlement_line where day = ?1 and partner_id = ?2",
+    )?;
+    Ok(query.query_row((on.to_string(), partner), |row| {
+        let won = |at: usize| row.get(at).map(Won::new);
+        Ok(Sums {
+            lines: row.get(0)?,
+            orders: row.get(1)?,
+            cancels: row.get(2)?,
+            sales: won(3)?,
+            returned: won(4)?,
+            cut: Cut {
+                order: won(5)?,
+                discount: won(6)?,
+                fee: won(7)?,
+                fee_vat: won(8)?,
+                additional: won(9)?,
+                additional_vat: won(10)?,
+                discount_share: won(11)?,
+                payment_vat: won(12)?,
+                net: won(14)?,
+            },
+            adjustment: won(13)?,
+        })
+    })?)
+}
+
 /// All of them together: what the settlement's own figures must be.
 pub fn total(parts: &[OfVersion]) -> Result<Sums, OutOfRange> {
     parts.iter().try_fold(Sums::default(), |sum, part| {

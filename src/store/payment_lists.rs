@@ -178,10 +178,10 @@ pub fn list_within(
         return Ok(Listed::default());
     }
     let wanted = wanted.flatten();
-    let ways = match (&wanted, filter.amount) {
-        (Some(wanted), _) => search::ways(wanted),
-        (None, Some(amount)) => vec![search::way_of_amount(amount)],
-        (None, None) => Vec::new(),
+    let way = match (&wanted, filter.amount) {
+        (Some(wanted), _) => Some(search::way(wanted)),
+        (None, Some(amount)) => Some(search::way_of_amount(amount)),
+        (None, None) => None,
     };
     let look = Look {
         conn,
@@ -191,16 +191,17 @@ pub fn list_within(
     };
     let by_path = match after {
         Some(cursor) => cursor.at.is_some(),
-        None => ways.is_empty() || look.leaves_few()?,
+        None => way.is_none() || look.leaves_few()?,
     };
-    if by_path {
+    let (Some(way), false) = (way, by_path) else {
         return look.along_path(after, patience);
-    }
+    };
     let below = after.map_or(i64::MAX, |cursor| cursor.row);
-    let found = look.along_ways(&ways, below, patience)?;
-    match wanted.as_ref().and_then(search::way_of_part) {
+    let found = look.along_way(&way, below, patience)?;
+    let part = wanted.as_ref().map(search::way_of_part);
+    match part.filter(|part| *part != way) {
         Some(part) if found.rows.is_empty() && found.next.is_none() => {
-            look.along_ways(&[part], below, patience)
+            look.along_way(&part, below, patience)
         }
         _ => Ok(found),
     }
@@ -222,7 +223,7 @@ pub fn of_phone(
         wanted: Some(wanted),
         limit,
     };
-    Ok(look.along_ways(&[way], i64::MAX, patience)?.rows)
+    Ok(look.along_way(&way, i64::MAX, patience)?.rows)
 }
 
 /// Payments whose order's id begins like this; the smallest id first.
@@ -524,29 +525,14 @@ impl Look<'_> {
         Ok(listed)
     }
 
-    /// What the ways lead to, below a row. What a way was not followed to is not shown of the others either.
-    fn along_ways(
-        &self,
-        ways: &[Way],
-        below: i64,
-        patience: Patience,
-    ) -> Result<Listed, StoreError> {
-        let mut rows: Vec<PaymentRow> = Vec::new();
-        let mut looked_until = 0;
-        for way in ways {
-            let (found, until) = self.along(way, below, patience)?;
-            rows.extend(found);
-            looked_until = looked_until.max(until.unwrap_or(0));
-        }
-        rows.retain(|found| found.row >= looked_until);
-        rows.sort_by_key(|found| std::cmp::Reverse(found.row));
-        rows.dedup_by_key(|found| found.row);
+    /// What a way leads to, below a row.
+    fn along_way(&self, way: &Way, below: i64, patience: Patience) -> Result<Listed, StoreError> {
+        let (mut rows, looked_until) = self.along(way, below, patience)?;
         let more = rows.len() > self.limit;
         rows.truncate(self.limit);
-        let next = match (more, looked_until) {
-            (true, _) => rows.last().map(|last| last.row),
-            (false, 0) => None,
-            (false, row) => Some(row),
+        let next = match more {
+            true => rows.last().map(|last| last.row),
+            false => looked_until,
         };
         let short = rows.len() < self.limit;
         let looked_until = next.filter(|_| short).map(|row| self.time_of(row));
@@ -862,8 +848,7 @@ mod tests {
             "유",
             "1300",
             "example",
-            "buyer3@example.com",
-            "r3@example.com",
+            "r3@example",
             "nowhere",
             "a",
             "zz",
@@ -934,6 +919,41 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// A whole mail address is not the end of another one, unless nobody has it.
+    #[test]
+    fn what_is_a_whole_is_looked_for_before_what_is_a_part() {
+        let conn = books();
+        fill(&conn, 17_000);
+        let mails = |text: &str| -> BTreeSet<String> {
+            let filter = Filter {
+                text: Some(text.into()),
+                ..Filter::default()
+            };
+            let found = list_within(
+                &conn,
+                &filter,
+                None,
+                2_000,
+                Patience::of(Duration::from_secs(60)),
+            )
+            .unwrap();
+            found
+                .rows
+                .into_iter()
+                .map(|row| row.about.buyer_email)
+                .collect()
+        };
+        assert_eq!(
+            mails("buyer3@example.com"),
+            BTreeSet::from(["buyer3@example.com".to_owned()])
+        );
+        assert_eq!(
+            mails("r3@example.com").len(),
+            4,
+            "of buyers 3, 13, 23 and 33"
+        );
     }
 
     #[test]

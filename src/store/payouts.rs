@@ -199,6 +199,54 @@ pub fn of_batch(conn: &Connection, batch: i64) -> Result<Vec<PayoutRow>, StoreEr
         .collect()
 }
 
+/// The same, behind the payout `after` of the batch, at most `most`.
+pub fn page_of_batch(
+    conn: &Connection,
+    batch: i64,
+    after: Option<i64>,
+    most: usize,
+) -> Result<Vec<PayoutRow>, StoreError> {
+    let sql = format!(
+        "select {COLUMNS} from payout b join partner p on p.id = b.partner_id
+          where b.batch_id = ?1
+            and b.partner_id > coalesce((select x.partner_id from payout x where x.id = ?2 and x.batch_id = ?1), '')
+          order by b.partner_id limit ?3"
+    );
+    conn.prepare_cached(&sql)?
+        .query_and_then((batch, after, most as i64), read)?
+        .collect()
+}
+
+/// What a batch transfers, without what was called off. `gross == income_tax + local_tax + amount`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Totals {
+    pub payouts: usize,
+    pub gross: Won,
+    pub income_tax: Won,
+    pub local_tax: Won,
+    pub amount: Won,
+}
+
+/// The totals of a batch. A sum that is out of range is an error of SQLite's.
+pub fn totals(conn: &Connection, batch: i64) -> Result<Totals, StoreError> {
+    let mut query = conn.prepare_cached(
+        "select count(*), coalesce(sum(gross), 0), coalesce(sum(income_tax), 0), coalesce(sum(local_tax), 0),
+                coalesce(sum(amount), 0)
+           from payout where batch_id = ?1 and state <> 'CANCELLED'",
+    )?;
+    let sums = query.query_row([batch], |row| {
+        let won = |at: usize| row.get(at).map(Won::new);
+        Ok(Totals {
+            payouts: row.get::<_, i64>(0)?.unsigned_abs() as usize,
+            gross: won(1)?,
+            income_tax: won(2)?,
+            local_tax: won(3)?,
+            amount: won(4)?,
+        })
+    });
+    Ok(sums?)
+}
+
 pub fn get(conn: &Connection, id: i64) -> Result<Option<PayoutRow>, StoreError> {
     let sql = format!(
         "select {COLUMNS} from payout b join partner p on p.id = b.partner_id where b.id = ?1"

@@ -160,6 +160,8 @@ mod tests {
     fn what_is_due_is_found_by_its_day() {
         let (conn, day) = (books(), "2026-08-06".parse().unwrap());
         settlements::due(&conn, day).unwrap();
+        settlements::due_by_partner(&conn, day).unwrap();
+        settlements::due_sum(&conn, day).unwrap();
         settlements::due_by_day(&conn, day, day).unwrap();
         settlements::overdue(&conn, day).unwrap();
         settlements::with_payout_day(&conn).unwrap();

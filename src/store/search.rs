@@ -94,6 +94,9 @@ pub(super) struct Way {
     pub phrase: Option<String>,
     /// Whether the index may give payments that do not fit: then each is looked at.
     pub rough: bool,
+    /// Whether its words may be in very many payments and stand together in none: then the index is asked a few blocks
+    /// at a time.
+    pub common: bool,
 }
 
 impl Way {
@@ -101,6 +104,44 @@ impl Way {
         Way {
             phrase: Some(format!("\"{word}\"")),
             rough: false,
+            common: false,
+        }
+    }
+
+    fn of_pairs(text: &str) -> Way {
+        Way {
+            phrase: phrase(&pairs("", text)),
+            rough: false,
+            common: true,
+        }
+    }
+
+    /// Of initial consonants, or of a text with some in it.
+    fn of_initials(text: &str) -> Way {
+        Way {
+            phrase: phrase(&pairs(INITIALS, &hangul::initials(text))),
+            // Whoever types 홍ㄱㄷ wants no 한갑돌.
+            rough: !text.chars().all(hangul::is_initial),
+            common: true,
+        }
+    }
+
+    fn of_digits(text: &str) -> Option<Way> {
+        // Korean around a number says more than the number: a year stands in every order's id.
+        let phrase = phrase_of_digits(text).filter(|_| text.is_ascii())?;
+        Some(Way {
+            phrase: Some(phrase),
+            rough: true,
+            common: false,
+        })
+    }
+
+    /// The payments themselves, as a letter of Latin is in nearly all of them.
+    fn read() -> Way {
+        Way {
+            phrase: None,
+            rough: true,
+            common: false,
         }
     }
 }
@@ -120,45 +161,29 @@ pub(super) fn of_blocks(phrase: &str, row: i64, count: i64) -> (String, i64) {
     (question, first << BLOCK)
 }
 
-/// The ways to payments that hold a text: each may find some that the others do not.
-pub(super) fn ways(wanted: &Wanted) -> Vec<Way> {
+/// The way to payments that hold a text. What is a whole phone number or mail address is looked for as that.
+pub(super) fn way(wanted: &Wanted) -> Way {
     let text = wanted.text();
-    let one = |phrase: Option<String>, rough: bool| Way { phrase, rough };
-    let mut ways = Vec::new();
-    if wanted.is_short() {
-        // A letter of Latin is in nearly every text: the newest payments are as soon read.
-        let asked = text.chars().next().filter(|c| !c.is_ascii());
-        ways.push(match asked {
-            Some(c) => Way::exact(letter(c)),
-            None => one(None, true),
-        });
-    } else if wanted.has_initials() {
-        let asked = phrase(&pairs(INITIALS, &hangul::initials(text)));
-        // Whoever types 홍ㄱㄷ wants no 한갑돌.
-        let rough = !text.chars().all(hangul::is_initial);
-        ways.push(one(asked, rough));
-    } else if is_mail(text) {
-        ways.push(Way::exact(mail_word(text)));
-    // Korean around a number says more than the number: a year stands in every order's id.
-    } else if let Some(asked) = phrase_of_digits(text).filter(|_| text.is_ascii()) {
-        ways.push(one(Some(asked), true));
-    } else {
-        ways.push(one(phrase(&pairs("", text)), false));
+    if is_mail(text) {
+        return Way::exact(mail_word(text));
     }
-    // Written without its dashes a number is in no text.
-    if wanted.phone().is_some_and(|number| number.len() > 4) {
-        ways.extend(way_of_phone(wanted));
+    match way_of_phone(wanted) {
+        Some(way) if digits(text).len() > 4 => way,
+        _ => way_of_part(wanted),
     }
-    ways
 }
 
-/// The way for a text that no payment has as a whole, but may have as a part: `a@b.com` of `aa@b.com`.
-pub(super) fn way_of_part(wanted: &Wanted) -> Option<Way> {
+/// The way to payments that hold it as a part of a text: also of those that no payment has as a whole.
+pub(super) fn way_of_part(wanted: &Wanted) -> Way {
     let text = wanted.text();
-    is_mail(text).then(|| Way {
-        phrase: phrase(&pairs("", text)),
-        rough: false,
-    })
+    if wanted.is_short() {
+        let asked = text.chars().next().filter(|c| !c.is_ascii());
+        return asked.map_or_else(Way::read, |c| Way::exact(letter(c)));
+    }
+    if wanted.has_initials() {
+        return Way::of_initials(text);
+    }
+    Way::of_digits(text).unwrap_or_else(|| Way::of_pairs(text))
 }
 
 /// Whether it is a mail address from end to end: then it is first looked for as a whole.
@@ -344,7 +369,7 @@ mod tests {
     fn find(conn: &Connection, text: &str) -> Vec<i64> {
         let mut found = BTreeSet::new();
         let wanted = Wanted::read(text).unwrap();
-        for way in ways(&wanted) {
+        for way in [way(&wanted), way_of_part(&wanted)] {
             let (asked, low) = of_blocks(way.phrase.as_deref().unwrap(), 1 << 20, 1 << 7);
             assert_eq!(low, 0);
             let mut query = conn

@@ -641,6 +641,66 @@ pub fn due(conn: &Connection, until: KstDay) -> Result<Vec<SettlementRow>, Store
     query.query_and_then([until.to_string()], read)?.collect()
 }
 
+/// A settlement that is due, as far as a payout has to know it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Due {
+    pub id: i64,
+    pub day: KstDay,
+    pub payout_day: KstDay,
+    pub net: Won,
+}
+
+/// The same as `due`, by partner and day, and no more than a payout has to know: it all stands in an index.
+pub fn due_by_partner(
+    conn: &Connection,
+    until: KstDay,
+) -> Result<Vec<(String, Vec<Due>)>, StoreError> {
+    let mut query = conn.prepare_cached(
+        "select partner_id, id, day, payout_day, net from settlement indexed by settlement_due_of
+          where state = 'REQUESTED' and net >= 0 and hold is null and payout_day <= ?1
+          order by partner_id, day",
+    )?;
+    let mut rows = query.query([until.to_string()])?;
+    let mut found: Vec<(String, Vec<Due>)> = Vec::new();
+    while let Some(row) = rows.next()? {
+        let partner = row.get_ref(0)?.as_str().map_err(unreadable)?;
+        let due = Due {
+            id: row.get(1)?,
+            day: day(row, 2)?,
+            payout_day: day(row, 3)?,
+            net: Won::new(row.get(4)?),
+        };
+        match found.last_mut().filter(|(last, _)| last == partner) {
+            Some((_, of)) => of.push(due),
+            None => found.push((partner.to_owned(), vec![due])),
+        }
+    }
+    Ok(found)
+}
+
+/// How many partners and settlements are due on or before `until`, and what they come to before tax.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DueSum {
+    pub partners: i64,
+    pub settlements: i64,
+    pub sum: Won,
+}
+
+pub fn due_sum(conn: &Connection, until: KstDay) -> Result<DueSum, StoreError> {
+    let mut query = conn.prepare_cached(
+        "select count(distinct partner_id), count(*), coalesce(sum(net), 0)
+           from settlement indexed by settlement_due_of
+          where state = 'REQUESTED' and net >= 0 and hold is null and payout_day <= ?1",
+    )?;
+    Ok(query.query_row([until.to_string()], |row| {
+        Ok(DueSum {
+            partners: row.get(0)?,
+            settlements: row.get(1)?,
+            sum: Won::new(row.get(2)?),
+        })
+    })?)
+}
+
 pub(super) fn carried_over_sql() -> String {
     format!(
         "select {COLUMNS} from settlement s join partner p on p.id = s.partner_id

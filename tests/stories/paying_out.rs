@@ -717,3 +717,148 @@ async fn what_was_seen_is_what_is_paid_and_the_bank_gets_it_once() {
     assert_eq!(read(app.post(&path, &sure).await).await.0, 200);
     assert_eq!(state(&app, "farm"), "REQUESTED");
 }
+
+/// What a form hands on without showing it.
+fn hidden(page: &str, action: &str) -> Vec<(String, String)> {
+    let form = page.split(&format!("action=\"{action}\"")).nth(1).unwrap();
+    let form = form.split("</form>").next().unwrap();
+    let inputs = form.split("<input type=\"hidden\" name=\"").skip(1);
+    let pairs = inputs.map(|input| {
+        let (name, rest) = input.split_once("\" value=\"").unwrap();
+        let (value, _) = rest.split_once('"').unwrap();
+        (name.to_owned(), value.to_owned())
+    });
+    pairs.collect()
+}
+
+fn borrowed(pairs: &[(String, String)]) -> Vec<(&str, &str)> {
+    let pairs = pairs.iter();
+    pairs.map(|(k, v)| (k.as_str(), v.as_str())).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sixty_partners_come_page_by_page_and_none_is_lost_on_the_way() {
+    let app = TestApp::start().await;
+    let names: Vec<String> = (0..60).map(|n| format!("shop-{n:02}")).collect();
+    for (n, id) in names.iter().enumerate() {
+        partner(&app, id, "INDIVIDUAL", &format!("00123010000{n:02}"), 0).await;
+    }
+    for day in 0..5 {
+        let sellers = if day == 0 { &names[..] } else { &names[..1] };
+        let lines: Vec<Value> = sellers
+            .iter()
+            .map(|id| json!({ "partner": id, "name": "사과", "quantity": 1, "unit_price": 1_000 }))
+            .collect();
+        let order = format!("ord-{day}");
+        let body = json!({ "merchant_uid": order, "lines": lines });
+        let (status, value) = read(app.post("/api/orders", &body).await).await;
+        assert_eq!(status, 201, "{value}");
+        app.paid(&order, 1_000 * lines.len() as i64).await;
+        app.drain().await;
+        days_later(&app, 1).await;
+    }
+    days_later(&app, LONG_ENOUGH).await;
+    let store = &app.app().web.ctx.store;
+    let owner = Visitor::signed_in(store, &app.url(""), "minji", Role::Owner).await;
+    let out: i64 = app.sql("select min(id) from settlement where partner_id = 'shop-00'");
+    let until = today(&app);
+
+    // Twenty-five to a page, their settlements only once they are asked for.
+    let page = |query: String| {
+        let path = format!("/admin/payouts/new?until={until}{query}");
+        let owner = &owner;
+        async move {
+            let (status, text) = owner.text(&path).await;
+            assert_eq!(status, 200, "{text}");
+            text
+        }
+    };
+    let shows = |text: &str, id: &str| text.contains(&format!("href=\"/admin/partners/{id}\""));
+    let first = page(String::new()).await;
+    assert!(shows(&first, "shop-24") && !shows(&first, "shop-25"));
+    assert!(first.contains("₩64,000") && !first.contains("name=\"out\""));
+    let opened = page("&open=shop-00".into()).await;
+    let tick = format!("name=\"out\" value=\"{out}\"");
+    assert_eq!(opened.matches("name=\"out\"").count(), 5);
+    assert!(opened.contains(&tick) && opened.contains("name=\"open\" value=\"shop-01\""));
+    // What a script fetches to open one of them.
+    let only = page("&only=shop-30&open=shop-30".into()).await;
+    assert!(shows(&only, "shop-30") && !shows(&only, "shop-00"));
+    assert_eq!(only.matches("class=\"settlements opened\"").count(), 1);
+
+    // What is left out on the first page goes along to the second, and is there when one comes back.
+    let choice = format!("&note=x&out={out}&partner_out=shop-01");
+    let second = page(format!("{choice}&page=2")).await;
+    assert!(shows(&second, "shop-30") && !shows(&second, "shop-00"));
+    let carried = hidden(&second, "/admin/payouts/new");
+    for (name, value) in [
+        ("page", "2"),
+        ("out", &out.to_string()),
+        ("partner_out", "shop-01"),
+    ] {
+        let pair = (name.to_owned(), value.to_owned());
+        assert!(carried.contains(&pair), "{pair:?} of {carried:?}");
+    }
+    let back = page(format!("{choice}&page=1")).await;
+    assert!(back.contains(&format!("{tick} checked")), "{back}");
+    let carried_back = hidden(&back, "/admin/payouts/new");
+    assert!(!carried_back.iter().any(|(name, _)| name == "out"));
+    let last = page(format!("{choice}&page=99")).await;
+    assert!(last.contains("name=\"partner_out\" value=\"shop-01\" checked"));
+    assert!(shows(&last, "shop-59") && shows(&last, "shop-01"));
+
+    // The batch is made from the second page, and asks before.
+    let mut form = carried;
+    form.push(("until".into(), until.to_string()));
+    form.push(("note".into(), "x".into()));
+    let asked = owner.post("/admin/payouts", &borrowed(&form)).await;
+    assert_eq!(asked.status(), 200);
+    let sure = hidden(&asked.text().await.unwrap(), "/admin/payouts");
+    let made = owner.post("/admin/payouts", &borrowed(&sure)).await;
+    assert_eq!(made.status(), 303);
+    let left: String = app.sql(
+        "select group_concat(partner_id || ' ' || id, ',') from
+                (select partner_id, id from settlement where state = 'REQUESTED' order by partner_id)",
+    );
+    let other: i64 = app.sql("select id from settlement where partner_id = 'shop-01'");
+    assert_eq!(left, format!("shop-00 {out},shop-01 {other}"));
+
+    // The batch's page shows each payout once, by partner, with its first settlements and the way to all.
+    let batch: i64 = app.sql("select max(id) from payout_batch");
+    let mut at = format!("/admin/payouts/{batch}");
+    let mut seen = Vec::new();
+    loop {
+        let (status, text) = owner.text(&at).await;
+        assert_eq!(status, 200);
+        assert!(text.contains("₩62,000") && text.contains("/call-off") && text.contains("/result"));
+        assert!(
+            text.matches(&format!("<code class=\"soft\">P{batch}-"))
+                .count()
+                <= 25
+        );
+        for row in text
+            .split(&format!("<code class=\"soft\">P{batch}-"))
+            .skip(1)
+        {
+            seen.push(row.split('<').next().unwrap().parse::<i64>().unwrap());
+        }
+        let Some((_, next)) = text.split_once("rel=\"next\" href=\"") else {
+            break;
+        };
+        at = next.split('#').next().unwrap().to_owned();
+    }
+    let whole = app.json(&format!("/api/payouts/{batch}")).await;
+    let all = whole["payouts"].as_array().unwrap().iter();
+    let all: Vec<i64> = all.map(|row| row["id"].as_i64().unwrap()).collect();
+    assert_eq!((seen.len(), &seen), (59, &all));
+    let (_, text) = owner.text(&format!("/admin/payouts/{batch}")).await;
+    assert!(text.contains(&format!(
+        "href=\"/admin/payouts/{batch}/payouts/{}\">+1",
+        all[0]
+    )));
+    let (_, text) = owner
+        .text(&format!("/admin/payouts/{batch}/payouts/{}", all[0]))
+        .await;
+    assert_eq!(text.matches("href=\"/admin/settlements/").count(), 4);
+    app.drain().await;
+}

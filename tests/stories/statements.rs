@@ -672,3 +672,39 @@ async fn the_command_line_does_the_same_beside_the_server() {
     let (_, out, _) = run(&["adjustments", "list", "--partner", "farm"]);
     assert!(out.contains("-500") && out.contains("1,000"), "{out}");
 }
+
+#[tokio::test]
+async fn the_page_begins_a_long_statement_and_shows_all_of_it_for_printing() {
+    let app = TestApp::start().await;
+    let day = KstDay::of(app.clock.now());
+    let lines = [("farm", "사과", 1_000); 60];
+    order(&app, "ord-1", &lines).await;
+    order(&app, "ord-2", &lines).await;
+    app.drain().await;
+    contract(&app, "farm", day).await;
+    app.clock.advance(Duration::from_secs(86_400));
+    let (status, report) = read(app.post(&days(day), &json!({})).await).await;
+    assert_eq!(status, 200, "{report}");
+    let path = format!("/admin/statements/farm?from={day}&to={day}");
+    let rows = |page: &str| page.matches("<td>결제</td>").count();
+    let first = text(&app, &path).await;
+    assert_eq!(rows(&first), 100);
+    assert!(first.contains("all=1") && first.contains("항목 120개의 합계"));
+    let all = text(&app, &format!("{path}&all=1")).await;
+    assert_eq!(rows(&all), 120);
+    assert!(!all.contains("모든 항목 보기"));
+    for page in [&first, &all] {
+        assert!(page.contains("항목 120개를 다시 더해 맞췄습니다") && page.contains("₩106,800"));
+    }
+    // A settlement that its lines do not come to is not handed out, whether the line is shown or not.
+    let conn = rusqlite::Connection::open(app.database()).unwrap();
+    let last = "(select max(seq) from settlement_line)";
+    let change = |by: i64| {
+        format!("update settlement_line set fee = fee + {by}, net = net - {by} where seq = {last}")
+    };
+    conn.execute_batch(&change(1)).unwrap();
+    for path in [path.clone(), format!("{path}&all=1")] {
+        assert_eq!(app.get(&path).await.status(), 500, "{path}");
+    }
+    conn.execute_batch(&change(-1)).unwrap();
+}

@@ -153,12 +153,12 @@ pub fn sure(of: &Sure<'_>, lang: Lang) -> Markup {
     }
 }
 
-/// Leads through a list: back to its newest rows, and on to older ones.
-pub fn pager(lang: Lang, newest: Option<&str>, next: Option<&str>) -> Markup {
+/// Leads through a list: back to where it begins, and on.
+pub fn pager(lang: Lang, first: Option<&str>, next: Option<&str>) -> Markup {
     html! {
-        @if newest.is_some() || next.is_some() {
+        @if first.is_some() || next.is_some() {
             nav.pager aria-label=(lang.t("페이지", "Pages")) {
-                @if let Some(href) = newest { a.button href=(href) { (lang.t("처음으로", "Newest")) } }
+                @if let Some(href) = first { a.button href=(href) { (lang.t("처음으로", "First page")) } }
                 @if let Some(href) = next { a.button rel="next" href=(href) { (lang.t("다음", "Next")) " →" } }
             }
         }

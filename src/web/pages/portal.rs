@@ -358,7 +358,7 @@ fn period(query: &Fields) -> Result<PeriodQuery, Problem> {
     }
 }
 
-/// `GET /partner/statements?month=2026-08`
+/// `GET /partner/statements?month=2026-08&all=`
 async fn statement(
     State(web): State<Web>,
     actor: Actor,
@@ -368,7 +368,8 @@ async fn statement(
     let asked = own(&actor).and_then(|partner| Ok((partner, period(&query)?)));
     match asked {
         Ok((partner, period)) => {
-            pages::statement::shown(&web, &look, Desk::Own, partner, &period).await
+            let all = field(&query, "all").is_some();
+            pages::statement::shown(&web, &look, Desk::Own, partner, &period, all).await
         }
         Err(problem) => look.problem(&problem),
     }

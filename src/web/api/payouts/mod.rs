@@ -14,15 +14,12 @@ use axum::{
     routing::{get, post, put},
 };
 use rusqlite::Connection;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{LARGEST_PAGE, PAGE, dry_run as dry_run_asked, foreign_or_prefetched, json_body};
 use crate::{
-    domain::{
-        calendar::KstDay,
-        money::{OutOfRange, Won},
-    },
+    domain::{calendar::KstDay, money::Won},
     flow::{
         Ctx,
         bank_templates::{self, COMMON},
@@ -34,7 +31,7 @@ use crate::{
     store::{
         approvals::{self, ApprovalRow},
         history,
-        payouts::{self, BatchRow, PayoutRow, PayoutState},
+        payouts::{self, BatchRow, PayoutRow, Totals},
     },
     web::{
         Web,
@@ -129,40 +126,10 @@ pub fn download(name: &str, bytes: Vec<u8>) -> Response {
     (headers, bytes).into_response()
 }
 
-/// Sums of payouts. `gross == income_tax + local_tax + amount`, as of each.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Totals {
-    pub payouts: usize,
-    pub gross: Won,
-    pub income_tax: Won,
-    pub local_tax: Won,
-    pub amount: Won,
-}
-
-impl Totals {
-    pub fn of<'a>(rows: impl Iterator<Item = &'a PayoutRow>) -> Result<Totals, OutOfRange> {
-        let mut all = Totals::default();
-        for row in rows {
-            all.payouts += 1;
-            all.gross = all.gross.plus(row.gross)?;
-            all.income_tax = all.income_tax.plus(row.income_tax)?;
-            all.local_tax = all.local_tax.plus(row.local_tax)?;
-            all.amount = all.amount.plus(row.amount)?;
-        }
-        Ok(all)
-    }
-
-    pub fn tax(&self) -> Won {
-        self.income_tax
-            .plus(self.local_tax)
-            .unwrap_or(self.income_tax)
-    }
-}
-
 /// A settlement that a payout pays: id, day, amount.
 pub type Part = (i64, KstDay, Won);
 
-/// A batch with all that belongs to it, for the API and the page.
+/// A batch with all that belongs to it.
 pub struct Whole {
     pub batch: BatchRow,
     /// Each with its settlements.
@@ -185,18 +152,15 @@ impl Whole {
 pub fn whole(conn: &Connection, id: i64) -> Result<Whole, PayoutError> {
     let batch = payouts::batch(conn, id)?.ok_or(PayoutError::NoBatch(id))?;
     let rows = payouts::of_batch(conn, id)?;
-    let live = |row: &&PayoutRow| row.state != PayoutState::Cancelled;
-    let totals = Totals::of(rows.iter().filter(live))
-        .map_err(|OutOfRange| PayoutError::OutOfRange(format!("batch {id}")))?;
-    let mut payouts = Vec::with_capacity(rows.len());
+    let mut all = Vec::with_capacity(rows.len());
     for row in rows {
         let settlements = payouts::settlements(conn, row.id)?;
-        payouts.push((row, settlements));
+        all.push((row, settlements));
     }
     Ok(Whole {
         batch,
-        payouts,
-        totals,
+        payouts: all,
+        totals: payouts::totals(conn, id)?,
         history: history::of(conn, &history::Subject::Batch(id), 100)?,
         approval: approvals::of_batch(conn, id)?,
     })
@@ -274,10 +238,13 @@ async fn due(
         leave_out: BTreeSet::new(),
         leave_out_partners: BTreeSet::new(),
     };
-    let find = move |conn: &Connection| pay_out::propose(conn, &choice);
-    let proposal = web.ctx.store.read_long(find).await.lang(lang)?;
-    let mut answer = json!(proposal);
-    answer["fingerprint"] = json!(proposal.fingerprint());
+    let find = move |conn: &Connection| {
+        let proposal = pay_out::propose(conn, &choice)?;
+        let mut answer = pay_out::in_full(conn, &proposal)?;
+        answer["fingerprint"] = json!(proposal.fingerprint());
+        Ok::<_, PayoutError>(answer)
+    };
+    let answer = web.ctx.store.read_long(find).await.lang(lang)?;
     Ok(Json(answer).into_response())
 }
 

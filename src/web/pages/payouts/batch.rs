@@ -10,13 +10,14 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use maud::{Markup, html};
+use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use super::super::{icons::Icon, parts};
 use super::{
     super::{
         approvals,
-        layout::{Fields, Look, field, layout, see_other},
+        layout::{Fields, Look, cut, field, layout, see_other},
         words,
     },
     Pairs, account, batch_badge, batch_path, done, happened, payout_badge, self_page, wrong_part,
@@ -25,17 +26,21 @@ use crate::{
     domain::calendar::kst,
     flow::{
         bank_templates::{self, COMMON},
-        pay_out::{self, Word},
+        pay_out::{self, PayoutError, Word},
         read_bank_result::{BankResult, ResultError, read_bank_result},
         take_away::taken,
         write_bank_file::{FileError, withheld, withheld_sheet},
     },
     sheet::{CellError, Encoding, WriteError, csv, xlsx},
-    store::payouts::{BatchState, PayoutRow, PayoutState},
+    store::{
+        approvals::{self as agreed, ApprovalRow},
+        history::{self, Happened, Subject},
+        payouts::{self, BatchRow, BatchState, PayoutRow, PayoutState, Totals},
+    },
     web::{
         Web,
         api::foreign_or_prefetched,
-        api::payouts::{LARGEST_FILE, Whole, download, number, whole, written},
+        api::payouts::{LARGEST_FILE, Part, download, number, written},
         auth::Actor,
         error::Problem,
         extract::{Body, Q},
@@ -44,11 +49,58 @@ use crate::{
     },
 };
 
+/// Payouts on a page.
+const PAGE: usize = 25;
+/// Settlements that a payout names here; its own page has them all.
+const MOST_NAMED: usize = 3;
 /// Errors of a file that are shown; more than these are counted.
 const MOST_ERRORS: usize = 200;
 
+/// A batch with a page of its payouts.
+pub(super) struct Shown {
+    batch: BatchRow,
+    /// Of all of it, without what was called off.
+    totals: Totals,
+    /// By partner, each with the first of its settlements.
+    payouts: Vec<(PayoutRow, Vec<Part>)>,
+    /// The payout that the page is behind, and the last one that it shows, if there are more.
+    after: Option<i64>,
+    next: Option<i64>,
+    history: Vec<Happened>,
+    /// The newest one, of a batch that needs a second person.
+    approval: Option<ApprovalRow>,
+}
+
+impl Shown {
+    fn read(conn: &Connection, id: i64, after: Option<i64>) -> Result<Shown, PayoutError> {
+        let batch = payouts::batch(conn, id)?.ok_or(PayoutError::NoBatch(id))?;
+        let mut rows = payouts::page_of_batch(conn, id, after, PAGE + 1)?;
+        let next = cut(&mut rows, PAGE, |row| row.id);
+        let mut payouts = Vec::with_capacity(rows.len());
+        for row in rows {
+            let mut settlements = payouts::settlements(conn, row.id)?;
+            settlements.truncate(MOST_NAMED);
+            payouts.push((row, settlements));
+        }
+        Ok(Shown {
+            batch,
+            totals: payouts::totals(conn, id)?,
+            payouts,
+            after,
+            next,
+            history: history::of(conn, &Subject::Batch(id), 100)?,
+            approval: agreed::of_batch(conn, id)?,
+        })
+    }
+
+    /// Whether nothing of it may go to the bank yet.
+    fn waits(&self) -> bool {
+        self.approval.as_ref().is_some_and(ApprovalRow::waits)
+    }
+}
+
 pub(super) struct View<'a> {
-    pub whole: &'a Whole,
+    whole: &'a Shown,
     pub templates: &'a [String],
     /// The template that was used last.
     pub template: &'a str,
@@ -111,14 +163,17 @@ pub(super) fn page(look: &Look, view: &View<'_>) -> Markup {
                 }
             }
         }
-        h2 { (lang.t("지급", "Payouts")) }
+        h2 #payouts { (lang.t("지급", "Payouts")) }
         @if view.whole.payouts.is_empty() {
             (parts::none_yet(Icon::Send, lang.t(
                 "이체할 지급이 없는 묶음입니다. 0원인 정산만 완료했습니다.",
                 "Nothing was transferred: only settlements of ₩0 were completed.",
             )))
         } @else {
-            (payouts(view, &path, lang))
+            @let first = view.whole.after.map(|_| format!("{path}#payouts"));
+            @let next = view.whole.next.map(|next| format!("{path}?after={next}#payouts"));
+            (payout_table(view, &path, lang))
+            (parts::pager(lang, first.as_deref(), next.as_deref()))
         }
     };
     layout(look, self_page(lang), body)
@@ -250,7 +305,7 @@ fn bank_part(view: &View<'_>, path: &str, lang: Lang) -> Markup {
     }
 }
 
-fn payouts(view: &View<'_>, path: &str, lang: Lang) -> Markup {
+fn payout_table(view: &View<'_>, path: &str, lang: Lang) -> Markup {
     html! {
         table.rows {
             thead { tr {
@@ -272,6 +327,8 @@ fn payouts(view: &View<'_>, path: &str, lang: Lang) -> Markup {
                             @if at > 0 { ", " }
                             a href={ "/admin/settlements/" (id) } title=(words::won(*amount)) { (day) }
                         }
+                        @let more = row.settlements - settlements.len() as i64;
+                        @if more > 0 { ", " a href={ (path) "/payouts/" (row.id) } { "+" (more) span.hidden { " " (lang.t("건 더 보기", "more settlements")) } } }
                     }
                 }
                 td.state {
@@ -327,10 +384,28 @@ pub(super) fn answer(
     errors: &[CellError],
     did: Option<&str>,
 ) -> Result<Response, Problem> {
+    page_behind(web, look, id, None, template, wrong, errors, did)
+}
+
+/// The same with the payouts behind one of them.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "what a page shows, each of it once"
+)]
+fn page_behind(
+    web: &Web,
+    look: &Look,
+    id: i64,
+    after: Option<i64>,
+    template: Option<&str>,
+    wrong: Option<&Problem>,
+    errors: &[CellError],
+    did: Option<&str>,
+) -> Result<Response, Problem> {
     let (found, templates) = web.ctx.store.read(|conn| {
         let templates = bank_templates::all(conn)?.into_iter();
         let names: Vec<String> = templates.map(|known| known.template.name).collect();
-        Ok::<_, Problem>((whole(conn, id)?, names))
+        Ok::<_, Problem>((Shown::read(conn, id, after)?, names))
     })?;
     let view = View {
         whole: &found,
@@ -350,7 +425,7 @@ pub(super) fn answer(
     Ok((status, page(look, &view)).into_response())
 }
 
-/// `GET /admin/payouts/{id}`
+/// `GET /admin/payouts/{id}?after=`
 pub(super) async fn show(
     State(web): State<Web>,
     _: Actor,
@@ -359,7 +434,10 @@ pub(super) async fn show(
     Q(query): Q<Fields>,
 ) -> Response {
     let did = field(&query, "did");
-    look.answer(number(&id).and_then(|id| answer(&web, &look, id, None, None, &[], did)))
+    let after = field(&query, "after").and_then(|id| id.parse().ok());
+    let found =
+        number(&id).and_then(|id| page_behind(&web, &look, id, after, None, None, &[], did));
+    look.answer(found)
 }
 
 /// `GET /admin/payouts/{id}/file?template=`
@@ -647,8 +725,6 @@ pub(super) mod tests {
         domain::{calendar::KstDay, money::Won},
         flow::read_bank_result::Matched,
         sheet::Said,
-        store::payouts::BatchRow,
-        web::api::payouts::Totals,
     };
 
     pub(in super::super) fn payout(id: i64, state: PayoutState) -> PayoutRow {
@@ -674,10 +750,10 @@ pub(super) mod tests {
         }
     }
 
-    fn whole_of(states: &[PayoutState], state: BatchState) -> Whole {
+    fn whole_of(states: &[PayoutState], state: BatchState) -> Shown {
         let day: KstDay = "2026-08-05".parse().unwrap();
         let rows: Vec<PayoutRow> = (7..).zip(states).map(|(id, s)| payout(id, *s)).collect();
-        Whole {
+        Shown {
             batch: BatchRow {
                 id: 3,
                 state,
@@ -693,7 +769,12 @@ pub(super) mod tests {
                 paid_amount: Won::ZERO,
                 failed: 0,
             },
-            totals: Totals::of(rows.iter()).unwrap(),
+            totals: Totals {
+                payouts: rows.len(),
+                ..Totals::default()
+            },
+            after: None,
+            next: None,
             payouts: rows
                 .into_iter()
                 .map(|row| (row, vec![(41, day, Won::new(1_234_567))]))

@@ -18,18 +18,20 @@ use super::{
     batch_path, payout_badge, self_page, wrong_part,
 };
 use crate::{
+    domain::money::{OutOfRange, Won},
     flow::pay_out::{self, PayoutError, Word},
     store::payouts::{self, PayoutRow, PayoutState},
     web::{
         Web,
-        api::payouts::{number, whole},
+        api::payouts::{Part, number},
         auth::Actor,
         error::Problem,
         extract::F,
     },
 };
 
-fn page(look: &Look, row: &PayoutRow, reason: &str, wrong: Option<&str>) -> Markup {
+fn page(look: &Look, found: &Found, reason: &str, wrong: Option<&str>) -> Markup {
+    let (row, of) = found;
     let lang = look.lang;
     let path = batch_path(row.batch);
     let amount = words::won(row.amount);
@@ -64,16 +66,25 @@ fn page(look: &Look, row: &PayoutRow, reason: &str, wrong: Option<&str>) -> Mark
                 @if let Some(reason) = &row.reason { p.bad-text { (words::masked_text(reason)) } }
                 p.acts { a.button href=(path) { (title(row.batch, lang)) } }
             }
+            h2 { (lang.t(format!("정산 {}건", of.len()), format!("{} settlements", of.len()))) }
+            ul.lines {
+                @for (id, day, amount) in of { li { a href={ "/admin/settlements/" (id) } { (day) } span.grow {} (amount) } }
+            }
         }
     };
     layout(look, self_page(lang), body)
 }
 
-fn find(web: &Web, id: &str, payout: &str) -> Result<PayoutRow, Problem> {
+/// A payout and the settlements that it pays.
+type Found = (PayoutRow, Vec<Part>);
+
+fn find(web: &Web, id: &str, payout: &str) -> Result<Found, Problem> {
     let (id, payout) = (number(id)?, number(payout)?);
-    let row = web.ctx.store.read(|conn| payouts::get(conn, payout))?;
-    row.filter(|row| row.batch == id)
-        .ok_or_else(|| PayoutError::NoPayout(payout).into())
+    web.ctx.store.read(|conn| {
+        let row = payouts::get(conn, payout)?.filter(|row| row.batch == id);
+        let row = row.ok_or(PayoutError::NoPayout(payout))?;
+        Ok((row, payouts::settlements(conn, payout)?))
+    })
 }
 
 /// `GET /admin/payouts/{id}/payouts/{payout}`
@@ -84,7 +95,7 @@ pub(super) async fn show(
     Path((id, payout)): Path<(String, String)>,
 ) -> Response {
     let found = find(&web, &id, &payout);
-    look.answer(found.map(|row| page(&look, &row, "", None).into_response()))
+    look.answer(found.map(|found| page(&look, &found, "", None).into_response()))
 }
 
 /// `POST /admin/payouts/{id}/payouts/{payout}`: `word` is `paid` or `failed`, the latter with a reason.
@@ -95,10 +106,11 @@ pub(super) async fn decide(
     Path((id, payout)): Path<(String, String)>,
     F(form): F<Fields>,
 ) -> Response {
-    let row = match find(&web, &id, &payout) {
-        Ok(row) => row,
+    let found = match find(&web, &id, &payout) {
+        Ok(found) => found,
         Err(problem) => return look.problem(&problem),
     };
+    let row = &found.0;
     let reason = field(&form, "reason").unwrap_or_default();
     let word = match field(&form, "word") {
         Some("paid") => Word::Paid,
@@ -117,9 +129,9 @@ pub(super) async fn decide(
         }
         Err(error) => {
             let problem = Problem::from(error);
-            let row = find(&web, &id, &payout).unwrap_or(row);
+            let found = find(&web, &id, &payout).unwrap_or(found);
             let wrong = Some(problem.sentence(look.lang));
-            (problem.status, page(&look, &row, reason, wrong)).into_response()
+            (problem.status, page(&look, &found, reason, wrong)).into_response()
         }
     }
 }
@@ -167,14 +179,14 @@ async fn ask_or_call_off(
             Err(error) => refuse(error),
         };
     }
-    let found = web.ctx.store.read(|conn| whole(conn, id))?;
-    let (count, sum) = {
-        let waits = |row: &&PayoutRow| row.state == PayoutState::Waiting;
-        let rows = found.payouts.iter().map(|(row, _)| row).filter(waits);
-        let sums = crate::web::api::payouts::Totals::of(rows)
-            .map_err(|_| PayoutError::OutOfRange(format!("batch {id}")))?;
-        (sums.payouts, words::won(sums.amount))
-    };
+    let rows = web.ctx.store.read(|conn| {
+        payouts::batch(conn, id)?.ok_or(PayoutError::NoBatch(id))?;
+        Ok::<_, PayoutError>(payouts::of_batch(conn, id)?)
+    })?;
+    let waits = || rows.iter().filter(|row| row.state == PayoutState::Waiting);
+    let sum = Won::sum(waits().map(|row| row.amount))
+        .map_err(|OutOfRange| PayoutError::OutOfRange(format!("batch {id}")))?;
+    let (count, sum) = (waits().count(), words::won(sum));
     let (lang, path) = (look.lang, batch_path(id));
     let body = html! {
         (parts::crumb(&path, &title(id, lang)))
@@ -209,12 +221,13 @@ mod tests {
     fn only_a_payout_that_waits_can_be_marked() {
         for lang in [Lang::Ko, Lang::En] {
             let look = super::super::tests::look(lang);
-            let waiting = super::super::batch::tests::payout(7, PayoutState::Waiting);
-            let text = page(&look, &waiting, "<x>", Some("<y>")).into_string();
+            let part = (41, "2026-08-05".parse().unwrap(), Won::new(1_234_567));
+            let of = |state| (super::super::batch::tests::payout(7, state), vec![part]);
+            let text = page(&look, &of(PayoutState::Waiting), "<x>", Some("<y>")).into_string();
+            assert!(text.contains("/admin/settlements/41"));
             assert!(text.contains("id=\"paid\"") && text.contains("id=\"failed\""));
             assert!(!text.contains("<x>") && !text.contains("<y>") && !text.contains("<b>농장"));
-            let failed = super::super::batch::tests::payout(7, PayoutState::Failed);
-            let text = page(&look, &failed, "", None).into_string();
+            let text = page(&look, &of(PayoutState::Failed), "", None).into_string();
             assert!(!text.contains("id=\"paid\"") && text.contains("&lt;i&gt;불일치"));
         }
     }

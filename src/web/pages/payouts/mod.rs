@@ -23,21 +23,16 @@ use super::{
     words,
 };
 use crate::{
-    domain::{
-        bank::BankCode,
-        calendar::KstDay,
-        money::{OutOfRange, Won},
-        settlement::State as Stand,
-    },
+    domain::{bank::BankCode, calendar::KstDay, money::Won, settlement::State as Stand},
     store::{
         history::Happened,
         payouts::{self, BatchRow, BatchState, PayoutState},
-        settlements::{self, SettlementRow},
+        settlements::{self, DueSum},
     },
     web::{Web, api::payouts::LARGEST_FILE, auth::Actor, error::Problem, extract::Q, lang::Lang},
 };
 
-const PAGE: usize = 30;
+const PAGE: usize = 20;
 
 /// Pages for who is signed in.
 pub fn routes() -> Router<Web> {
@@ -307,28 +302,9 @@ fn happened(events: &[Happened], lang: Lang) -> Markup {
 
 // --- What is due, and batches
 
-/// Count and sum of what is due.
-#[derive(Clone, Copy, Debug, Default)]
-struct Due {
-    settlements: usize,
-    partners: usize,
-    sum: Won,
-}
-
-impl Due {
-    /// Of rows by partner.
-    fn of(rows: &[SettlementRow]) -> Result<Due, OutOfRange> {
-        Ok(Due {
-            settlements: rows.len(),
-            partners: rows.chunk_by(|a, b| a.partner == b.partner).count(),
-            sum: Won::sum(rows.iter().map(|row| row.net))?,
-        })
-    }
-}
-
 struct ListView<'a> {
     today: KstDay,
-    due: Due,
+    due: DueSum,
     soon: &'a [(KstDay, i64, Won)],
     open: &'a [BatchRow],
     past: &'a [BatchRow],
@@ -462,9 +438,7 @@ async fn list(State(web): State<Web>, _: Actor, look: Look, Q(query): Q<Fields>)
     let before = field(&query, "before").and_then(|id| id.parse().ok());
     let today = KstDay::of(web.ctx.store.now());
     let found = web.ctx.store.read(|conn| {
-        let due = Due::of(&settlements::due(conn, today)?).map_err(|OutOfRange| {
-            Problem::from(crate::flow::pay_out::PayoutError::OutOfRange("*".into()))
-        })?;
+        let due = settlements::due_sum(conn, today)?;
         let soon = settlements::due_by_day(conn, today.next(), today.plus_days(7))?;
         let open = payouts::open_batches(conn, 100)?;
         let past = payouts::batches(conn, before, PAGE + 1)?;
@@ -534,7 +508,7 @@ pub(super) mod tests {
         ] {
             let mut view = ListView {
                 today: "2026-08-06".parse().unwrap(),
-                due: Due::default(),
+                due: DueSum::default(),
                 soon: &[],
                 open: &[],
                 past: &[],

@@ -1,7 +1,11 @@
 //! A batch before it is made: who is paid how much, who waits and why, and the page between asking and
 //! doing.
+//!
+//! The sums are those of all; partners come a few to a page, each with its settlements once somebody asks for
+//! them. All ways between the pages are buttons of one form, and what was left out where nobody looks now is
+//! in it unseen: so nothing that was ticked is lost on the way.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use axum::{
     extract::{RawQuery, State},
@@ -25,9 +29,14 @@ use crate::{
         settlement::State as Stand,
     },
     flow::pay_out::{self, Choice, PayoutError, Proposal, Proposed, Waits, Why},
-    store::settlements::{self, SettlementRow},
+    store::settlements::{self, Due, SettlementRow},
     web::{Web, api::payouts::day_of, auth::Actor, error::Problem, extract::Body, lang::Lang},
 };
+
+/// Partners on a page.
+const PAGE: usize = 25;
+/// Held settlements that the page shows; the list of all has the others.
+const MOST_HELD: usize = 20;
 
 /// What a person chose, as the form says it.
 fn choice_of(pairs: &Pairs, today: KstDay) -> Result<Choice, Problem> {
@@ -42,11 +51,31 @@ fn choice_of(pairs: &Pairs, today: KstDay) -> Result<Choice, Problem> {
     })
 }
 
+/// Which part of it is looked at.
+#[derive(Default)]
+struct Place {
+    /// The page, from 0.
+    page: usize,
+    /// Partners whose settlements are shown.
+    opened: BTreeSet<String>,
+    /// Nobody but this partner: what htmx asks for when its settlements are opened.
+    only: Option<String>,
+}
+
+impl Place {
+    fn of(pairs: &Pairs) -> Place {
+        let page = pairs.get("page").and_then(|page| page.parse().ok());
+        Place {
+            page: page.map_or(0, |page: usize| page.saturating_sub(1)),
+            opened: pairs.all("open").map(ToOwned::to_owned).collect(),
+            only: pairs.get("only").map(ToOwned::to_owned),
+        }
+    }
+}
+
 /// A proposal with what is shown around it.
 struct Found {
     proposal: Proposal,
-    /// All that is due, left out or not.
-    rows: BTreeMap<i64, SettlementRow>,
     held: Vec<SettlementRow>,
     sums: Sums,
 }
@@ -83,7 +112,6 @@ async fn find(web: &Web, choice: &Choice) -> Result<Found, Problem> {
     let choice = choice.clone();
     let found = web.ctx.store.read_long(move |conn| {
         let proposal = pay_out::propose(conn, &choice)?;
-        let rows = settlements::due(conn, choice.until)?;
         let filter = settlements::Filter {
             state: Some(Stand::Requested),
             held: true,
@@ -96,7 +124,6 @@ async fn find(web: &Web, choice: &Choice) -> Result<Found, Problem> {
         let sums = Sums::of(&proposal.payouts)
             .map_err(|OutOfRange| PayoutError::OutOfRange("*".into()))?;
         Ok::<_, PayoutError>(Found {
-            rows: rows.into_iter().map(|row| (row.id, row)).collect(),
             proposal,
             held,
             sums,
@@ -105,8 +132,65 @@ async fn find(web: &Web, choice: &Choice) -> Result<Found, Problem> {
     Ok(found.await?)
 }
 
+/// What stands for a partner.
+#[derive(Clone, Copy)]
+enum Card<'a> {
+    /// It is paid, perhaps without some that were left out.
+    Paid(&'a Proposed, Option<&'a Waits>),
+    Waits(&'a Waits),
+}
+
+impl<'a> Card<'a> {
+    /// Of all partners: first who is paid.
+    fn all(proposal: &'a Proposal) -> Vec<Card<'a>> {
+        let out = |partner: &str| {
+            let mut out = proposal.waiting.iter().filter(|w| w.why == Why::LeftOut);
+            out.find(|waits| waits.partner == partner)
+        };
+        let paid = proposal.payouts.iter();
+        let mut cards: Vec<_> = paid.map(|one| Card::Paid(one, out(&one.partner))).collect();
+        // What was left out beside settlements that are paid is on the card of those.
+        let paid: BTreeSet<&str> = cards.iter().map(|card| card.partner()).collect();
+        let apart = proposal
+            .waiting
+            .iter()
+            .filter(|waits| waits.why != Why::LeftOut || !paid.contains(waits.partner.as_str()));
+        cards.extend(apart.map(Card::Waits));
+        cards
+    }
+
+    fn partner(&self) -> &'a str {
+        match self {
+            Card::Paid(one, _) => &one.partner,
+            Card::Waits(waits) => &waits.partner,
+        }
+    }
+
+    /// Its settlements, left out or not, by day.
+    fn rows(&self) -> Vec<Due> {
+        let mut rows = match self {
+            Card::Paid(one, out) => {
+                let out = out.map_or(&[][..], |out| &out.settlements);
+                [&one.settlements, out].concat()
+            }
+            Card::Waits(waits) => waits.settlements.clone(),
+        };
+        rows.sort_unstable_by_key(|row| (row.day, row.id));
+        rows
+    }
+
+    /// Whether it asks if the whole partner is left out.
+    fn asks(&self) -> bool {
+        match self {
+            Card::Paid(..) => true,
+            Card::Waits(waits) => waits.why == Why::LeftOut,
+        }
+    }
+}
+
 struct View<'a> {
     choice: &'a Choice,
+    place: &'a Place,
     found: &'a Found,
     note: &'a str,
     wrong: Option<&'a str>,
@@ -116,6 +200,10 @@ fn page(look: &Look, view: &View<'_>) -> Markup {
     let lang = look.lang;
     let found = view.found;
     let proposal = &found.proposal;
+    let (cards, page, pages) = view.cards();
+    let (paid, apart): (Vec<Card<'_>>, Vec<Card<'_>>) = cards
+        .iter()
+        .partition(|card| matches!(card, Card::Paid(..)));
     let body = html! {
         (parts::crumb("/admin/payouts", lang.t("지급", "Payouts")))
         div.head {
@@ -127,6 +215,8 @@ fn page(look: &Look, view: &View<'_>) -> Markup {
         }
         (wrong_part(view.wrong))
         form.stack method="get" action="/admin/payouts/new" {
+            input type="hidden" name="page" value=(page + 1);
+            (unseen(&cards, view))
             section.sheet {
                 div.fields {
                     label.field {
@@ -156,19 +246,21 @@ fn page(look: &Look, view: &View<'_>) -> Markup {
                     "이 날까지 지급할 수 있는 정산이 없습니다.", "Nothing can be paid up to this day.",
                 )))
             } @else {
-                h2 { (lang.t("지급할 파트너사", "To be paid")) }
-                ul.cards { @for one in &proposal.payouts { (paid_card(one, view, lang)) } }
+                @if !paid.is_empty() {
+                    h2 { (lang.t("지급할 파트너사", "To be paid")) }
+                    ul.cards { @for card in &paid { (card_of(card, view, lang)) } }
+                }
             }
-            @let apart: Vec<&Waits> = proposal.waiting.iter().filter(|w| !is_part_of_paid(w, proposal)).collect();
             @if !apart.is_empty() {
                 h2 { (lang.t("이번에 지급하지 않는 파트너사", "Not paid this time")) }
-                ul.cards { @for one in apart { (waiting_card(one, view, lang)) } }
+                ul.cards { @for card in &apart { (card_of(card, view, lang)) } }
             }
+            @if pages > 1 { (pager(page, pages, lang)) }
         }
         @if !found.held.is_empty() {
             h2 { (lang.t("보류 중인 정산", "Held")) }
             ul.cards {
-                @for row in &found.held { li.sheet {
+                @for row in found.held.iter().take(MOST_HELD) { li.sheet {
                     div.line {
                         a.main href=(format!("/admin/settlements/{}", row.id)) { (row.partner_name) " · " (row.day) }
                         (words::held_badge(lang))
@@ -181,18 +273,64 @@ fn page(look: &Look, view: &View<'_>) -> Markup {
                     }
                 } }
             }
+            @if found.held.len() > MOST_HELD {
+                p { a.button href="/admin/settlements?held=1" { (lang.t("보류 중인 정산 모두 보기", "All that are held")) } }
+            }
         }
     };
     layout(look, self_page(lang), body)
 }
 
-/// Left out beside settlements of the same partner that are paid: shown on its card.
-fn is_part_of_paid(waits: &Waits, proposal: &Proposal) -> bool {
-    waits.why == Why::LeftOut
-        && proposal
-            .payouts
-            .iter()
-            .any(|one| one.partner == waits.partner)
+impl View<'_> {
+    /// The partners of this page, which page it is, and how many there are.
+    fn cards(&self) -> (Vec<Card<'_>>, usize, usize) {
+        let mut cards = Card::all(&self.found.proposal);
+        if let Some(only) = &self.place.only {
+            cards.retain(|card| card.partner() == only);
+        }
+        let pages = cards.len().div_ceil(PAGE).max(1);
+        let page = self.place.page.min(pages - 1);
+        let cards = cards.into_iter().skip(page * PAGE).take(PAGE).collect();
+        (cards, page, pages)
+    }
+
+    /// Whether a partner's settlements are shown: of whom something is left out they always are.
+    fn opens(&self, card: &Card<'_>) -> bool {
+        self.place.opened.contains(card.partner()) || self.leaves_out_some_of(card)
+    }
+
+    fn leaves_out_some_of(&self, card: &Card<'_>) -> bool {
+        let out = &self.choice.leave_out;
+        !out.is_empty() && card.rows().iter().any(|row| out.contains(&row.id))
+    }
+}
+
+/// What was left out and has no tick on this page: the form hands it on.
+fn unseen(cards: &[Card<'_>], view: &View<'_>) -> Markup {
+    let open = cards.iter().filter(|card| view.opens(card));
+    let ticks: BTreeSet<i64> = open
+        .flat_map(|card| card.rows().into_iter().map(|row| row.id))
+        .collect();
+    let asks = cards.iter().filter(|card| card.asks());
+    let asked: BTreeSet<&str> = asks.map(Card::partner).collect();
+    let (out, partners) = (&view.choice.leave_out, &view.choice.leave_out_partners);
+    html! {
+        @for id in out.difference(&ticks) { input type="hidden" name="out" value=(id); }
+        @for id in partners.iter().filter(|id| !asked.contains(id.as_str())) {
+            input type="hidden" name="partner_out" value=(id);
+        }
+    }
+}
+
+/// Buttons and no links: what is ticked on this page goes along.
+fn pager(page: usize, pages: usize, lang: Lang) -> Markup {
+    html! {
+        nav.pager aria-label=(lang.t("페이지", "Pages")) {
+            @if page > 0 { button name="page" value=(page) { "← " (lang.t("이전", "Back")) } }
+            span.soft { (page + 1) " / " (pages) }
+            @if page + 1 < pages { button name="page" value=(page + 2) { (lang.t("다음", "Next")) " →" } }
+        }
+    }
 }
 
 fn zero(count: usize, lang: Lang) -> String {
@@ -214,7 +352,7 @@ fn sums(sums: &Sums, count: usize, lang: Lang) -> Markup {
     }
 }
 
-fn tick(row: &SettlementRow, view: &View<'_>, lang: Lang) -> Markup {
+fn tick(row: &Due, view: &View<'_>, lang: Lang) -> Markup {
     let out = view.choice.leave_out.contains(&row.id);
     html! {
         li {
@@ -223,7 +361,7 @@ fn tick(row: &SettlementRow, view: &View<'_>, lang: Lang) -> Markup {
                 span { (lang.t("제외", "Leave out")) span.hidden { " " (row.day) } }
             }
             a href=(format!("/admin/settlements/{}", row.id)) { (row.day) }
-            @if let Some(day) = row.payout_day { span.soft.small { (lang.t("지급일 ", "due ")) (day) } }
+            span.soft.small { (lang.t("지급일 ", "due ")) (row.payout_day) }
             span.grow {}
             (row.net)
         }
@@ -240,34 +378,73 @@ fn partner_tick(partner: &str, name: &str, view: &View<'_>, lang: Lang) -> Marku
     }
 }
 
-fn paid_card(one: &Proposed, view: &View<'_>, lang: Lang) -> Markup {
-    let cut = &one.withheld;
-    let mine = |row: &&SettlementRow| row.partner == one.partner && !row.net.is_zero();
-    let rows: Vec<&SettlementRow> = view.found.rows.values().filter(mine).collect();
-    let left = rows.len().saturating_sub(one.settlements.len());
+fn card_of(card: &Card<'_>, view: &View<'_>, lang: Lang) -> Markup {
     html! {
         li.sheet {
-            div.line {
-                a.main href=(format!("/admin/partners/{}", super::segment(&one.partner))) { (one.partner_name) }
-                span.mini { (lang.t(one.kind.ko(), one.kind.en())) }
-                span.grow {}
-                strong.big { (cut.paid) }
+            @match card {
+                Card::Paid(one, _) => (paid(one, lang)),
+                Card::Waits(waits) => (waiting(waits, lang)),
             }
-            p.small {
-                (account(one.account.bank.as_str(), one.account.number.as_str(), lang)) " · " (words::masked_name(&one.account.holder))
+            (settlements_of(card, view, lang))
+            @if card.asks() {
+                @match card {
+                    Card::Paid(one, _) => (partner_tick(&one.partner, &one.partner_name, view, lang)),
+                    Card::Waits(waits) => (partner_tick(&waits.partner, &waits.partner_name, view, lang)),
+                }
             }
-            p.soft.small {
-                (lang.t("세전 ", "gross ")) (cut.gross)
-                " − " (lang.t("소득세 ", "income tax ")) (cut.income_tax)
-                " − " (lang.t("지방소득세 ", "local tax ")) (cut.local_tax)
-                " = " (cut.paid)
+        }
+    }
+}
+
+/// A partner's settlements with their ticks, or the button that opens them. With scripts it fetches nothing
+/// else; without, it is one more way to send the form.
+fn settlements_of(card: &Card<'_>, view: &View<'_>, lang: Lang) -> Markup {
+    let (rows, partner) = (card.rows(), card.partner());
+    let (of, left, name) = match card {
+        Card::Paid(one, out) => (
+            one.settlements.len(),
+            out.map_or(0, |out| out.settlements.len()),
+            &one.partner_name,
+        ),
+        Card::Waits(waits) => (waits.settlements.len(), 0, &waits.partner_name),
+    };
+    let count = lang.t(format!("정산 {of}건"), format!("{of} settlements"));
+    let asked = view.place.opened.contains(partner);
+    html! {
+        @if view.opens(card) {
+            details.settlements.opened[asked] open {
+                summary { (count) @if left > 0 { " " (lang.t(format!("(제외 {left}건)"), format!("({left} left out)"))) } }
+                @if asked { input type="hidden" name="open" value=(partner); }
+                ul.lines.ticks { @for row in &rows { (tick(row, view, lang)) } }
             }
-            details open[left > 0] {
-                summary { (lang.t(format!("정산 {}건", one.settlements.len()), format!("{} settlements", one.settlements.len())))
-                    @if left > 0 { " " (lang.t(format!("(제외 {left}건)"), format!("({left} left out)"))) } }
-                ul.lines.ticks { @for row in rows { (tick(row, view, lang)) } }
+        } @else {
+            p.settlements {
+                button.low name="open" value=(partner) hx-params="open" hx-target="closest .settlements" hx-swap="outerHTML"
+                    hx-get={ "/admin/payouts/new?until=" (view.choice.until) "&only=" (super::segment(partner)) } hx-select=".opened" {
+                    (count) " ▾" span.hidden { " " (name) }
+                }
             }
-            (partner_tick(&one.partner, &one.partner_name, view, lang))
+        }
+    }
+}
+
+fn paid(one: &Proposed, lang: Lang) -> Markup {
+    let cut = &one.withheld;
+    html! {
+        div.line {
+            a.main href=(format!("/admin/partners/{}", super::segment(&one.partner))) { (one.partner_name) }
+            span.mini { (lang.t(one.kind.ko(), one.kind.en())) }
+            span.grow {}
+            strong.big { (cut.paid) }
+        }
+        p.small {
+            (account(one.account.bank.as_str(), one.account.number.as_str(), lang)) " · " (words::masked_name(&one.account.holder))
+        }
+        p.soft.small {
+            (lang.t("세전 ", "gross ")) (cut.gross)
+            " − " (lang.t("소득세 ", "income tax ")) (cut.income_tax)
+            " − " (lang.t("지방소득세 ", "local tax ")) (cut.local_tax)
+            " = " (cut.paid)
         }
     }
 }
@@ -311,26 +488,17 @@ fn why(why: Why, lang: Lang) -> String {
     }
 }
 
-fn waiting_card(one: &Waits, view: &View<'_>, lang: Lang) -> Markup {
+fn waiting(one: &Waits, lang: Lang) -> Markup {
     let fix = matches!(one.why, Why::NoType | Why::NoAccount | Why::NotApproved);
-    let rows = one.settlements.iter();
-    let rows: Vec<&SettlementRow> = rows.filter_map(|id| view.found.rows.get(id)).collect();
     html! {
-        li.sheet {
-            div.line {
-                a.main href=(format!("/admin/partners/{}", super::segment(&one.partner))) { (one.partner_name) }
-                span.grow {}
-                strong { (one.amount) }
-            }
-            p.line {
-                span.soft { (why(one.why, lang)) }
-                @if fix { a href=(partner_edit(&one.partner)) { (lang.t("파트너 정보 고치기", "Correct the partner")) " →" } }
-            }
-            details open[one.why == Why::LeftOut] {
-                summary { (lang.t(format!("정산 {}건", rows.len()), format!("{} settlements", rows.len()))) }
-                ul.lines.ticks { @for row in rows { (tick(row, view, lang)) } }
-            }
-            @if one.why == Why::LeftOut { (partner_tick(&one.partner, &one.partner_name, view, lang)) }
+        div.line {
+            a.main href=(format!("/admin/partners/{}", super::segment(&one.partner))) { (one.partner_name) }
+            span.grow {}
+            strong { (one.amount) }
+        }
+        p.line {
+            span.soft { (why(one.why, lang)) }
+            @if fix { a href=(partner_edit(&one.partner)) { (lang.t("파트너 정보 고치기", "Correct the partner")) " →" } }
         }
     }
 }
@@ -365,6 +533,7 @@ fn sure_page(look: &Look, view: &View<'_>) -> Markup {
                 input type="hidden" name="total" value=(proposal.total.get());
                 input type="hidden" name="seen" value=(proposal.fingerprint());
                 input type="hidden" name="note" value=(view.note);
+                input type="hidden" name="page" value=(view.place.page + 1);
                 @for id in &choice.leave_out { input type="hidden" name="out" value=(id); }
                 @for id in &choice.leave_out_partners { input type="hidden" name="partner_out" value=(id); }
                 a.button href=(again(view)) { (lang.t("고치기", "Change it")) }
@@ -379,6 +548,7 @@ fn sure_page(look: &Look, view: &View<'_>) -> Markup {
 fn again(view: &View<'_>) -> String {
     let mut query = url::form_urlencoded::Serializer::new(String::new());
     query.append_pair("until", &view.choice.until.to_string());
+    query.append_pair("page", &(view.place.page + 1).to_string());
     for id in &view.choice.leave_out {
         query.append_pair("out", &id.to_string());
     }
@@ -391,7 +561,7 @@ fn again(view: &View<'_>) -> String {
     format!("/admin/payouts/new?{}", query.finish())
 }
 
-/// `GET /admin/payouts/new?until=&out=&partner_out=`
+/// `GET /admin/payouts/new?until=&out=&partner_out=&page=&open=`
 pub(super) async fn show(
     State(web): State<Web>,
     _: Actor,
@@ -421,6 +591,7 @@ async fn propose(
     let found = find(web, &choice).await?;
     let view = View {
         choice: &choice,
+        place: &Place::of(pairs),
         found: &found,
         note: pairs.get("note").unwrap_or_default(),
         wrong: wrong.as_ref().map(|problem| problem.sentence(look.lang)),
@@ -493,6 +664,7 @@ async fn ask_or_make(
     }
     let view = View {
         choice: &choice,
+        place: &Place::of(pairs),
         found: &found,
         note: &note,
         wrong: wrong.as_ref().map(|problem| problem.sentence(look.lang)),

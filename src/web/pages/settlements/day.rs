@@ -45,12 +45,13 @@ use crate::{
 };
 
 /// Settlements that the page lists; the list of all has the others.
-const MOST: usize = 200;
+const MOST: usize = 30;
 /// A run that has not been heard of for so long has broken off.
 const SILENCE: Duration = Duration::from_secs(60);
 
 pub struct View<'a> {
     pub day: &'a DayView,
+    /// One more than are shown, where there are more.
     pub rows: &'a [SettlementRow],
     pub events: &'a [Happened],
     pub now: Timestamp,
@@ -104,8 +105,8 @@ pub fn page(look: &Look, view: &View<'_>) -> Markup {
         @if view.rows.is_empty() {
             (parts::none_yet(Icon::Coins, lang.t("이 날의 정산이 없습니다.", "There are no settlements of this day.")))
         } @else {
-            (table(view.rows, &Shown::usual(&COLUMNS), lang))
-            @if view.rows.len() >= MOST {
+            (table(&view.rows[..view.rows.len().min(MOST)], &Shown::usual(&COLUMNS), lang))
+            @if view.rows.len() > MOST {
                 p { a.button href=(format!("/admin/settlements?from={day}&to={day}")) { (lang.t("이 날의 정산 모두 보기", "All settlements of the day")) } }
             }
         }
@@ -386,7 +387,7 @@ async fn read(
         };
         Ok::<_, StoreError>((
             day_view(conn, day)?,
-            settlements::list(conn, &filter, None, MOST)?,
+            settlements::list(conn, &filter, None, MOST + 1)?,
             history::of(conn, &history::Subject::Day(day), 50)?,
         ))
     });

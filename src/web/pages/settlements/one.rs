@@ -10,6 +10,7 @@ use maud::{Markup, html};
 use super::{
     super::{
         layout::{Fields, Look, field, layout, nothing, see_other},
+        parts,
         words::{self, won},
     },
     crumb, page_of,
@@ -257,6 +258,8 @@ fn tie(view: &View<'_>, lang: Lang) -> Markup {
 fn lines(view: &View<'_>, lang: Lang) -> Markup {
     let row = view.row;
     let here = view.desk.settlement(row.id);
+    let first = (view.after > 0).then(|| format!("{here}#lines"));
+    let next = (view.next).map(|next| format!("{here}?after={next}#lines"));
     html! {
         section.stack aria-labelledby="lines" {
             h2 #lines { (lang.t(format!("항목 {}개", row.sums.lines), lines_en(row.sums.lines))) }
@@ -271,10 +274,7 @@ fn lines(view: &View<'_>, lang: Lang) -> Markup {
                 } }
                 tbody { @for line in view.lines { (line_row(&here, view.desk, line, lang)) } }
             }
-            nav.pager aria-label=(lang.t("페이지", "Pages")) {
-                @if view.after > 0 { a.button href={ (here) "#lines" } { (lang.t("처음으로", "First")) } }
-                @if let Some(next) = view.next { a.button rel="next" href={ (here) "?after=" (next) "#lines" } { (lang.t("다음", "Next")) " →" } }
-            }
+            (parts::pager(lang, first.as_deref(), next.as_deref()))
         }
     }
 }

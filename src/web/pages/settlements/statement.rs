@@ -12,7 +12,7 @@ use url::form_urlencoded;
 
 use super::{
     super::{
-        layout::{Look, Page, Part, layout},
+        layout::{Fields, Look, Page, Part, field, layout},
         words,
     },
     crumb, page_of,
@@ -21,7 +21,7 @@ use super::{
 use crate::{
     domain::{calendar::KstDay, money::Won},
     flow::{
-        make_statement::{MOST_LINES, Statement, kind_words, make_statement},
+        make_statement::{MOST_LINES, Statement, begin_statement, kind_words, make_statement},
         take_away::taken,
     },
     sheet::{self, Encoding, WriteError},
@@ -31,7 +31,9 @@ use crate::{
     },
 };
 
-/// Lines that the page shows; of more than these it shows none, and the files have them all.
+/// Lines that the page shows at first.
+const FIRST_SHOWN: usize = 100;
+/// Lines that it shows where all are asked for; of more than these it shows none, and the files have them all.
 const MOST_SHOWN: i64 = 3_000;
 
 /// Files are made one after the other: the largest takes a few hundred megabytes while it is made.
@@ -73,7 +75,7 @@ pub fn page(look: &Look, desk: Desk, of: &Statement, shop: &str) -> Markup {
             }
             (totals(of, lang))
             (summary(of, desk, lang))
-            (lines(of, lang))
+            (lines(of, desk, lang))
         }
     };
     layout(look, statement_page(desk, title), body)
@@ -242,8 +244,16 @@ fn summary(of: &Statement, desk: Desk, lang: Lang) -> Markup {
     }
 }
 
-fn lines(of: &Statement, lang: Lang) -> Markup {
+fn lines(of: &Statement, desk: Desk, lang: Lang) -> Markup {
     let count = of.totals.sums.lines;
+    let shown = of.lines.len();
+    let cut = shown as i64 != count;
+    let all = format!(
+        "{}?from={}&to={}&all=1#detail",
+        desk.statements(of.partner.id.as_str()),
+        of.from,
+        of.to
+    );
     html! {
         @if count > 0 {
             section.part-two aria-labelledby="detail" {
@@ -254,6 +264,18 @@ fn lines(of: &Statement, lang: Lang) -> Markup {
                         format!("There are {count} lines, too many for a page: take the XLSX or CSV."),
                     )) }
                 } @else {
+                    @if cut {
+                        p { (lang.t(
+                            format!("처음 {shown}개 항목입니다. 합계는 항목 {count}개 전체의 합계입니다."),
+                            format!("The first {shown} lines. The totals are those of all {count}."),
+                        )) " "
+                            @if count <= MOST_SHOWN {
+                                a.no-print href=(all) { (lang.t("모든 항목 보기 · 인쇄용", "Show all lines, for printing")) }
+                            } @else {
+                                (lang.t("나머지는 XLSX나 CSV로 받아 주세요.", "Take the XLSX or CSV for the others."))
+                            }
+                        }
+                    }
                     div.wide-table tabindex="0" role="region" aria-label=(lang.t("항목별 표", "Table by line")) { table.plain.small {
                         thead { tr {
                             th scope="col" { (lang.t("일시", "Time")) }
@@ -280,7 +302,9 @@ fn lines(of: &Statement, lang: Lang) -> Markup {
                             }
                         } }
                         tfoot { tr {
-                            th scope="row" colspan="3" { (lang.t("합계", "Total")) }
+                            th scope="row" colspan="3" {
+                                @if cut { (lang.t(format!("항목 {count}개의 합계"), format!("Total of all {count} lines"))) } @else { (lang.t("합계", "Total")) }
+                            }
                             td.num { (of.totals.sums.cut.order) }
                             td.num { (of.totals.sums.cut.fee) }
                             td.num { (of.totals.sums.cut.fee_vat) }
@@ -328,39 +352,49 @@ fn wrong_page(
         .into_response()
 }
 
+/// Which lines of a statement are wanted.
+#[derive(Clone, Copy)]
+enum Lines {
+    First,
+    All { most: i64 },
+}
+
 async fn make(
     web: &Web,
     partner: &str,
     query: &PeriodQuery,
-    most: i64,
+    lines: Lines,
 ) -> Result<Statement, Problem> {
     let (from, to) = query.read(KstDay::of(web.ctx.store.now()))?;
     let partner = partner.to_owned();
-    let made = web
-        .ctx
-        .store
-        .read_long(move |conn| make_statement(conn, &partner, from, to, most));
+    let made = web.ctx.store.read_long(move |conn| match lines {
+        Lines::First => begin_statement(conn, &partner, from, to, FIRST_SHOWN),
+        Lines::All { most } => make_statement(conn, &partner, from, to, most),
+    });
     Ok(made.await?)
 }
 
-/// `GET /admin/statements/{partner}`
+/// `GET /admin/statements/{partner}?from=&to=&all=`
 pub async fn show(
     State(web): State<Web>,
     _: Actor,
     look: Look,
     Path(partner): Path<String>,
     Q(query): Q<PeriodQuery>,
+    Q(more): Q<Fields>,
 ) -> Response {
-    shown(&web, &look, Desk::Shop, &partner, &query).await
+    let all = field(&more, "all").is_some();
+    shown(&web, &look, Desk::Shop, &partner, &query, all).await
 }
 
-/// A partner's statement as it is seen from a desk.
+/// A partner's statement as it is seen from a desk: with `all` its lines, or the first of them.
 pub async fn shown(
     web: &Web,
     look: &Look,
     desk: Desk,
     partner: &str,
     query: &PeriodQuery,
+    all: bool,
 ) -> Response {
     let host = web.site.public_url.host_str().unwrap_or_default();
     // The shop's own name is that of its own partner, where somebody gave it one.
@@ -369,7 +403,11 @@ pub async fn shown(
         Ok(Some(known)) if known.name != *own => format!("{} ({host})", known.name),
         _ => host.to_owned(),
     };
-    match make(web, partner, query, MOST_SHOWN).await {
+    let lines = match all {
+        true => Lines::All { most: MOST_SHOWN },
+        false => Lines::First,
+    };
+    match make(web, partner, query, lines).await {
         Ok(of) => page(look, desk, &of, &shop).into_response(),
         Err(problem) if matches!(problem.kind, "invalid-filter" | "statement-too-long") => {
             wrong_page(look, desk, partner, query, &problem)
@@ -387,7 +425,7 @@ pub async fn file(
     workbook: bool,
 ) -> Result<Response, Problem> {
     let _alone = ONE_AT_A_TIME.acquire().await.map_err(|_| Problem::full())?;
-    let of = make(web, partner, query, MOST_LINES).await?;
+    let of = make(web, partner, query, Lines::All { most: MOST_LINES }).await?;
     let asked = [
         ("partner", partner.to_owned()),
         ("from", of.from.to_string()),
@@ -531,7 +569,7 @@ mod tests {
     #[test]
     fn it_shows_sums_and_lines_and_nothing_of_others_markup() {
         let look = Look::default();
-        let of = statement(&[Kind::Order, Kind::Cancel]);
+        let mut of = statement(&[Kind::Order, Kind::Cancel]);
         let text = page(&look, Desk::Shop, &of, "shop.example.com").into_string();
         for part in [
             "정산금(항목 합계)",
@@ -543,6 +581,12 @@ mod tests {
             assert!(text.contains(part), "{part}");
         }
         assert!(!text.contains("<b>") && !text.contains("<i>"));
+        // Where only the first lines are shown it says so, and whose totals stand below.
+        assert!(!text.contains("all=1"));
+        of.lines.truncate(1);
+        let text = page(&look, Desk::Own, &of, "shop.example.com").into_string();
+        assert!(text.contains("처음 1개 항목") && text.contains("항목 2개의 합계"));
+        assert!(text.contains("/partner/statements?from=2026-08-01&amp;to=2026-08-31&amp;all=1"));
     }
 
     #[test]
