@@ -161,41 +161,37 @@ pub(super) fn running_sql() -> String {
     )
 }
 
-/// Dead letters of a filter, of one kind or of all.
-fn dead_fitting(of_kind: bool) -> &'static str {
+/// Dead letters of all kinds that a filter means.
+const DEAD: &str = "
+      from job where state = 'dead' and id < :id
+       and (:since is null or finished_at >= :since) and (:until is null or finished_at < :until)
+       and (:error is null or instr(lower(coalesce(last_error, '')), :error) > 0)";
+
+/// The same of one kind.
+const DEAD_OF_KIND: &str = "
+      from job where state = 'dead' and kind = :kind and id < :id
+       and (:since is null or finished_at >= :since) and (:until is null or finished_at < :until)
+       and (:error is null or instr(lower(coalesce(last_error, '')), :error) > 0)";
+
+pub(super) fn dead_sql(of_kind: bool) -> String {
     match of_kind {
-        true => {
-            "from job where state = 'dead' and kind = :kind and id < :id
-                and (:since is null or finished_at >= :since) and (:until is null or finished_at < :until)
-                and (:error is null or instr(lower(coalesce(last_error, '')), :error) > 0)"
-        }
-        false => {
-            "from job where state = 'dead' and id < :id
-                and (:since is null or finished_at >= :since) and (:until is null or finished_at < :until)
-                and (:error is null or instr(lower(coalesce(last_error, '')), :error) > 0)"
-        }
+        true => format!("select {ROW} {DEAD_OF_KIND} order by id desc limit :most"),
+        false => format!("select {ROW} {DEAD} order by id desc limit :most"),
     }
 }
 
-pub(super) fn dead_sql(of_kind: bool) -> String {
-    format!(
-        "select {ROW} {} order by id desc limit :most",
-        dead_fitting(of_kind)
-    )
-}
-
 pub(super) fn oldest_dead_sql(of_kind: bool) -> String {
-    format!(
-        "select {ROW} {} order by id limit :most",
-        dead_fitting(of_kind)
-    )
+    match of_kind {
+        true => format!("select {ROW} {DEAD_OF_KIND} order by id limit :most"),
+        false => format!("select {ROW} {DEAD} order by id limit :most"),
+    }
 }
 
 pub(super) fn count_dead_sql(of_kind: bool) -> String {
-    format!(
-        "select count(*) from (select 1 {} limit :most)",
-        dead_fitting(of_kind)
-    )
+    match of_kind {
+        true => format!("select count(*) from (select 1 {DEAD_OF_KIND} limit :most)"),
+        false => format!("select count(*) from (select 1 {DEAD} limit :most)"),
+    }
 }
 
 /// Those for which no message stands, soonest first.

@@ -794,11 +794,12 @@ fn fitting(filter: &Filter, after: bool) -> String {
 }
 
 pub(super) fn list_sql(filter: &Filter, after: bool) -> String {
-    format!("select {COLUMNS}{}", fitting(filter, after))
+    ["select ", COLUMNS, &fitting(filter, after)].concat()
 }
 
 pub(super) fn count_sql(filter: &Filter) -> String {
-    format!("select count(*) from (select 1{})", fitting(filter, false))
+    let fitting = fitting(filter, false);
+    ["select count(*) from (select 1", &fitting, ")"].concat()
 }
 
 /// Binds what a filter holds and gives it to `then`.
