@@ -125,19 +125,19 @@ impl BankCode {
     pub fn parse(text: &str) -> Result<BankCode, NotABank> {
         let wanted = essence(text);
         let digits = !wanted.is_empty() && wanted.chars().all(|c| c.is_ascii_digit());
-        let code = if digits {
-            format!("{wanted:0>3}")
-        } else {
-            String::new()
-        };
+        let code = format!("{wanted:0>3}");
+        // As it is stored: no name has to be taken apart for it.
+        if digits {
+            let known = BANKS.iter().find(|bank| bank.code == code);
+            return known.map(BankCode).ok_or_else(|| NotABank(text.to_owned()));
+        }
         BANKS
             .iter()
             .find(|bank| {
                 let mut names = [bank.ko, bank.en]
                     .into_iter()
                     .chain(bank.also.iter().copied());
-                bank.code == code
-                    || (!wanted.is_empty() && names.any(|name| essence(name) == wanted))
+                !wanted.is_empty() && names.any(|name| essence(name) == wanted)
             })
             .map(BankCode)
             .ok_or_else(|| NotABank(text.to_owned()))

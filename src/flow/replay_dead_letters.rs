@@ -46,7 +46,7 @@ const PORTION: usize = 50;
 pub const SHOWN: usize = 10;
 
 /// Letters that a page takes on at once, the oldest: so many are weighed while somebody waits.
-pub const AT_ONCE: usize = 500;
+pub const AT_ONCE: usize = 200;
 
 /// Letters that fit are counted so far, those that are taken on included.
 pub const COUNTED: usize = 2_000;

@@ -42,7 +42,10 @@ pub const COLUMNS: [Column; 6] = [
 ];
 
 /// Settlements of a page.
-const PAGE: usize = 30;
+const PAGE: usize = 20;
+
+/// Partners that a page carries to choose from while nobody filters: more are on the page of the filters alone.
+const FEW_PARTNERS: usize = 100;
 /// Rows of what waits for a person that are counted; more are "and more".
 const MOST: usize = 100;
 /// Of them, how many are shown.
@@ -84,9 +87,10 @@ pub struct View<'a> {
     pub wrong: Option<&'a str>,
 }
 
-/// Whether a list is cut by anything.
+/// Whether a list is cut by anything, or about to be.
 fn filtered(fields: &Fields) -> bool {
-    FILTERS.iter().any(|name| field(fields, name).is_some())
+    let asked = FILTERS.iter().chain(&["filters"]);
+    asked.into_iter().any(|name| field(fields, name).is_some())
 }
 
 pub fn page(look: &Look, view: &View<'_>) -> Markup {
@@ -228,6 +232,11 @@ fn filters(view: &View<'_>, lang: Lang) -> Markup {
     let option = |name: &str, code: &str, text: &str| {
         html! { option value=(code) selected[value(name) == code] { (text) } }
     };
+    if view.partners.len() > FEW_PARTNERS && !filtered(view.fields) {
+        return html! {
+            p { a.button href="/admin/settlements?filters=1" { (lang.t("조건", "Filters")) } }
+        };
+    }
     html! {
         form.filters method="get" action="/admin/settlements" role="search" {
             details open[filtered(view.fields)] {
@@ -464,16 +473,27 @@ mod tests {
     use settlement::State;
 
     fn shown(lang: Lang, todo: &ToDo, rows: &[SettlementRow], fields: &Fields) -> String {
+        let partners = [("farm-<b>".to_owned(), "농장 <b>".to_owned())];
+        shown_of(lang, Some(todo), rows, fields, &partners)
+    }
+
+    fn shown_of(
+        lang: Lang,
+        todo: Option<&ToDo>,
+        rows: &[SettlementRow],
+        fields: &Fields,
+        partners: &[(String, String)],
+    ) -> String {
         let look = Look {
             lang,
             ..Look::default()
         };
         let view = View {
-            todo: Some(todo),
+            todo,
             fields,
             rows,
             next: Some("2026-08-01_9"),
-            partners: &[("farm-<b>".into(), "농장 <b>".into())],
+            partners,
             today: "2026-08-20".parse().unwrap(),
             columns: &Shown::usual(&COLUMNS),
             kept: &Kept::default(),
@@ -524,6 +544,26 @@ mod tests {
             assert!(text.contains(part), "{part} in {text}");
         }
         assert!(!text.contains("<script>") && !text.contains("<b>"));
+    }
+
+    #[test]
+    fn very_many_partners_are_chosen_from_on_a_page_of_its_own() {
+        let partners: Vec<(String, String)> = (0..=FEW_PARTNERS)
+            .map(|i| (format!("farm-{i}"), format!("농장 {i}")))
+            .collect();
+        for (fields, there) in [
+            (Fields::new(), false),
+            (Fields::from([("filters".to_owned(), "1".to_owned())]), true),
+            (Fields::from([("held".to_owned(), "1".to_owned())]), true),
+        ] {
+            let text = shown_of(Lang::Ko, None, &[], &fields, &partners);
+            assert_eq!(
+                text.contains("<select name=\"partner\""),
+                there,
+                "{fields:?}"
+            );
+            assert_eq!(text.contains("?filters=1"), !there);
+        }
     }
 
     #[test]

@@ -32,7 +32,7 @@ use crate::{
 };
 
 /// Lines that the page shows at first.
-const FIRST_SHOWN: usize = 100;
+const FIRST_SHOWN: usize = 50;
 /// Lines that it shows where all are asked for; of more than these it shows none, and the files have them all.
 const MOST_SHOWN: i64 = 3_000;
 
