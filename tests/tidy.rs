@@ -108,11 +108,6 @@ const PROVEN: &[(&str, &str, &str)] = &[(
 /// Names that `format!` may put into SQL besides constants, all `&'static str` in the code.
 const SQL_PARTS: &[(&str, &str, &str)] = &[
     (
-        "src/store/payments.rs",
-        "limit",
-        "a number of ours; SQLite prepares a statement anew whenever the value of a limit is bound",
-    ),
-    (
         "src/store/books.rs",
         "rule.sql",
         "a rule of the constant table",
@@ -128,24 +123,44 @@ const SQL_PARTS: &[(&str, &str, &str)] = &[
         "how thorough a checkpoint is, one of two literals",
     ),
     (
-        "src/store/payments.rs",
+        "src/store/payment_paths.rs",
         "at",
         "a column, one of two literals",
     ),
     (
-        "src/store/payments.rs",
+        "src/store/payment_paths.rs",
         "row",
-        "a column, one of a few literals",
+        "a column, one of two literals",
     ),
     (
-        "src/store/payments.rs",
-        "from",
-        "a search's source, one of three literals",
+        "src/store/payment_paths.rs",
+        "fits",
+        "conditions, each a literal",
     ),
     (
-        "src/store/payments.rs",
-        "order",
-        "an order, one of two literals",
+        "src/store/payment_paths.rs",
+        "range",
+        "an index with its bounds, of literals",
+    ),
+    (
+        "src/store/payment_lists.rs",
+        "at",
+        "a column, one of two literals",
+    ),
+    (
+        "src/store/payment_lists.rs",
+        "range",
+        "an index with its bounds, of literals",
+    ),
+    (
+        "src/store/payment_lists.rs",
+        "many",
+        "a number of ours; SQLite prepares a statement anew whenever the value of a limit is bound",
+    ),
+    (
+        "src/store/payment_lists.rs",
+        "fits",
+        "conditions, each a literal",
     ),
 ];
 

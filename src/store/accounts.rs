@@ -89,7 +89,7 @@ pub fn list(conn: &Connection) -> Result<Vec<User>, StoreError> {
 
 /// A page of them by name, behind `after`.
 pub fn page(conn: &Connection, after: Option<&str>, most: usize) -> Result<Vec<User>, StoreError> {
-    let sql = format!("{USER} where name > ?1 order by name limit ?2");
+    let sql = format!("{USER} where name > ?1 order by name limit ?2 + 0");
     let mut query = conn.prepare_cached(&sql)?;
     let mut rows = query.query((after.unwrap_or_default(), most as i64))?;
     let mut users = Vec::new();

@@ -137,12 +137,12 @@ pub fn list(
         Some(_) => {
             "select a.id, a.partner_id, p.name, a.day, a.amount, a.reason, a.source, a.created_at, a.created_by, a.approved_by
                from adjustment a join partner p on p.id = a.partner_id
-              where a.id < ?1 and a.partner_id = ?2 order by a.id desc limit ?3"
+              where a.id < ?1 and a.partner_id = ?2 order by a.id desc limit ?3 + 0"
         }
         None => {
             "select a.id, a.partner_id, p.name, a.day, a.amount, a.reason, a.source, a.created_at, a.created_by, a.approved_by
                from adjustment a join partner p on p.id = a.partner_id
-              where a.id < ?1 and ?2 is null order by a.id desc limit ?3"
+              where a.id < ?1 and ?2 is null order by a.id desc limit ?3 + 0"
         }
     })?;
     query

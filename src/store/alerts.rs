@@ -135,7 +135,8 @@ pub fn newest(
     before: Option<i64>,
     limit: usize,
 ) -> Result<Vec<AlertRow>, StoreError> {
-    let sql = format!("select {COLUMNS} from {FROM} where a.id < ?1 order by a.id desc limit ?2");
+    let sql =
+        format!("select {COLUMNS} from {FROM} where a.id < ?1 order by a.id desc limit ?2 + 0");
     let mut query = conn.prepare_cached(&sql)?;
     query
         .query_and_then((before.unwrap_or(i64::MAX), limit as i64), read)?
@@ -143,7 +144,7 @@ pub fn newest(
 }
 
 pub const OPEN: &str = "a.id in (select id from alert indexed by alert_open
-     where topic is not null and resolved_at is null and kind = ?3 and id < ?1 order by id desc limit ?2)";
+     where topic is not null and resolved_at is null and kind = ?3 and id < ?1 order by id desc limit ?2 + 0)";
 
 /// Those of a kind whose reason has not passed, newest first, below `before`.
 pub fn open(

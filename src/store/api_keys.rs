@@ -134,7 +134,7 @@ pub fn list(
     before: Option<i64>,
     limit: usize,
 ) -> Result<Vec<ApiKey>, StoreError> {
-    let sql = format!("select {COLUMNS} from api_key where id < ?1 order by id desc limit ?2");
+    let sql = format!("select {COLUMNS} from api_key where id < ?1 order by id desc limit ?2 + 0");
     let mut query = conn.prepare_cached(&sql)?;
     let mut rows = query.query((before.unwrap_or(i64::MAX), limit as i64))?;
     let mut keys = Vec::new();

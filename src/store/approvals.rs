@@ -214,11 +214,11 @@ pub fn list(
 fn list_sql(waiting: bool) -> String {
     if waiting {
         format!(
-            "select {COLUMNS} from approval where state = 'WAITING' and id < ?1 order by id desc limit ?2"
+            "select {COLUMNS} from approval where state = 'WAITING' and id < ?1 order by id desc limit ?2 + 0"
         )
     } else {
         format!(
-            "select {COLUMNS} from approval where state <> 'WAITING' and id < ?1 order by id desc limit ?2"
+            "select {COLUMNS} from approval where state <> 'WAITING' and id < ?1 order by id desc limit ?2 + 0"
         )
     }
 }
@@ -226,7 +226,7 @@ fn list_sql(waiting: bool) -> String {
 /// The adjustments among those that wait, newest first.
 pub fn waiting_adjustments(conn: &Connection, most: usize) -> Result<Vec<ApprovalRow>, StoreError> {
     let sql = format!(
-        "select {COLUMNS} from approval where state = 'WAITING' and kind = 'adjustment' order by id desc limit ?1"
+        "select {COLUMNS} from approval where state = 'WAITING' and kind = 'adjustment' order by id desc limit ?1 + 0"
     );
     let mut query = conn.prepare_cached(&sql)?;
     query.query_and_then([most as i64], read)?.collect()

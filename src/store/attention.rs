@@ -63,7 +63,7 @@ pub(super) const DEAD: &str = "
                (select c.amount from cancellation c indexed by cancellation_open
                  where c.state in ('REQUESTED', 'DEAD') and c.state = 'DEAD' and c.job_id = j.id) as amount
           from job j indexed by job_dead_by_kind
-         where j.state = 'dead' and j.kind = ?1 order by j.id limit ?2)";
+         where j.state = 'dead' and j.kind = ?1 order by j.id limit ?2 + 0)";
 
 const NEXT_HELD: &str = "
     select min(hold_code) from payment indexed by payment_held_for where hold is not null and hold_code > ?1";
@@ -71,7 +71,7 @@ const NEXT_HELD: &str = "
 const HELD: &str = "
     select count(*), min(at), sum(amount) from (
         select at, amount from payment indexed by payment_held_for
-         where hold is not null and hold_code = ?1 order by at, id limit ?2)";
+         where hold is not null and hold_code = ?1 order by at, id limit ?2 + 0)";
 
 /// Out of the open cancellations, for each is its payment's wish: a rule of the books. One look into an index
 /// of what ended unknown, which is almost empty, spares most of them the look at their calls.
@@ -85,7 +85,7 @@ pub(super) fn unknown_sql() -> String {
                           where a.cancellation_id = p.wish and a.outcome = 'UNKNOWN'
                             and a.asked <> 'read the payment' limit 1)
                 and {OUTCOME_UNKNOWN}
-              order by job_id limit ?1)"
+              order by job_id limit ?1 + 0)"
     )
 }
 
@@ -93,22 +93,22 @@ const DUE: &str = "
     select count(*), min(payout_day), sum(net) from (
         select payout_day, net from settlement indexed by settlement_due_sum
          where state = 'REQUESTED' and net >= 0 and hold is null and payout_day <= ?1
-         order by payout_day limit ?2)";
+         order by payout_day limit ?2 + 0)";
 
 const SETTLEMENTS_HELD: &str = "
     select count(*), min(updated_at), sum(net) from (
         select updated_at, net from settlement indexed by settlement_held where hold is not null
-         order by day, id limit ?1)";
+         order by day, id limit ?1 + 0)";
 
 const APPROVALS: &str = "
     select count(*), min(made_at), sum(amount) from (
         select made_at, amount from approval indexed by approval_waiting where state = 'WAITING'
-         order by id limit ?1)";
+         order by id limit ?1 + 0)";
 
 const FAILED: &str = "
     select count(*), min(updated_at), sum(net) from (
         select updated_at, net from settlement indexed by settlement_failed where state = 'FAILED'
-         order by day, id limit ?1)";
+         order by day, id limit ?1 + 0)";
 
 const NEXT_OPEN: &str = "
     select min(kind) from alert indexed by alert_open where topic is not null and resolved_at is null and kind > ?1";
@@ -116,7 +116,7 @@ const NEXT_OPEN: &str = "
 const ALERTS: &str = "
     select count(*), min(at), sum(amount) from (
         select at, body ->> '$.amount' as amount from alert indexed by alert_open
-         where topic is not null and resolved_at is null and kind = ?1 order by id limit ?2)";
+         where topic is not null and resolved_at is null and kind = ?1 order by id limit ?2 + 0)";
 
 /// All of them, for the test that none reads a whole table.
 #[cfg(test)]

@@ -220,10 +220,10 @@ macro_rules! rows_by {
             "select id, at, actor, origin, act, subject, before, after, hash from (
                 select * from audit where ",
             $first,
-            " and id >= :low and id < :high order by id desc limit :through)
+            " and id >= :low and id < :high order by id desc limit :through + 0)
               where (:actor is null or actor = :actor)
                 and (:group is null or act >= :group and act < :group || char(1114111))
-              order by id desc limit :most"
+              order by id desc limit :most + 0"
         )
     };
 }

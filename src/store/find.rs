@@ -175,9 +175,9 @@ const MOST_ORDERS: i64 = 1_000;
 pub(super) const UNPAID_ORDERS: &str = "select merchant_uid, name, amount
        from (select merchant_uid, name, amount from merchant_order
               where merchant_uid >= ?1 and merchant_uid < ?1 || char(1114111)
-              order by merchant_uid limit ?5) o
+              order by merchant_uid limit ?5 + 0) o
       where not exists (select 1 from payment p where p.merchant_uid = o.merchant_uid and p.status not in (?2, ?3))
-      order by merchant_uid limit ?4";
+      order by merchant_uid limit ?4 + 0";
 
 /// Orders whose id begins like this and that no payment has paid: the others are found by their payment.
 fn unpaid_orders(conn: &Connection, begins: &str) -> Result<Vec<OrderFound>, StoreError> {
@@ -202,7 +202,7 @@ fn text_of<'a>(row: &'a Row<'_>, at: usize) -> Result<&'a str, StoreError> {
 /// Partners whose id or name holds it; those whose name begins with it first.
 pub fn partners(conn: &Connection, wanted: &Wanted) -> Result<Group<PartnerFound>, StoreError> {
     let mut query =
-        conn.prepare_cached("select id, name from partner order by name, id limit ?1")?;
+        conn.prepare_cached("select id, name from partner order by name, id limit ?1 + 0")?;
     let mut rows = query.query([MOST_NAMES])?;
     let (mut first, mut others, mut names) = (Vec::new(), Vec::new(), 0);
     while let Some(row) = rows.next()? {
@@ -233,7 +233,7 @@ pub fn partners(conn: &Connection, wanted: &Wanted) -> Result<Group<PartnerFound
     if names >= MOST_NAMES && first.len() <= SHOWN {
         let mut query = conn.prepare_cached(
             "select id, name from partner where name >= ?1 and name < ?1 || char(1114111)
-             union select id, name from partner where id >= ?1 and id < ?1 || char(1114111) limit ?2",
+             union select id, name from partner where id >= ?1 and id < ?1 || char(1114111) limit ?2 + 0",
         )?;
         let rows = query.query_map((wanted.typed(), SHOWN as i64 + 1), |row| {
             Ok(PartnerFound {

@@ -10,7 +10,9 @@ pub const MOST: i64 = 1_000;
 /// Dead letters, up to [`MOST`].
 pub fn dead_letters(conn: &Connection) -> Result<i64, StoreError> {
     Ok(conn
-        .prepare_cached("select count(*) from (select 1 from job where state = 'dead' limit ?1)")?
+        .prepare_cached(
+            "select count(*) from (select 1 from job where state = 'dead' limit ?1 + 0)",
+        )?
         .query_row([MOST], |row| row.get(0))?)
 }
 
@@ -18,7 +20,7 @@ pub fn dead_letters(conn: &Connection) -> Result<i64, StoreError> {
 pub fn held(conn: &Connection) -> Result<i64, StoreError> {
     Ok(conn
         .prepare_cached(
-            "select count(*) from (select 1 from payment where hold is not null limit ?1)",
+            "select count(*) from (select 1 from payment where hold is not null limit ?1 + 0)",
         )?
         .query_row([MOST], |row| row.get(0))?)
 }

@@ -151,7 +151,7 @@ pub fn of(
     most: usize,
 ) -> Result<Vec<Happened>, StoreError> {
     let mut query = conn.prepare_cached(
-        "select id, at, kind, actor, detail from history where subject = ?1 order by id desc limit ?2",
+        "select id, at, kind, actor, detail from history where subject = ?1 order by id desc limit ?2 + 0",
     )?;
     query
         .query_and_then((subject.to_string(), most as i64), |row| {

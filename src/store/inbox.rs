@@ -204,7 +204,7 @@ pub fn newest(
     before: Option<i64>,
     limit: usize,
 ) -> Result<Vec<Message>, StoreError> {
-    let sql = format!("select {COLUMNS} from inbox where id < ?1 order by id desc limit ?2");
+    let sql = format!("select {COLUMNS} from inbox where id < ?1 order by id desc limit ?2 + 0");
     let mut query = conn.prepare_cached(&sql)?;
     query
         .query_and_then((before.unwrap_or(i64::MAX), limit as i64), message)?
@@ -225,7 +225,7 @@ pub fn prune(tx: &Tx<'_>, before: Timestamp, limit: usize) -> Result<usize, Stor
                     and (verdict <> 'GIVEN_UP' or not exists (
                         select 1 from job where state = 'dead' and kind = 'confirm_payment'
                            and payload ->> '$.inbox_id' = i.id))
-                  order by id limit ?2)",
+                  order by id limit ?2 + 0)",
         )?
         .execute((before.as_millisecond(), limit as i64))?;
     Ok(removed)

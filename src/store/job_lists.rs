@@ -157,7 +157,7 @@ pub(super) fn running_sql() -> String {
     format!(
         "select {ROW} from job indexed by job_running
           where state = 'running' and lease_until > 0 and (:kind is null or kind = :kind) and id < :id
-          order by id desc limit :most"
+          order by id desc limit :most + 0"
     )
 }
 
@@ -175,22 +175,22 @@ const DEAD_OF_KIND: &str = "
 
 pub(super) fn dead_sql(of_kind: bool) -> String {
     match of_kind {
-        true => format!("select {ROW} {DEAD_OF_KIND} order by id desc limit :most"),
-        false => format!("select {ROW} {DEAD} order by id desc limit :most"),
+        true => format!("select {ROW} {DEAD_OF_KIND} order by id desc limit :most + 0"),
+        false => format!("select {ROW} {DEAD} order by id desc limit :most + 0"),
     }
 }
 
 pub(super) fn oldest_dead_sql(of_kind: bool) -> String {
     match of_kind {
-        true => format!("select {ROW} {DEAD_OF_KIND} order by id limit :most"),
-        false => format!("select {ROW} {DEAD} order by id limit :most"),
+        true => format!("select {ROW} {DEAD_OF_KIND} order by id limit :most + 0"),
+        false => format!("select {ROW} {DEAD} order by id limit :most + 0"),
     }
 }
 
 pub(super) fn count_dead_sql(of_kind: bool) -> String {
     match of_kind {
-        true => format!("select count(*) from (select 1 {DEAD_OF_KIND} limit :most)"),
-        false => format!("select count(*) from (select 1 {DEAD} limit :most)"),
+        true => format!("select count(*) from (select 1 {DEAD_OF_KIND} limit :most + 0)"),
+        false => format!("select count(*) from (select 1 {DEAD} limit :most + 0)"),
     }
 }
 
@@ -201,7 +201,7 @@ pub(super) fn ready_sql() -> String {
           where state = 'ready' and queue = :queue and kind = :kind and published_at is null
             and run_at >= :at and run_at <= :high and (run_at > :at or id > :id)
             and (:tried is null or (attempt > 0 or last_error is not null) = :tried)
-          order by run_at, id limit :most"
+          order by run_at, id limit :most + 0"
     )
 }
 
@@ -213,7 +213,7 @@ pub(super) fn sent_sql() -> String {
             and (published_at, run_at, id) > (:at, :then, :id)
             and run_at >= :low and run_at <= :high
             and (:tried is null or (attempt > 0 or last_error is not null) = :tried)
-          order by published_at, run_at, id limit :most"
+          order by published_at, run_at, id limit :most + 0"
     )
 }
 
@@ -221,7 +221,7 @@ pub(super) fn done_sql() -> String {
     format!(
         "select {ROW} from job where state = 'done' and kind = :kind and finished_at <= :at
             and (finished_at < :at or id < :id)
-          order by finished_at desc, id desc limit :most"
+          order by finished_at desc, id desc limit :most + 0"
     )
 }
 
@@ -229,7 +229,7 @@ pub(super) fn cancelled_sql() -> String {
     format!(
         "select {ROW} from job where state = 'cancelled' and kind = :kind and finished_at <= :at
             and (finished_at < :at or id < :id)
-          order by finished_at desc, id desc limit :most"
+          order by finished_at desc, id desc limit :most + 0"
     )
 }
 
@@ -482,12 +482,12 @@ pub const MOST_FOUND: usize = 100;
 /// Of what is put off, as much is searched for words of an error.
 const MOST_READ: i64 = 5_000;
 
-pub(super) const OF_MESSAGES: &str =
-    "select job_id from inbox where imp_uid = ?1 and job_id is not null order by id desc limit ?2";
+pub(super) const OF_MESSAGES: &str = "select job_id from inbox where imp_uid = ?1 and job_id is not null order by id desc limit ?2 + 0";
 pub(super) const OF_CANCELS: &str = "
     select c.job_id from payment p join cancellation c on c.payment_id = p.id
-     where p.imp_uid = ?1 and c.job_id is not null limit ?2";
-pub(super) const OF_ORDER: &str = "select imp_uid from payment where merchant_uid = ?1 limit ?2";
+     where p.imp_uid = ?1 and c.job_id is not null limit ?2 + 0";
+pub(super) const OF_ORDER: &str =
+    "select imp_uid from payment where merchant_uid = ?1 limit ?2 + 0";
 pub(super) const OF_CANCELLATION: &str =
     "select job_id from cancellation where id = ?1 and job_id is not null";
 
@@ -495,7 +495,7 @@ pub(super) fn failed_sql() -> String {
     format!(
         "select * from (select {ROW} from job
                          where state = 'ready' and queue = :queue and kind = :kind and published_at is null
-                           and run_at > :now order by run_at, id limit :read)
+                           and run_at > :now order by run_at, id limit :read + 0)
           where instr(lower(coalesce(last_error, '')), :error) > 0"
     )
 }
@@ -504,7 +504,7 @@ pub(super) fn failed_sent_sql() -> String {
     format!(
         "select * from (select {ROW} from job
                          where state = 'ready' and queue = :queue and kind = :kind and published_at > 0
-                         limit :read)
+                         limit :read + 0)
           where run_at > :now and instr(lower(coalesce(last_error, '')), :error) > 0"
     )
 }

@@ -122,7 +122,7 @@ pub fn total(parts: &[OfVersion]) -> Result<Sums, OutOfRange> {
 /// Settled days on which partners wait for a contract, oldest first.
 pub fn blocked_days(conn: &Connection, most: usize) -> Result<Vec<(KstDay, i64)>, StoreError> {
     let mut query = conn.prepare_cached(
-        "select day, blocked from settlement_day where blocked > 0 order by day limit ?1",
+        "select day, blocked from settlement_day where blocked > 0 order by day limit ?1 + 0",
     )?;
     query
         .query_and_then([most as i64], |row| Ok((day(row, 0)?, row.get(1)?)))?

@@ -5,6 +5,9 @@
 //! answered is on disk (`synchronous=FULL`). The channel is bounded; when it is full the caller gets
 //! [`StoreError::Busy`] at once, which is the back-pressure of the whole system.
 //!
+//! A limit that is bound stands in a sum, `limit ?1 + 0`, where pages ask for it: SQLite prepares a statement anew
+//! whenever the value of a limit by itself is bound.
+//!
 //! Checkpoints run on a connection of their own, off the commit path. Nothing that waits for the
 //! network may run inside a closure.
 
@@ -43,6 +46,7 @@ pub mod movements;
 pub mod orders;
 pub mod partners;
 pub mod payment_lists;
+mod payment_paths;
 pub mod payments;
 pub mod payouts;
 #[cfg(test)]
@@ -543,7 +547,8 @@ impl Store {
         result
     }
 
-    /// Reads on a thread for blocking work.
+    /// Reads on a thread for blocking work, in one view of the books: what is summed and listed side by side is of one
+    /// moment, also while somebody writes.
     pub async fn read_long<T, E, F>(&self, work: F) -> Result<T, E>
     where
         T: Send + 'static,
@@ -551,7 +556,13 @@ impl Store {
         F: FnOnce(&Connection) -> Result<T, E> + Send + 'static,
     {
         let store = self.clone();
-        match tokio::task::spawn_blocking(move || store.read(work)).await {
+        let look = move |conn: &Connection| {
+            let view = conn.unchecked_transaction().map_err(StoreError::from)?;
+            let result = work(&view);
+            view.finish().map_err(StoreError::from)?;
+            result
+        };
+        match tokio::task::spawn_blocking(move || store.read(look)).await {
             Ok(result) => result,
             Err(error) => Err(StoreError::Panicked(error.to_string()).into()),
         }

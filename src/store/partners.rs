@@ -150,7 +150,7 @@ pub fn list(
             and (:text is null or instr(lower(name), lower(:text)) > 0 or instr(lower(id), lower(:text)) > 0)
             and (not :incomplete or (kind is not 'OWN' and (kind is null or account is null or status <> 'APPROVED'
                  or not exists (select 1 from contract_version c where c.partner_id = partner.id))))
-          order by name, id limit :most"
+          order by name, id limit :most + 0"
     );
     let (name, id) = after.unwrap_or(("", ""));
     conn.prepare_cached(&sql)?

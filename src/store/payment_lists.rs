@@ -7,21 +7,15 @@
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, ToSql};
+use rusqlite::{Connection, OptionalExtension};
 
 use super::{
-    StoreError,
-    cancellations::OUTCOME_UNKNOWN,
-    instant, instant_maybe,
+    StoreError, instant, instant_maybe,
+    payment_paths::{Bound, Path, bind, bound, days},
     payments::{COLUMNS, PaymentRow, payment_row},
     search::{self, Way},
 };
-use crate::domain::{
-    calendar::KstDay,
-    money::Won,
-    payment::Status,
-    wanted::{Wanted, digits},
-};
+use crate::domain::{calendar::KstDay, money::Won, payment::Status, wanted::Wanted};
 
 /// What a list is cut by. All of it together.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -259,161 +253,6 @@ pub fn plan(
     Ok(steps)
 }
 
-type Bound = Vec<(&'static str, Box<dyn ToSql>)>;
-
-fn bound(values: &Bound) -> Vec<(&str, &dyn ToSql)> {
-    let pairs = values.iter();
-    pairs.map(|(name, value)| (*name, value.as_ref())).collect()
-}
-
-/// An index that gives payments in the order of lists.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Path {
-    Time,
-    Partner,
-    Status,
-    Method,
-    Held,
-    HeldFor,
-    Cancelling,
-}
-
-impl Path {
-    /// All that lead to what a filter wants; of two that have about as many the first is the better one.
-    fn of(filter: &Filter) -> Vec<Path> {
-        let all = [
-            (filter.unknown, Path::Cancelling),
-            (filter.hold.is_some(), Path::HeldFor),
-            (filter.held && filter.hold.is_none(), Path::Held),
-            (filter.partner.is_some(), Path::Partner),
-            (filter.status.is_some(), Path::Status),
-            (filter.method.is_some(), Path::Method),
-        ];
-        let mut paths: Vec<Path> = all
-            .into_iter()
-            .filter_map(|(asked, path)| asked.then_some(path))
-            .collect();
-        if paths.is_empty() {
-            paths.push(Path::Time);
-        }
-        paths
-    }
-
-    fn from(self) -> &'static str {
-        match self {
-            Path::Time => "payment p indexed by payment_by_time where true",
-            Path::Partner => "payment_partner o where o.partner_id = :partner",
-            Path::Status => "payment p indexed by payment_by_status where p.status = :status",
-            Path::Method => "payment p indexed by payment_by_method where p.method = :method",
-            Path::Held => "payment p indexed by payment_held where p.hold is not null",
-            Path::HeldFor => {
-                "payment p indexed by payment_held_for where p.hold is not null and p.hold_code = :hold"
-            }
-            Path::Cancelling => "payment p indexed by payment_cancelling where p.wish is not null",
-        }
-    }
-
-    /// Names of the place in time, and of the row.
-    fn columns(self) -> (&'static str, &'static str) {
-        match self {
-            Path::Partner => ("o.at", "o.payment_id"),
-            _ => ("p.at", "p.id"),
-        }
-    }
-
-    /// What a filter asks beyond what the path gives by itself, over `payment p`.
-    fn conditions(self, filter: &Filter) -> Vec<&'static str> {
-        [
-            (filter.status.is_some() && self != Path::Status, "p.status = :status"),
-            (filter.method.is_some() && self != Path::Method, "p.method = :method"),
-            (filter.held && !matches!(self, Path::Held | Path::HeldFor), "p.hold is not null"),
-            (
-                filter.hold.is_some() && self != Path::HeldFor,
-                "p.hold is not null and p.hold_code = :hold",
-            ),
-            (filter.unknown, OUTCOME_UNKNOWN),
-            (filter.amount.is_some(), "p.amount = :amount"),
-            (
-                filter.partner.is_some() && self != Path::Partner,
-                "exists (select 1 from payment_partner o where o.payment_id = p.id and o.partner_id = :partner)",
-            ),
-        ]
-        .into_iter()
-        .filter_map(|(asked, condition)| asked.then_some(condition))
-        .collect()
-    }
-
-    /// Its payments in the filter's days, behind a cursor, in order.
-    fn range(self, filter: &Filter, after: Option<Cursor>, values: &mut Bound) -> String {
-        let (at, row) = self.columns();
-        let mut sql = self.from().to_owned();
-        match self {
-            Path::Partner => values.push((":partner", Box::new(filter.partner.clone()))),
-            Path::Status => values.push((":status", Box::new(filter.status.map(Status::as_str)))),
-            Path::Method => values.push((":method", Box::new(filter.method.clone()))),
-            Path::HeldFor => values.push((":hold", Box::new(filter.hold.clone()))),
-            Path::Time | Path::Held | Path::Cancelling => {}
-        }
-        days(filter, at, &mut sql, values);
-        if let Some(cursor) = after {
-            sql.push_str(&format!(" and ({at}, {row}) < (:at, :row)"));
-            values.push((":at", Box::new(cursor.at.unwrap_or(i64::MAX))));
-            values.push((":row", Box::new(cursor.row)));
-        }
-        sql.push_str(&format!(" order by {at} desc, {row} desc"));
-        sql
-    }
-
-    /// All of the path, each with whether it fits: place in time, row, 1 or 0.
-    fn sql(self, filter: &Filter, after: Option<Cursor>) -> (String, Bound) {
-        let mut values: Bound = Vec::new();
-        let range = self.range(filter, after, &mut values);
-        let (at, row) = self.columns();
-        let conditions = self.conditions(filter);
-        let fits = match (self, conditions.as_slice()) {
-            (_, []) => "1".to_owned(),
-            (Path::Partner, all) => format!(
-                "exists (select 1 from payment p where p.id = o.payment_id and {})",
-                all.join(" and ")
-            ),
-            (_, all) => all.join(" and "),
-        };
-        bind(filter, &conditions, &mut values);
-        (format!("select {at}, {row}, {fits} from {range}"), values)
-    }
-}
-
-/// Binds what conditions name.
-fn bind(filter: &Filter, conditions: &[&str], values: &mut Bound) {
-    let names = |name: &str| conditions.iter().any(|condition| condition.contains(name));
-    if names(":status") {
-        values.push((":status", Box::new(filter.status.map(Status::as_str))));
-    }
-    if names(":method") {
-        values.push((":method", Box::new(filter.method.clone())));
-    }
-    if names(":hold") {
-        values.push((":hold", Box::new(filter.hold.clone())));
-    }
-    if names(":amount") {
-        values.push((":amount", Box::new(filter.amount.map(Won::get))));
-    }
-    if names(":partner") {
-        values.push((":partner", Box::new(filter.partner.clone())));
-    }
-}
-
-fn days(filter: &Filter, at: &str, sql: &mut String, values: &mut Bound) {
-    if let Some(from) = filter.from {
-        sql.push_str(&format!(" and {at} >= :from"));
-        values.push((":from", Box::new(from.start().as_millisecond())));
-    }
-    if let Some(to) = filter.to {
-        sql.push_str(&format!(" and {at} < :to"));
-        values.push((":to", Box::new(to.end().as_millisecond())));
-    }
-}
-
 /// A filter that leaves no more than these is followed by its own index, whatever is searched for.
 const FEW: usize = 3_000;
 
@@ -436,10 +275,8 @@ impl Look<'_> {
         let mut values: Bound = Vec::new();
         let range = path.range(self.filter, after, &mut values);
         // Not bound: SQLite prepares a statement anew whenever the value of its limit is bound.
-        let sql = format!(
-            "select {} from {range} limit 1 offset {many}",
-            path.columns().0
-        );
+        let (at, _) = path.columns();
+        let sql = format!("select {at} from {range} limit 1 offset {many}");
         let mut query = self.conn.prepare_cached(&sql)?;
         Ok(query
             .query_row(bound(&values).as_slice(), |row| row.get(0))
@@ -504,8 +341,7 @@ impl Look<'_> {
                 true => self.row(row)?,
                 false => None,
             };
-            let found =
-                found.filter(|found| self.wanted.is_none_or(|wanted| is_found(found, wanted)));
+            let found = found.filter(|found| self.wanted.is_none_or(|wanted| found.fits(wanted)));
             if let Some(found) = found {
                 // One more than is shown: there are more.
                 if listed.rows.len() >= self.limit {
@@ -615,7 +451,7 @@ impl Look<'_> {
             if fits {
                 let found = self.row(id)?;
                 rows.extend(
-                    found.filter(|found| self.wanted.is_none_or(|wanted| is_found(found, wanted))),
+                    found.filter(|found| self.wanted.is_none_or(|wanted| found.fits(wanted))),
                 );
             }
             if rows.len() > self.limit {
@@ -653,7 +489,7 @@ impl Look<'_> {
             if fits {
                 let found = self.row(id)?;
                 let look = |found: &PaymentRow| {
-                    !way.rough || self.wanted.is_none_or(|wanted| is_found(found, wanted))
+                    !way.rough || self.wanted.is_none_or(|wanted| found.fits(wanted))
                 };
                 rows.extend(found.filter(look));
             }
@@ -681,32 +517,6 @@ impl Look<'_> {
 
 /// Questions that are answered sooner are put to more of the index at once.
 const QUICK: Duration = Duration::from_micros(400);
-
-/// Whether a payment is one that somebody looks for.
-fn is_found(row: &PaymentRow, wanted: &Wanted) -> bool {
-    row.is_of_buyer(wanted)
-        || [&row.imp_uid, &row.merchant_uid, &row.about.name]
-            .into_iter()
-            .any(|text| wanted.is_in(text))
-}
-
-impl PaymentRow {
-    /// Whether it is the buyer's name, mail or phone number that somebody looks for.
-    pub fn is_of_buyer(&self, wanted: &Wanted) -> bool {
-        let about = &self.about;
-        let number = || {
-            let own = digits(&about.buyer_tel);
-            wanted.phone().is_some_and(|number| match number.len() {
-                4 => own.ends_with(&number),
-                _ => own == number,
-            })
-        };
-        [&about.buyer_name, &about.buyer_email, &about.buyer_tel]
-            .into_iter()
-            .any(|text| wanted.is_in(text))
-            || number()
-    }
-}
 
 #[cfg(test)]
 mod tests {
@@ -763,8 +573,8 @@ mod tests {
                     iif(i % 97 = 0, 'CANCEL_FAILED', iif(i % 3 = 0, 'FAILED', 'PAID')), 1000 + i % 7, 0,
                     iif(i % 97 = 0, 'c' || i, null), iif(i % 50 = 1, '{{\"reason\":\"UNKNOWN_ORDER\"}}', null), 0,
                     iif(i % 201 = 5, 'trans', 'card'),
-                    json_object('name', iif(i % 401 = 9, '유자청', '햇사과'), 'method', 'card', 'pg_provider', '', 'pg_tid', '',
-                                'buyer_name', iif(i % 151 = 3, '남궁민수', '홍길동'), 'buyer_email', 'buyer' || i % 40 || '@example.com',
+                    json_object('name', iif(i % 401 = 9, '유자청', '햇사과'), 'method', 'card', 'pg_provider', '', 'pg_tid', '', 'card_name', '', 'apply_num', '', 'receipt_url', '', 'virtual_account', '',
+                                'buyer_name', iif(i % 151 = 3, '남궁민수', '홍길동'), 'buyer_email', printf('buyer%d@example.com', i % 40),
                                 'buyer_tel', printf('010-%04d-%04d', i % 10000, i * 13 % 10000)),
                     (i * 48271 % {MANY}) * {DAY} / 100, 0, 0 from n;
              insert into payment_partner (partner_id, at, payment_id)
@@ -819,7 +629,7 @@ mod tests {
                     && (!filter.unknown
                         || row.cancellation.as_ref().is_some_and(|_| row.row % 2 == 1))
                     && filter.text.as_deref().is_none_or(|text| {
-                        Wanted::read(text).is_some_and(|wanted| is_found(row, &wanted))
+                        Wanted::read(text).is_some_and(|wanted| row.fits(&wanted))
                     })
             })
             .map(|row| row.row)
@@ -950,7 +760,7 @@ mod tests {
             BTreeSet::from(["buyer3@example.com".to_owned()])
         );
         assert_eq!(
-            mails("r3@example.com").len(),
+            mails("3@example.com").len(),
             4,
             "of buyers 3, 13, 23 and 33"
         );

@@ -10,6 +10,7 @@ use crate::domain::{
     money::Won,
     payment::{Charge, Hold, Payment, Status, Wish},
     seen::{About, Seen},
+    wanted::{Wanted, digits},
 };
 
 /// A payment as a flow takes it out of the books, to put back changed.
@@ -314,6 +315,32 @@ pub struct PaymentRow {
     pub paid_at: Option<Timestamp>,
     #[serde(serialize_with = "seoul_time")]
     pub updated_at: Timestamp,
+}
+
+impl PaymentRow {
+    /// Whether it is one that somebody looks for.
+    pub fn fits(&self, wanted: &Wanted) -> bool {
+        self.is_of_buyer(wanted)
+            || [&self.imp_uid, &self.merchant_uid, &self.about.name]
+                .into_iter()
+                .any(|text| wanted.is_in(text))
+    }
+
+    /// Whether it is the buyer's name, mail or phone number that somebody looks for.
+    pub fn is_of_buyer(&self, wanted: &Wanted) -> bool {
+        let about = &self.about;
+        let number = || {
+            let own = digits(&about.buyer_tel);
+            wanted.phone().is_some_and(|number| match number.len() {
+                4 => own.ends_with(&number),
+                _ => own == number,
+            })
+        };
+        [&about.buyer_name, &about.buyer_email, &about.buyer_tel]
+            .into_iter()
+            .any(|text| wanted.is_in(text))
+            || number()
+    }
 }
 
 /// Times leave with their zone.

@@ -210,7 +210,7 @@ pub fn page_of_batch(
         "select {COLUMNS} from payout b join partner p on p.id = b.partner_id
           where b.batch_id = ?1
             and b.partner_id > coalesce((select x.partner_id from payout x where x.id = ?2 and x.batch_id = ?1), '')
-          order by b.partner_id limit ?3"
+          order by b.partner_id limit ?3 + 0"
     );
     conn.prepare_cached(&sql)?
         .query_and_then((batch, after, most as i64), read)?
@@ -263,7 +263,7 @@ pub fn of_partner(
 ) -> Result<Vec<PayoutRow>, StoreError> {
     let sql = format!(
         "select {COLUMNS} from payout b join partner p on p.id = b.partner_id
-          where b.partner_id = ?1 order by b.id desc limit ?2"
+          where b.partner_id = ?1 order by b.id desc limit ?2 + 0"
     );
     conn.prepare_cached(&sql)?
         .query_and_then((partner, most as i64), read)?
@@ -470,7 +470,7 @@ pub fn batches(
 ) -> Result<Vec<BatchRow>, StoreError> {
     let sql = format!(
         "select {BATCH} from payout_batch t left join payout b on b.batch_id = t.id
-          where t.id < ?1 group by t.id order by t.id desc limit ?2"
+          where t.id < ?1 group by t.id order by t.id desc limit ?2 + 0"
     );
     conn.prepare_cached(&sql)?
         .query_and_then((before.unwrap_or(i64::MAX), most as i64), read_batch)?
@@ -481,7 +481,7 @@ pub fn batches(
 pub fn open_batches(conn: &Connection, most: usize) -> Result<Vec<BatchRow>, StoreError> {
     let sql = format!(
         "select {BATCH} from payout_batch t left join payout b on b.batch_id = t.id
-          where t.state = 'OPEN' group by t.id order by t.id desc limit ?1"
+          where t.state = 'OPEN' group by t.id order by t.id desc limit ?1 + 0"
     );
     conn.prepare_cached(&sql)?
         .query_and_then([most as i64], read_batch)?

@@ -91,7 +91,9 @@ fn stored(row: &Row<'_>) -> Result<Stored, StoreError> {
 /// Goes through all settlements. Each list is empty if its rule holds.
 pub fn replay(conn: &Connection) -> Result<Found, StoreError> {
     // One view of the books for all queries, also while somebody writes.
-    let view = conn.unchecked_transaction()?;
+    let own = conn.is_autocommit().then(|| conn.unchecked_transaction());
+    let own = own.transpose()?;
+    let view = own.as_deref().unwrap_or(conn);
     let mut found = Found::default();
     let mut known: HashMap<String, Vec<Version>> = HashMap::new();
     let mut query = view.prepare(
@@ -102,13 +104,13 @@ pub fn replay(conn: &Connection) -> Result<Found, StoreError> {
     for settlement in query.query_and_then([], stored)? {
         let settlement = settlement?;
         if !known.contains_key(&settlement.partner) {
-            let versions = contracts::of(&view, &settlement.partner)?;
+            let versions = contracts::of(view, &settlement.partner)?;
             known.insert(settlement.partner.clone(), versions);
         }
         let versions = known
             .get(&settlement.partner)
             .map_or(&[][..], Vec::as_slice);
-        one(&view, &settlement, versions, &mut found)?;
+        one(view, &settlement, versions, &mut found)?;
     }
     Ok(found)
 }

@@ -157,7 +157,7 @@ pub(super) fn of_blocks(phrase: &str, row: i64, count: i64) -> (String, i64) {
     let last = block_of(row.max(0));
     let first = (last - count + 1).max(0);
     let blocks: Vec<String> = (first..=last).map(|block| format!("z{block}")).collect();
-    let question = format!("{phrase} AND ({})", blocks.join(" OR "));
+    let question = [phrase, " AND (", &blocks.join(" OR "), ")"].concat();
     (question, first << BLOCK)
 }
 

@@ -283,7 +283,7 @@ pub(super) const LINES: &str = "
            left join adjustment a
                   on a.id = case when m.kind = 'ADJUSTMENT' then cast(substr(m.cause, 2) as integer) end
      where l.day = ?1 and l.partner_id = ?2 and l.seq > ?3
-     order by l.seq limit ?4";
+     order by l.seq limit ?4 + 0";
 
 /// A partner's lines of settled days in `[from, to]` behind `after`, oldest first, at most `most`.
 pub fn lines(
@@ -706,7 +706,7 @@ pub(super) fn carried_over_sql() -> String {
         "select {COLUMNS} from settlement s join partner p on p.id = s.partner_id
           where s.id in (select id from settlement indexed by settlement_carried
                           where state = 'REQUESTED' and net < 0 and carried_into is null
-                          order by carry_since, id limit ?1)
+                          order by carry_since, id limit ?1 + 0)
           order by s.carry_since, s.id"
     )
 }
@@ -789,7 +789,7 @@ fn fitting(filter: &Filter, after: bool) -> String {
             sql.push_str(piece);
         }
     }
-    sql.push_str(" order by s.day desc, s.id desc limit :most");
+    sql.push_str(" order by s.day desc, s.id desc limit :most + 0");
     sql
 }
 

@@ -688,7 +688,7 @@ async fn the_page_begins_a_long_statement_and_shows_all_of_it_for_printing() {
     let path = format!("/admin/statements/farm?from={day}&to={day}");
     let rows = |page: &str| page.matches("<td>결제</td>").count();
     let first = text(&app, &path).await;
-    assert_eq!(rows(&first), 100);
+    assert_eq!(rows(&first), 50);
     assert!(first.contains("all=1") && first.contains("항목 120개의 합계"));
     let all = text(&app, &format!("{path}&all=1")).await;
     assert_eq!(rows(&all), 120);
