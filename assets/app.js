@@ -136,16 +136,19 @@
     location.reload();
   });
 
-  // Parts that are fetched anew every two seconds, while somebody looks at them and marks no text.
+  // Parts that are fetched anew, one every three seconds in turn, while somebody looks at them and marks no text: all at
+  // once would hold up a slow phone.
   if (document.querySelector("[data-poll]")) {
+    let turn = 0;
     setInterval(() => {
       if (document.hidden) return;
       const marked = getSelection();
-      for (const part of document.querySelectorAll("[data-poll]")) {
-        const reading = marked && !marked.isCollapsed && part.contains(marked.anchorNode);
-        if (!reading) htmx.trigger(part, "poll");
-      }
-    }, 2000);
+      const parts = document.querySelectorAll("[data-poll]");
+      const part = parts[turn++ % parts.length];
+      if (!part) return;
+      const reading = marked && !marked.isCollapsed && part.contains(marked.anchorNode);
+      if (!reading) htmx.trigger(part, "poll");
+    }, 3000);
     document.body.addEventListener("htmx:afterRequest", (event) => say(event.detail.successful));
   }
 

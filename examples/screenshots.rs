@@ -42,6 +42,10 @@ const PAGES: &[(&str, &str)] = &[
     ("job", "</admin/jobs?state=done .rows a.main"),
     ("settlements", "/admin/settlements"),
     ("settlement", "</admin/settlements .rows a.main"),
+    (
+        "settlement-line",
+        "</admin/settlements/40 a[href*='/lines/']",
+    ),
     ("adjustments", "/admin/adjustments"),
     ("payouts", "/admin/payouts"),
     ("payout-batch", "</admin/payouts .rows a.main"),
@@ -239,6 +243,10 @@ async fn main() -> ExitCode {
     }
     let browser = Browser::start(1280).await;
     browser.open(&demo.link).await;
+    // The tour's invitation stands on every page until somebody says "later".
+    let aside = "const form = document.querySelector(\"form[action='/tour/aside']\"); if (form) form.submit(); return null";
+    browser.script(aside).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
     cdp(
         &browser,
         "Emulation.setScrollbarsHidden",

@@ -345,6 +345,8 @@ async fn a_session_ends_when_nobody_uses_it_and_in_any_case_after_its_time() {
     let idle = Visitor::signed_in(&store(&app), &base, "minji", Role::Owner).await;
     minutes(&app, 59);
     assert_eq!(idle.get("/account").await.status(), 200);
+    // That it was used is written behind the answer, by the time that it then is.
+    tokio::time::sleep(Duration::from_millis(500)).await;
     minutes(&app, 61);
     assert_eq!(
         idle.get("/account").await.status(),

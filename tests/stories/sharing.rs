@@ -199,7 +199,10 @@ async fn random_kills(engine: Engine) {
             begun.elapsed() < Duration::from_secs(300),
             "{open} are still open"
         );
-        tokio::time::sleep(Duration::from_millis(dice.random_range(200..900))).await;
+        // At the end they live a little longer: a slow machine needs a second to start one, and a message that every
+        // one of twenty was killed over is given up.
+        let lives = if kept < many { 200..900 } else { 1_000..4_000 };
+        tokio::time::sleep(Duration::from_millis(dice.random_range(lives))).await;
         let which = dice.random_range(0..2usize);
         workers[which].kill();
         kills += 1;
