@@ -5,12 +5,13 @@ use std::net::SocketAddr;
 use axum::{
     body::{Body, Bytes},
     extract::{ConnectInfo, MatchedPath, Request, State},
-    http::{HeaderValue, Method, StatusCode, header, request::Parts},
+    http::{HeaderValue, Method, StatusCode, Uri, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Redirect, Response},
 };
 use futures::{StreamExt, stream};
 use secrecy::ExposeSecret;
+use url::form_urlencoded;
 
 use super::{
     Web, access,
@@ -106,6 +107,9 @@ pub async fn gate(State(web): State<Web>, request: Request, next: Next) -> Respo
     if row.fresh && actor.as_ref().is_some_and(|actor| !actor.is_fresh(now)) {
         return prove_first(&web, &parts);
     }
+    if parts.method == Method::GET && !is_api(&parts) && !comes_from_us(&parts) {
+        parts.uri = saying_nothing(&parts.uri);
+    }
     match actor {
         Some(actor) => {
             let acting = Acting {
@@ -132,6 +136,31 @@ pub async fn gate(State(web): State<Web>, request: Request, next: Next) -> Respo
             response
         }
     }
+}
+
+/// By which a page's address tells what was just done.
+const SAID: [&str; 2] = ["did", "replayed"];
+
+/// Whether one of our pages led here, as far as the browser says.
+fn comes_from_us(parts: &Parts) -> bool {
+    let site = parts.headers.get("sec-fetch-site");
+    site.is_none_or(|site| site == "same-origin")
+}
+
+/// An address without what it says was done: one that somebody sent or kept puts no words into our mouth.
+fn saying_nothing(uri: &Uri) -> Uri {
+    let Some(query) = uri.query() else {
+        return uri.clone();
+    };
+    let pairs = || form_urlencoded::parse(query.as_bytes());
+    if !pairs().any(|(name, _)| SAID.contains(&name.as_ref())) {
+        return uri.clone();
+    }
+    let kept: String = form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(pairs().filter(|(name, _)| !SAID.contains(&name.as_ref())))
+        .finish();
+    let address = [uri.path(), "?", &kept].concat();
+    address.parse().unwrap_or_else(|_| uri.clone())
 }
 
 /// A method that the route does not take: none of its handlers may run, so it goes as one that no
@@ -374,6 +403,23 @@ mod tests {
     use std::convert::Infallible;
 
     use super::*;
+
+    #[test]
+    fn an_address_from_elsewhere_does_not_say_what_was_done() {
+        for (address, without) in [
+            ("/admin/approvals/3?did=approved", "/admin/approvals/3?"),
+            (
+                "/a?q=%EC%82%AC+%26&did=x&after=b-2",
+                "/a?q=%EC%82%AC+%26&after=b-2",
+            ),
+            ("/a?replayed=9&did", "/a?"),
+            ("/a?undid=1", "/a?undid=1"),
+            ("/a", "/a"),
+        ] {
+            let uri: Uri = address.parse().unwrap();
+            assert_eq!(saying_nothing(&uri).to_string(), without, "{address}");
+        }
+    }
 
     #[test]
     fn every_form_that_is_posted_gets_the_token_and_no_other() {

@@ -7,7 +7,7 @@ use jeongsan::{
     flow::manage_users::{self, first_owner_link},
     store::{Store, accounts},
 };
-use reqwest::Response;
+use reqwest::{Method, Response};
 use secrecy::ExposeSecret;
 use totp_rs::{Builder, Secret};
 
@@ -576,6 +576,13 @@ async fn language_and_colours_come_along_to_the_next_browser() {
     here.keep(&answer);
     let (_, page) = here.text("/account?did=look").await;
     assert!(page.contains("<html lang=\"en\" data-theme=\"dark\">") && page.contains("Saved."));
+    // A link that somebody sent says nothing of the kind.
+    let sent = here.request(Method::GET, "/account?did=look");
+    let sent = sent
+        .header("cookie", here.header())
+        .header("sec-fetch-site", "none");
+    let page = sent.send().await.unwrap().text().await.unwrap();
+    assert!(page.contains("<html lang=\"en\"") && !page.contains("Saved."));
     let there = Visitor::signed_in(&store(&app), &base, "minji", Role::Viewer).await;
     assert_eq!(
         (there.cookie("lang"), there.cookie("theme")),
