@@ -159,6 +159,11 @@ const SQL_PARTS: &[(&str, &str, &str)] = &[
     ),
     (
         "src/store/payment_lists.rs",
+        "from",
+        "the payments themselves or their index, one of two literals",
+    ),
+    (
+        "src/store/payment_lists.rs",
         "fits",
         "conditions, each a literal",
     ),

@@ -431,7 +431,7 @@ impl Look<'_> {
         Ok((rows, None))
     }
 
-    /// Reads payments in `[floor, below)`, newest heard first.
+    /// Reads payments in `[floor, below)`.
     fn read(
         &self,
         floor: i64,
@@ -439,29 +439,9 @@ impl Look<'_> {
         rows: &mut Vec<PaymentRow>,
         patience: &mut Patience,
     ) -> Result<Option<i64>, StoreError> {
-        let mut values: Bound = vec![(":floor", Box::new(floor)), (":row", Box::new(below))];
-        let fits = self.fits(&mut values);
-        let sql = format!(
-            "select p.id, {fits} from payment p where p.id >= :floor and p.id < :row order by p.id desc"
-        );
-        let mut query = self.conn.prepare_cached(&sql)?;
-        let mut along = query.query(bound(&values).as_slice())?;
-        while let Some(step) = along.next()? {
-            let (id, fits): (i64, bool) = (step.get(0)?, step.get(1)?);
-            if fits {
-                let found = self.row(id)?;
-                rows.extend(
-                    found.filter(|found| self.wanted.is_none_or(|wanted| found.fits(wanted))),
-                );
-            }
-            if rows.len() > self.limit {
-                break;
-            }
-            if patience.ends() {
-                return Ok(Some(id));
-            }
-        }
-        Ok(None)
+        let from = "payment p where p.id >= :floor and p.id < :row order by p.id desc";
+        let values: Bound = vec![(":floor", Box::new(floor)), (":row", Box::new(below))];
+        self.walk(from, values, true, rows, patience)
     }
 
     /// Puts a question to the index.
@@ -473,25 +453,38 @@ impl Look<'_> {
         rows: &mut Vec<PaymentRow>,
         patience: &mut Patience,
     ) -> Result<Option<i64>, StoreError> {
-        let mut values: Bound = vec![
+        let from = "payment_search s cross join payment p on p.id = s.rowid
+              where s.payment_search match :question and s.rowid < :row order by s.rowid desc";
+        let values: Bound = vec![
             (":question", Box::new(question.to_owned())),
             (":row", Box::new(below)),
         ];
+        self.walk(from, values, way.rough, rows, patience)
+    }
+
+    /// Adds what fits, newest heard first, until there is one more than the page shows; each is looked at if what leads
+    /// here is `rough`. Gives the last that was looked at if the patience ended before.
+    fn walk(
+        &self,
+        from: &str,
+        mut values: Bound,
+        rough: bool,
+        rows: &mut Vec<PaymentRow>,
+        patience: &mut Patience,
+    ) -> Result<Option<i64>, StoreError> {
         let fits = self.fits(&mut values);
-        let sql = format!(
-            "select p.id, {fits} from payment_search s cross join payment p on p.id = s.rowid
-              where s.payment_search match :question and s.rowid < :row order by s.rowid desc"
-        );
+        let sql = format!("select p.id, {fits} from {from}");
         let mut query = self.conn.prepare_cached(&sql)?;
         let mut along = query.query(bound(&values).as_slice())?;
         while let Some(step) = along.next()? {
             let (id, fits): (i64, bool) = (step.get(0)?, step.get(1)?);
             if fits {
                 let found = self.row(id)?;
-                let look = |found: &PaymentRow| {
-                    !way.rough || self.wanted.is_none_or(|wanted| found.fits(wanted))
-                };
-                rows.extend(found.filter(look));
+                rows.extend(
+                    found.filter(|found| {
+                        !rough || self.wanted.is_none_or(|wanted| found.fits(wanted))
+                    }),
+                );
             }
             if rows.len() > self.limit {
                 break;
