@@ -159,7 +159,6 @@ mod tests {
     #[test]
     fn what_is_due_is_found_by_its_day() {
         let (conn, day) = (books(), "2026-08-06".parse().unwrap());
-        settlements::due(&conn, day).unwrap();
         settlements::due_by_partner(&conn, day).unwrap();
         settlements::due_sum(&conn, day).unwrap();
         settlements::due_by_day(&conn, day, day).unwrap();

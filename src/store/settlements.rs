@@ -630,17 +630,6 @@ pub fn carried_into(conn: &Connection, id: i64) -> Result<Vec<SettlementRow>, St
     query.query_and_then([id], read)?.collect()
 }
 
-/// What may be put into a payout now: due on or before `until`, not held, not negative.
-pub fn due(conn: &Connection, until: KstDay) -> Result<Vec<SettlementRow>, StoreError> {
-    let sql = format!(
-        "select {COLUMNS} from settlement s indexed by settlement_due join partner p on p.id = s.partner_id
-          where s.state = 'REQUESTED' and s.net >= 0 and s.hold is null and s.payout_day <= ?1
-          order by s.partner_id, s.day"
-    );
-    let mut query = conn.prepare_cached(&sql)?;
-    query.query_and_then([until.to_string()], read)?.collect()
-}
-
 /// A settlement that is due, as far as a payout has to know it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Due {
@@ -650,7 +639,8 @@ pub struct Due {
     pub net: Won,
 }
 
-/// The same as `due`, by partner and day, and no more than a payout has to know: it all stands in an index.
+/// What may be put into a payout now, by partner and day: due on or before `until`, not held, not negative. It all stands
+/// in an index.
 pub fn due_by_partner(
     conn: &Connection,
     until: KstDay,

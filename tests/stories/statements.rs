@@ -414,9 +414,9 @@ async fn a_held_settlement_is_not_due_until_it_is_released() {
     let due = || {
         let store = &app.app().web.ctx.store;
         store
-            .read(|conn| settlements::due(conn, day.plus_days(5)))
+            .read(|conn| settlements::due_sum(conn, day.plus_days(5)))
             .unwrap()
-            .len()
+            .settlements
     };
     assert_eq!(due(), 2);
     let path = format!("/admin/settlements/{id}/hold");
