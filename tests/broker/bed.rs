@@ -133,7 +133,7 @@ impl Bed {
     pub async fn idle(engine: Engine) -> Bed {
         let mut bed = Bed::idle_at(engine, node::url(), |_| Outcome::Done).await;
         let (keeper, keeps) = watch::channel(true);
-        let broker = bed.broker(engine, keeps);
+        let broker = bed.broker(engine, &bed.url, keeps);
         bed.workers = Some(Workers {
             broker,
             stop: CancellationToken::new(),
@@ -178,12 +178,12 @@ impl Bed {
         }
     }
 
-    fn broker(&self, engine: Engine, keeper: watch::Receiver<bool>) -> Arc<dyn Broker> {
+    fn broker(&self, engine: Engine, url: &str, keeper: watch::Receiver<bool>) -> Arc<dyn Broker> {
         let policy = self.ctx.policy.clone();
         match engine {
             Engine::Embedded => Arc::new(Embedded::new(self.store.clone(), policy)),
             Engine::Amqp => {
-                let url = self.url.clone().into();
+                let url = url.to_owned().into();
                 let amqp =
                     Amqp::start(self.store.clone(), policy, &url, &self.prefix, keeper).unwrap();
                 Arc::new(amqp)
@@ -225,9 +225,9 @@ impl Bed {
         })
     }
 
-    async fn workers(&self, engine: Engine, keeps: bool) -> Workers {
+    async fn workers(&self, engine: Engine, url: &str, keeps: bool) -> Workers {
         let (keeper, is_keeper) = watch::channel(keeps);
-        let broker = self.broker(engine, is_keeper);
+        let broker = self.broker(engine, url, is_keeper);
         let concurrency = self.ctx.policy.concurrency;
         let monitor =
             runtime::workers_that(&self.run(), &broker, |queue| queue.concurrency(concurrency));
@@ -251,7 +251,7 @@ impl Bed {
 
     pub async fn start_workers(&mut self, slow: Duration) {
         self.slow = slow;
-        self.workers = Some(self.workers(self.engine, true).await);
+        self.workers = Some(self.workers(self.engine, &self.url, true).await);
     }
 
     /// Lets what runs end, and gives back the rest, as the server does at its end.
@@ -266,14 +266,19 @@ impl Bed {
 
     /// A second broker with workers on the same books.
     pub async fn another(&self, engine: Engine) -> Another {
-        Another(self.workers(engine, false).await)
+        Another(self.workers(engine, &self.url, false).await)
+    }
+
+    /// The same, which reaches RabbitMQ by another way.
+    pub async fn another_by(&self, url: &str) -> Another {
+        Another(self.workers(Engine::Amqp, url, false).await)
     }
 
     /// A broker that publishes, and workers nowhere.
     pub async fn relay_alone(&self) -> Another {
         let (keeper, keeps) = watch::channel(true);
         Another(Workers {
-            broker: self.broker(self.engine, keeps),
+            broker: self.broker(self.engine, &self.url, keeps),
             stop: CancellationToken::new(),
             task: tokio::spawn(async {}),
             keeper,
@@ -480,6 +485,10 @@ impl Bed {
 pub struct Another(Workers);
 
 impl Another {
+    pub fn health(&self) -> Result<(), String> {
+        self.0.broker.health()
+    }
+
     pub async fn stop(self) {
         self.0.stop().await;
     }

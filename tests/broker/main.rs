@@ -5,6 +5,7 @@
 //! job. What only RabbitMQ can do is in `rabbitmq.rs`.
 
 mod bed;
+mod cord;
 #[path = "../support/rabbitmq.rs"]
 mod node;
 mod own;

@@ -6,7 +6,7 @@ use futures::StreamExt;
 use jeongsan::{
     domain::job::{DeadReason, Engine, Outcome},
     flow::Heard,
-    store::jobs,
+    store::{StoreError, jobs},
 };
 use lapin::{
     BasicProperties, Channel,
@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 
 use crate::{
     bed::{Bed, message, ms},
+    cord::Cord,
     own::Node,
 };
 
@@ -365,6 +366,45 @@ async fn a_message_that_rabbitmq_gives_up_is_heard_of() {
         heard.next().await,
         Some(Heard::GivenUp { id, turn: 0, why })
     );
+}
+
+/// Rows are claimed in a write, and the connection breaks before it is done.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_claimed_when_the_connection_broke_is_run() {
+    let bed = Bed::idle(Engine::Amqp).await;
+    bed.publish_many((0..5).map(message).collect()).await;
+    bed.until("they lie there", || async {
+        bed.messages(&work(&bed)).await == 5
+    })
+    .await;
+    let (go_on, waits) = std::sync::mpsc::channel::<()>();
+    let store = bed.store.clone();
+    let held_up = tokio::spawn(async move {
+        store
+            .write(move |_| {
+                let _ = waits.recv();
+                Ok::<_, StoreError>(())
+            })
+            .await
+    });
+    let cord = Cord::to(&bed.url).await;
+    let others = bed.another_by(&cord.url(&bed.url)).await;
+    bed.until("they were taken", || async {
+        bed.messages(&work(&bed)).await == 0
+    })
+    .await;
+    // Time for the write that claims them to be asked for.
+    tokio::time::sleep(ms(300)).await;
+    cord.cut();
+    bed.until("the connection is known to be gone", || async {
+        others.health().is_err()
+    })
+    .await;
+    go_on.send(()).unwrap();
+    held_up.await.unwrap().unwrap();
+    bed.done(5).await;
+    bed.every_job_once(5).await;
+    others.stop().await;
 }
 
 /// The broker dies in the middle of the load, with everything that it had not written.

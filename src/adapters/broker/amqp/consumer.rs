@@ -84,7 +84,10 @@ pub async fn consume(
         drop(room);
         let most = waiting.len().min(hand.deliver.capacity());
         let batch: Vec<_> = waiting.drain(..most).collect();
-        take(&inner, queue, batch).await;
+        // In a task of its own, which goes on where the connection breaks and this consumer is ended:
+        // rows whose claim was on its way would otherwise be nobody's until their leases are over.
+        let taken = tokio::spawn(take(inner.clone(), queue, batch)).await;
+        taken.map_err(|_| Trouble::Ended("claiming rows broke off"))?;
     }
     // Who is not running yet goes back with the end of the connection.
     let cancel = channel.basic_cancel(tag.into(), BasicCancelOptions::default());
@@ -117,8 +120,9 @@ async fn sort(
     Ok(())
 }
 
-/// Asks the rows about their messages, and does as they say.
-async fn take(inner: &Inner, queue: Queue, batch: Vec<(Hint, Message)>) {
+/// Asks the rows about their messages, and does as they say. To be run to its end: what it has claimed
+/// is known to nobody else.
+async fn take(inner: Arc<Inner>, queue: Queue, batch: Vec<(Hint, Message)>) {
     let hints: Vec<Hint> = batch.iter().map(|(hint, _)| *hint).collect();
     let (boot, lease) = (inner.store.boot(), inner.policy.job_lease(queue) * 3);
     let mut stopped = inner.stopped.subscribe();
@@ -146,13 +150,21 @@ async fn take(inner: &Inner, queue: Queue, batch: Vec<(Hint, Message)>) {
         }
     };
     let hand = inner.hand(queue);
+    let mut nothing_to_do = Vec::new();
     for (answer, (hint, message)) in answers.into_iter().zip(batch) {
         match answer {
             Answer::Run(held) => {
                 inner.keep_acker(&held, message.acker);
-                if let Err(error) = hand.deliver.try_send(held) {
-                    // Its lease ends by itself.
-                    tracing::error!(%error, job = hint.id, "a claimed job found no worker");
+                // There is room, unless the consumer of a connection that broke claimed as well.
+                tokio::select! {
+                    sent = hand.deliver.send(held) => {
+                        if let Err(error) = sent {
+                            // Its lease ends by itself.
+                            tracing::error!(%error, job = hint.id, "a claimed job found no worker");
+                        }
+                    }
+                    // It goes back with the rest of the boot.
+                    _ = stopped.wait_for(|stopped| *stopped) => {}
                 }
                 continue;
             }
@@ -166,7 +178,10 @@ async fn take(inner: &Inner, queue: Queue, batch: Vec<(Hint, Message)>) {
             }
             Answer::Over | Answer::NotNow => {}
         }
+        nothing_to_do.push(message.acker);
+    }
+    for acker in nothing_to_do {
         // A connection that broke brings the message again: it is told the same again.
-        let _ = reply(message.acker.ack(BasicAckOptions::default())).await;
+        let _ = reply(acker.ack(BasicAckOptions::default())).await;
     }
 }
