@@ -447,14 +447,11 @@ pub fn totp_url(secret: &str, name: &str) -> Option<String> {
 
 /// Ten recovery codes such as `k7wq-h2mx-9rtc`: 59 bits each, without letters that look alike.
 pub fn new_recovery_codes() -> Vec<String> {
-    const LETTERS: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyz234567899";
+    const LETTERS: &[u8; 31] = b"abcdefghjkmnpqrstuvwxyz23456789";
     (0..10)
         .map(|_| {
-            let mut bytes = [0u8; 12];
-            rand::fill(&mut bytes);
-            let letters: Vec<u8> = bytes
-                .iter()
-                .map(|byte| LETTERS[usize::from(byte % 32)])
+            let letters: Vec<u8> = (0..12)
+                .map(|_| LETTERS[rand::random_range(0..LETTERS.len())])
                 .collect();
             letters
                 .chunks(4)
