@@ -554,9 +554,7 @@ fn write_statement(ctx: &Ctx, asked: &StatementOf) -> Result<ExitCode, ExitCode>
     let to = asked
         .to
         .unwrap_or_else(|| KstDay::of(ctx.store.now()).previous());
-    let from = asked
-        .from
-        .unwrap_or_else(|| to.plus_days(1 - i64::from(to.day_of_month())));
+    let from = asked.from.unwrap_or_else(|| to.first_of_month());
     let made = ctx
         .store
         .read(|conn| make_statement(conn, &asked.partner, from, to, MOST_LINES))

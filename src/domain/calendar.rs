@@ -111,6 +111,10 @@ impl KstDay {
         self.0.duration_until(other.0).as_hours() / 24
     }
 
+    pub fn first_of_month(self) -> KstDay {
+        KstDay(self.0.first_of_month())
+    }
+
     pub fn last_of_month(self) -> KstDay {
         KstDay(self.0.last_of_month())
     }

@@ -2,9 +2,11 @@
 
 pub mod access;
 pub mod api;
+pub mod asked;
 pub mod assets;
 pub mod auth;
 pub mod buyers;
+pub mod download;
 pub mod error;
 pub mod extract;
 pub mod gate;

@@ -10,13 +10,13 @@ use axum::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{LARGEST_PAGE, PAGE};
 use crate::{
     flow::approve::ApproveError,
     store::approvals::{self, ApprovalRow},
     web::{
         Web,
-        api::payouts::{number, unreadable},
+        api::payouts::number,
+        asked,
         auth::Actor,
         error::{InLang, Problem},
         extract::Q,
@@ -44,40 +44,20 @@ async fn list(
     lang: Lang,
     Q(query): Q<ListQuery>,
 ) -> Result<Json<Value>, Problem> {
-    let waiting = match query.state.as_deref() {
-        None | Some("" | "waiting") => true,
-        Some("decided") => false,
-        Some(text) => {
-            let problem = unreadable(
-                "state",
-                text,
-                "waiting 또는 decided여야 합니다.",
-                "Expected `waiting` or `decided`.",
-            );
-            return Err(problem.lang(lang));
-        }
-    };
-    let limit = match query.limit.as_deref() {
-        None => PAGE,
-        Some(text) => text
-            .parse()
-            .ok()
-            .filter(|n| (1..=LARGEST_PAGE).contains(n))
-            .ok_or_else(|| unreadable("limit", text, "1~200이어야 합니다.", "Expected 1 to 200."))
-            .lang(lang)?,
-    };
-    let after = match query.after.as_deref() {
-        None => None,
-        Some(text) => Some(text.parse::<i64>().map_err(|_| {
-            unreadable(
-                "after",
-                text,
-                "앞 페이지의 next 값이어야 합니다.",
-                "Expected `next` of the page before.",
-            )
-            .lang(lang)
-        })?),
-    };
+    let waiting = asked::one_of(
+        "state",
+        &query.state,
+        &["waiting", "decided"],
+        |text| match text {
+            "waiting" => Some(true),
+            "decided" => Some(false),
+            _ => None,
+        },
+    )
+    .lang(lang)?
+    .unwrap_or(true);
+    let limit = asked::limit(&query.limit).lang(lang)?;
+    let after = asked::after_row(&query.after).lang(lang)?;
     let find = |conn: &rusqlite::Connection| {
         let rows = approvals::list(conn, waiting, after, limit + 1)?;
         Ok::<_, Problem>((rows, approvals::waiting(conn)?))

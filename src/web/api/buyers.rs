@@ -2,7 +2,6 @@
 
 use axum::{
     Json, Router,
-    body::Bytes,
     extract::State,
     http::StatusCode,
     response::{IntoResponse, Response},
@@ -23,6 +22,7 @@ use crate::{
         Web,
         auth::Actor,
         error::{InLang, Problem},
+        extract::Body,
         lang::Lang,
     },
 };
@@ -50,7 +50,7 @@ pub async fn link(
     State(web): State<Web>,
     _: Actor,
     lang: Lang,
-    body: Bytes,
+    Body(body): Body,
 ) -> Result<Response, Problem> {
     let example = r#"{"buyer": "customer-7", "expires": "7d"}"#;
     let body: LinkBody = json_body(&body, example).lang(lang)?;

@@ -11,8 +11,7 @@ use std::{convert::Infallible, time::Duration};
 
 use axum::{
     Json,
-    body::Bytes,
-    extract::{Path, Query, State},
+    extract::{Path, State},
     http::{HeaderMap, Method, StatusCode, header},
     response::{
         IntoResponse, Response,
@@ -26,15 +25,15 @@ use tokio_stream::wrappers::{BroadcastStream, errors::BroadcastStreamRecvError};
 
 use super::{
     Web,
+    asked::{self, set, unreadable},
     auth::Actor,
     error::{InLang, Problem},
-    extract::{DEEPEST, too_deep},
+    extract::{Body, DEEPEST, Q, too_deep},
     lang::Lang,
     pages::asks_again,
 };
 use crate::{
     domain::{
-        calendar::KstDay,
         cancellation::{Fate, RefundAccount},
         ids::{BuyerId, ImpUid, MerchantUid},
         money::Won,
@@ -52,10 +51,6 @@ use crate::{
         payments,
     },
 };
-
-/// Rows on a page of a list.
-pub const PAGE: usize = 20;
-pub const LARGEST_PAGE: usize = 200;
 
 /// What a list may be cut by, as it stands in the address.
 #[derive(Debug, Default, Deserialize)]
@@ -77,130 +72,38 @@ pub struct ListQuery {
 impl ListQuery {
     /// Checks every part; each that is wrong says what was expected.
     pub fn read(&self) -> Result<(Filter, Option<Cursor>, usize), Problem> {
-        let set = |text: &Option<String>| {
-            text.as_deref()
-                .map(str::trim)
-                .filter(|text| !text.is_empty())
-                .map(str::to_owned)
-        };
-        let wrong = |what: &str, text: &str, ko: &str, en: &str| {
-            Problem::new(
-                StatusCode::BAD_REQUEST,
-                "invalid-filter",
-                format!("{what} 값 `{text}`을(를) 읽을 수 없습니다. {ko}"),
-                format!("{what} `{text}` cannot be read. {en}"),
-            )
-            .with("parameter", what)
-        };
-        let day = |what: &str, text: Option<String>| -> Result<Option<KstDay>, Problem> {
-            text.map(|text| {
-                text.parse().map_err(|_| {
-                    wrong(
-                        what,
-                        &text,
-                        "2026-08-06 형식의 날짜여야 합니다.",
-                        "Expected a date such as 2026-08-06.",
-                    )
-                })
-            })
-            .transpose()
-        };
-        let all = Status::ALL.map(Status::as_str).join(", ");
-        let status = set(&self.status)
-            .map(|text| {
-                Status::parse(&text).ok_or_else(|| {
-                    wrong(
-                        "status",
-                        &text,
-                        &format!("가능한 값: {all}"),
-                        &format!("Expected one of {all}."),
-                    )
-                })
-            })
-            .transpose()?;
-        let after = set(&self.after)
-            .map(|text| {
-                Cursor::parse(&text).ok_or_else(|| {
-                    wrong(
-                        "after",
-                        &text,
-                        "앞 페이지의 next 값이어야 합니다.",
-                        "Expected `next` of the page before.",
-                    )
-                })
-            })
-            .transpose()?;
-        let limit = match set(&self.limit) {
-            None => PAGE,
-            Some(text) => text
-                .parse()
-                .ok()
-                .filter(|n| (1..=LARGEST_PAGE).contains(n))
-                .ok_or_else(|| {
-                    wrong("limit", &text, "1~200이어야 합니다.", "Expected 1 to 200.")
-                })?,
-        };
-        let text = set(&self.q);
-        if text.as_ref().is_some_and(|text| text.chars().count() > 100) {
-            return Err(wrong(
-                "q",
-                "…",
-                "100자까지 검색할 수 있습니다.",
-                "At most 100 characters are searched for.",
-            ));
-        }
-        let hold = set(&self.hold)
-            .map(|text| {
-                Hold::CODES
-                    .contains(&text.as_str())
-                    .then(|| text.clone())
-                    .ok_or_else(|| {
-                        let all = Hold::CODES.join(", ");
-                        wrong(
-                            "hold",
-                            &text,
-                            &format!("가능한 값: {all}"),
-                            &format!("Expected one of {all}."),
-                        )
-                    })
-            })
-            .transpose()?;
+        let hold = asked::one_of("hold", &self.hold, &Hold::CODES, |text| {
+            Hold::CODES.contains(&text).then(|| text.to_owned())
+        })?;
         let amount = set(&self.amount)
             .map(|text| {
-                let read = Wanted::read(&text).and_then(|wanted| wanted.amount());
+                let read = Wanted::read(text).and_then(|wanted| wanted.amount());
                 read.ok_or_else(|| {
-                    wrong(
+                    unreadable(
                         "amount",
-                        &text,
+                        text,
                         "12000이나 12,000처럼 써 주세요.",
                         "Expected an amount such as 12000 or 12,000.",
                     )
                 })
             })
             .transpose()?;
-        let is_on = |flag: &Option<String>| matches!(flag.as_deref(), Some("1" | "true" | "on"));
+        let (from, to) = asked::days(&self.from, &self.to)?;
+        let words = Status::ALL.map(Status::as_str);
         let filter = Filter {
-            status,
-            held: is_on(&self.held),
+            status: asked::one_of("status", &self.status, &words, Status::parse)?,
+            held: asked::flag("held", &self.held)?,
             hold,
-            unknown: is_on(&self.unknown),
-            from: day("from", set(&self.from))?,
-            to: day("to", set(&self.to))?,
-            partner: set(&self.partner),
-            method: set(&self.method),
+            unknown: asked::flag("unknown", &self.unknown)?,
+            from,
+            to,
+            partner: set(&self.partner).map(str::to_owned),
+            method: set(&self.method).map(str::to_owned),
             amount,
-            text,
+            text: asked::search_text(&self.q)?,
         };
-        if let (Some(from), Some(to)) = (filter.from, filter.to)
-            && from > to
-        {
-            return Err(wrong(
-                "to",
-                &to.to_string(),
-                &format!("from({from})보다 이를 수 없습니다."),
-                &format!("It cannot lie before `from` ({from})."),
-            ));
-        }
+        let after = asked::after(&self.after, Cursor::parse)?;
+        let limit = asked::limit(&self.limit)?;
         Ok((filter, after, limit))
     }
 }
@@ -220,7 +123,7 @@ pub async fn list(
     State(web): State<Web>,
     _: Actor,
     lang: Lang,
-    Query(query): Query<ListQuery>,
+    Q(query): Q<ListQuery>,
 ) -> Result<Response, Problem> {
     let (filter, after, limit) = query.read().lang(lang)?;
     let looks = filter.is_looked_for();
@@ -407,7 +310,7 @@ pub async fn cancel(
     lang: Lang,
     Path(imp_uid): Path<String>,
     headers: HeaderMap,
-    body: Bytes,
+    Body(body): Body,
 ) -> Result<Response, Problem> {
     let imp_uid = ImpUid::new(imp_uid).lang(lang)?;
     let body: CancelBody =
@@ -601,7 +504,7 @@ pub async fn register(
     State(web): State<Web>,
     _: Actor,
     lang: Lang,
-    body: Bytes,
+    Body(body): Body,
 ) -> Result<Response, Problem> {
     let example = r#"{"merchant_uid": "ord-1", "lines": [{"partner": "farm", "name": "사과 5kg", "quantity": 1, "unit_price": 12000}]}"#;
     let body: OrderBody = json_body(&body, example).lang(lang)?;

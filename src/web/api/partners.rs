@@ -12,7 +12,7 @@ use axum::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{LARGEST_PAGE, PAGE, dry_run as dry_run_asked, json_body};
+use super::{dry_run as dry_run_asked, json_body};
 use crate::{
     domain::{
         calendar::KstDay,
@@ -34,6 +34,7 @@ use crate::{
     },
     web::{
         Web,
+        asked::{self, not_a_cursor, set},
         auth::Actor,
         error::{InLang, Problem},
         extract::{Body, Q},
@@ -85,6 +86,7 @@ pub async fn find(
 ) -> Result<(Vec<Listed>, Option<String>), Problem> {
     let store = &web.ctx.store;
     let today = KstDay::of(store.now());
+    let behind = after.clone().unwrap_or_default();
     // A search looks at every partner: not on a thread that others wait for.
     let mut rows = store
         .read_long(move |conn| {
@@ -103,50 +105,12 @@ pub async fn find(
             Ok::<_, StoreError>(Some(found.collect::<Result<Vec<_>, _>>()?))
         })
         .await?
-        .ok_or_else(|| {
-            invalid_filter(
-                "after",
-                "앞 페이지의 next 값이어야 합니다.",
-                "Expected `next` of the page before.",
-            )
-        })?;
+        .ok_or_else(|| not_a_cursor(&behind))?;
     let more = rows.len() > limit;
     rows.truncate(limit);
     let next = rows.last().filter(|_| more);
     let next = next.map(|row| row.partner.id.to_string());
     Ok((rows, next))
-}
-
-fn invalid_filter(what: &str, ko: &str, en: &str) -> Problem {
-    Problem::new(
-        StatusCode::BAD_REQUEST,
-        "invalid-filter",
-        format!("{what} 값을 읽을 수 없습니다. {ko}"),
-        format!("`{what}` cannot be read. {en}"),
-    )
-    .with("parameter", what)
-}
-
-fn set(text: Option<String>) -> Option<String> {
-    text.map(|text| text.trim().to_owned())
-        .filter(|text| !text.is_empty())
-}
-
-/// The text that partners are searched for, if it is none too long.
-pub fn search_text(text: Option<String>) -> Result<Option<String>, Problem> {
-    let text = set(text);
-    if text.as_ref().is_some_and(|text| text.chars().count() > 100) {
-        return Err(invalid_filter(
-            "q",
-            "100자까지 검색할 수 있습니다.",
-            "At most 100 characters are searched for.",
-        ));
-    }
-    Ok(text)
-}
-
-fn is_on(text: &Option<String>) -> bool {
-    matches!(text.as_deref(), Some("1" | "true" | "on"))
 }
 
 /// `GET /api/partners`
@@ -156,21 +120,13 @@ async fn list(
     lang: Lang,
     Q(query): Q<ListQuery>,
 ) -> Result<Json<Value>, Problem> {
-    let limit = match set(query.limit) {
-        None => PAGE,
-        Some(text) => text
-            .parse()
-            .ok()
-            .filter(|n| (1..=LARGEST_PAGE).contains(n))
-            .ok_or_else(|| invalid_filter("limit", "1~200이어야 합니다.", "Expected 1 to 200."))
-            .lang(lang)?,
-    };
+    let limit = asked::limit(&query.limit).lang(lang)?;
     let filter = Filter {
-        archived: is_on(&query.archived),
-        incomplete: is_on(&query.incomplete),
-        text: search_text(query.q).lang(lang)?,
+        archived: asked::flag("archived", &query.archived).lang(lang)?,
+        incomplete: asked::flag("incomplete", &query.incomplete).lang(lang)?,
+        text: asked::search_text(&query.q).lang(lang)?,
     };
-    let (items, next) = find(&web, filter, set(query.after), limit)
+    let (items, next) = find(&web, filter, set(&query.after).map(str::to_owned), limit)
         .await
         .lang(lang)?;
     Ok(Json(json!({ "items": items, "next": next })))

@@ -13,7 +13,7 @@ use axum::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{LARGEST_PAGE, PAGE, approvals::accepted, dry_run as dry_run_asked, json_body};
+use super::{approvals::accepted, dry_run as dry_run_asked, json_body};
 use crate::{
     domain::{calendar::KstDay, ids::PartnerId, money::Won, settlement},
     flow::{
@@ -32,6 +32,7 @@ use crate::{
     },
     web::{
         Web,
+        asked::{self, LARGEST_PAGE, a_day, set},
         auth::Actor,
         error::{InLang, Problem},
         extract::{Body, Q},
@@ -67,71 +68,8 @@ pub fn routes() -> Router<Web> {
 
 // --- Reading what stands in the address
 
-fn set(text: &Option<String>) -> Option<&str> {
-    text.as_deref()
-        .map(str::trim)
-        .filter(|text| !text.is_empty())
-}
-
-fn wrong(what: &str, text: &str, ko: &str, en: &str) -> Problem {
-    Problem::new(
-        StatusCode::BAD_REQUEST,
-        "invalid-filter",
-        format!("{what} 값 `{text}`을(를) 읽을 수 없습니다. {ko}"),
-        format!("{what} `{text}` cannot be read. {en}"),
-    )
-    .with("parameter", what)
-}
-
-/// A day out of an address.
-pub fn a_day(what: &str, text: &str) -> Result<KstDay, Problem> {
-    text.parse().map_err(|_| {
-        wrong(
-            what,
-            text,
-            "2026-08-06 형식의 날짜여야 합니다.",
-            "Expected a date such as 2026-08-06.",
-        )
-    })
-}
-
 fn an_id(text: &str) -> Result<i64, Problem> {
     text.parse().map_err(|_| Problem::not_found(text))
-}
-
-fn a_limit(text: &Option<String>) -> Result<usize, Problem> {
-    match set(text) {
-        None => Ok(PAGE),
-        Some(_) => up_to(text, LARGEST_PAGE),
-    }
-}
-
-/// A limit of at most `most`; where none is asked for, 200.
-fn up_to(text: &Option<String>, most: usize) -> Result<usize, Problem> {
-    let Some(text) = set(text) else {
-        return Ok(LARGEST_PAGE.min(most));
-    };
-    let limit = text.parse().ok().filter(|n| (1..=most).contains(n));
-    limit.ok_or_else(|| {
-        let (ko, en) = (
-            format!("1~{most}이어야 합니다."),
-            format!("Expected 1 to {most}."),
-        );
-        wrong("limit", text, &ko, &en)
-    })
-}
-
-fn not_a_cursor(text: &str) -> Problem {
-    wrong(
-        "after",
-        text,
-        "앞 페이지의 next 값이어야 합니다.",
-        "Expected `next` of the page before.",
-    )
-}
-
-fn yes(text: &Option<String>) -> bool {
-    matches!(text.as_deref(), Some("1" | "true" | "on" | ""))
 }
 
 /// What a list of settlements may be cut by, as it stands in the address.
@@ -150,47 +88,18 @@ pub struct SettlementQuery {
 impl SettlementQuery {
     /// Checks every part; one that is wrong says what was expected.
     pub fn read(&self) -> Result<(Filter, Option<Cursor>, usize), Problem> {
-        let all = settlement::State::ALL
-            .map(settlement::State::as_str)
-            .join(", ");
-        let state = set(&self.state)
-            .map(|text| {
-                settlement::State::parse(text).ok_or_else(|| {
-                    wrong(
-                        "state",
-                        text,
-                        &format!("가능한 값: {all}"),
-                        &format!("Expected one of {all}."),
-                    )
-                })
-            })
-            .transpose()?;
-        let from = set(&self.from)
-            .map(|text| a_day("from", text))
-            .transpose()?;
-        let to = set(&self.to).map(|text| a_day("to", text)).transpose()?;
-        if let (Some(from), Some(to)) = (from, to)
-            && from > to
-        {
-            return Err(wrong(
-                "to",
-                &to.to_string(),
-                &format!("from({from})보다 이를 수 없습니다."),
-                &format!("It cannot lie before `from` ({from})."),
-            ));
-        }
-        let after = set(&self.after)
-            .map(|text| Cursor::parse(text).ok_or_else(|| not_a_cursor(text)))
-            .transpose()?;
+        let words = settlement::State::ALL.map(settlement::State::as_str);
+        let (from, to) = asked::days(&self.from, &self.to)?;
         let filter = Filter {
-            state,
-            held: set(&self.held).is_some() && yes(&self.held),
-            carried: set(&self.carried).is_some() && yes(&self.carried),
+            state: asked::one_of("state", &self.state, &words, settlement::State::parse)?,
+            held: asked::flag("held", &self.held)?,
+            carried: asked::flag("carried", &self.carried)?,
             partner: set(&self.partner).map(str::to_owned),
             from,
             to,
         };
-        Ok((filter, after, a_limit(&self.limit)?))
+        let after = asked::after(&self.after, Cursor::parse)?;
+        Ok((filter, after, asked::limit(&self.limit)?))
     }
 }
 
@@ -273,12 +182,8 @@ async fn lines(
     Q(query): Q<PageQuery>,
 ) -> Result<Response, Problem> {
     let row = find(&web, &id).lang(lang)?;
-    let limit = a_limit(&query.limit).lang(lang)?;
-    let seq = set(&query.after)
-        .map(|text| text.parse::<i64>().map_err(|_| not_a_cursor(text)))
-        .transpose()
-        .lang(lang)?
-        .unwrap_or(0);
+    let limit = asked::limit(&query.limit).lang(lang)?;
+    let seq = asked::after_row(&query.after).lang(lang)?.unwrap_or(0);
     let rows = web
         .ctx
         .store
@@ -605,7 +510,7 @@ impl PeriodQuery {
         };
         let from = match set(&self.from) {
             Some(text) => a_day("from", text)?,
-            None => to.plus_days(1 - i64::from(to.day_of_month())),
+            None => to.first_of_month(),
         };
         Ok((from, to))
     }
@@ -636,11 +541,8 @@ async fn statement(
         to: query.to,
     };
     let (from, to) = period.read(KstDay::of(web.ctx.store.now())).lang(lang)?;
-    let limit = up_to(&query.limit, MOST_STATEMENT_LINES).lang(lang)?;
-    let after = set(&query.after)
-        .map(|text| LineCursor::parse(text).ok_or_else(|| not_a_cursor(text)))
-        .transpose()
-        .lang(lang)?;
+    let limit = asked::limit_up_to(&query.limit, LARGEST_PAGE, MOST_STATEMENT_LINES).lang(lang)?;
+    let after = asked::after(&query.after, LineCursor::parse).lang(lang)?;
     let cursor = |row: &LineRow| {
         let (day, seq) = (row.day, row.movement.seq);
         LineCursor { day, seq }.to_string()
@@ -676,11 +578,8 @@ async fn list_adjustments(
     lang: Lang,
     Q(query): Q<PageQuery>,
 ) -> Result<Response, Problem> {
-    let limit = a_limit(&query.limit).lang(lang)?;
-    let before = set(&query.after)
-        .map(|text| text.parse::<i64>().map_err(|_| not_a_cursor(text)))
-        .transpose()
-        .lang(lang)?;
+    let limit = asked::limit(&query.limit).lang(lang)?;
+    let before = asked::after_row(&query.after).lang(lang)?;
     let rows = web
         .ctx
         .store
@@ -921,7 +820,10 @@ mod tests {
             state: text(" "),
             ..Default::default()
         };
-        assert_eq!(empty.read().unwrap(), (Filter::default(), None, PAGE));
+        assert_eq!(
+            empty.read().unwrap(),
+            (Filter::default(), None, asked::PAGE)
+        );
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `/admin/alerts`: what a person was told without asking, and whether it arrived.
 
 use axum::{
-    extract::{Query, State},
+    extract::State,
     response::{IntoResponse, Response},
 };
 use maud::{Markup, html};
@@ -17,7 +17,7 @@ use crate::{
         digest::{Stuck, Why},
     },
     store::alerts::{self, AlertRow},
-    web::{Web, auth::Actor, error::Problem, lang::Lang},
+    web::{Web, auth::Actor, error::Problem, extract::Q, lang::Lang},
 };
 
 const PAGE: usize = 30;
@@ -151,12 +151,7 @@ fn stuck_path(stuck: &Stuck) -> String {
 }
 
 /// `GET /admin/alerts`
-pub async fn list(
-    State(web): State<Web>,
-    _: Actor,
-    look: Look,
-    Query(query): Query<Fields>,
-) -> Response {
+pub async fn list(State(web): State<Web>, _: Actor, look: Look, Q(query): Q<Fields>) -> Response {
     let before = field(&query, "before").and_then(|id| id.parse().ok());
     let open = field(&query, "open");
     let rows = web.ctx.store.read(|conn| match open {

@@ -40,6 +40,8 @@ use crate::{
 };
 
 const PAGE: usize = 50;
+/// Requests that wait and are shown.
+const WAITING: usize = 200;
 /// Payouts or adjustments that a page shows of what is asked for.
 const SHOWN: usize = 50;
 
@@ -131,6 +133,12 @@ fn list_page(look: &Look, view: &ListView<'_>) -> Markup {
             section.sheet.centre.empty { p { (lang.t("승인을 기다리는 것이 없습니다.", "Nothing waits.")) } }
         } @else {
             (table(view.waiting, lang))
+            @if view.count > view.waiting.len() as i64 {
+                p.soft { (lang.t(
+                    format!("최근 {WAITING}건만 보입니다. 처리하면 그다음 요청이 나타납니다."),
+                    format!("These are the newest {WAITING}. Others appear as these are decided."),
+                )) }
+            }
         }
         h2 { (lang.t("처리됨", "Decided")) }
         @if view.decided.is_empty() {
@@ -175,7 +183,7 @@ async fn list(State(web): State<Web>, _: Actor, look: Look, Q(query): Q<Fields>)
         let waiting = match before {
             // What waits stands on the first page.
             Some(_) => Vec::new(),
-            None => approvals::list(conn, true, None, 200)?,
+            None => approvals::list(conn, true, None, WAITING)?,
         };
         let decided = approvals::list(conn, false, before, PAGE + 1)?;
         Ok::<_, Problem>((waiting, approvals::waiting(conn)?, decided))

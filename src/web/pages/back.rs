@@ -5,7 +5,7 @@
 use std::net::SocketAddr;
 
 use axum::{
-    extract::{ConnectInfo, Query, State},
+    extract::{ConnectInfo, State},
     http::HeaderMap,
     response::Response,
 };
@@ -21,6 +21,7 @@ use crate::{
     web::{
         Web,
         error::Problem,
+        extract::Q,
         webhook::{Turn, is_registered},
     },
 };
@@ -39,7 +40,7 @@ pub async fn came_from_window(
     look: Look,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
-    Query(query): Query<Fields>,
+    Q(query): Q<Fields>,
 ) -> Response {
     look.answer(take_return(&web, peer, &headers, &query).await)
 }

@@ -1,7 +1,6 @@
 //! Giving money back by hand: a form, a page that says exactly what will happen, and the flow.
 
 use axum::{
-    Form,
     extract::{Path, State},
     http::StatusCode,
     response::{IntoResponse, Response},
@@ -28,7 +27,7 @@ use crate::{
         payments::{self, PaymentRow},
         rules,
     },
-    web::{Web, auth::Actor, error::Problem, lang::Lang},
+    web::{Web, auth::Actor, error::Problem, extract::F, lang::Lang},
 };
 
 /// Reasons that shops give most.
@@ -420,7 +419,7 @@ pub async fn confirm(
     actor: Actor,
     look: Look,
     Path(imp_uid): Path<String>,
-    Form(fields): Form<Fields>,
+    F(fields): F<Fields>,
 ) -> Response {
     let (payment, order) = match payment_of(&web, &imp_uid) {
         Ok(found) => found,
@@ -454,7 +453,7 @@ pub async fn carry_out(
     actor: Actor,
     look: Look,
     Path(imp_uid): Path<String>,
-    Form(fields): Form<Fields>,
+    F(fields): F<Fields>,
 ) -> Response {
     look.answer(cancel(&web, actor, &look, &imp_uid, &fields).await)
 }

@@ -1,8 +1,7 @@
 //! Dead letters: what nobody retries any more until a person says so.
 
 use axum::{
-    Form,
-    extract::{Path, Query, State},
+    extract::{Path, State},
     http::StatusCode,
     response::{IntoResponse, Response},
 };
@@ -26,7 +25,13 @@ use crate::{
         jobs,
         preferences::List,
     },
-    web::{Web, auth::Actor, error::Problem, lang::Lang},
+    web::{
+        Web,
+        auth::Actor,
+        error::Problem,
+        extract::{F, Q},
+        lang::Lang,
+    },
 };
 
 const PAGE: usize = 30;
@@ -364,12 +369,7 @@ fn find(web: &Web, id: &str) -> Result<DeadLetter, Problem> {
 }
 
 /// `GET /admin/dead-letters`
-pub async fn list(
-    State(web): State<Web>,
-    _: Actor,
-    look: Look,
-    Query(query): Query<Fields>,
-) -> Response {
+pub async fn list(State(web): State<Web>, _: Actor, look: Look, Q(query): Q<Fields>) -> Response {
     let before = field(&query, "before").and_then(|id| id.parse().ok());
     let store = &web.ctx.store;
     let (filter, wrong) = match dead_filter(&query) {
@@ -447,7 +447,7 @@ pub async fn replay(
     actor: Actor,
     look: Look,
     Path(id): Path<String>,
-    Form(form): Form<Fields>,
+    F(form): F<Fields>,
 ) -> Response {
     let letter = match find(&web, &id) {
         Ok(letter) => letter,
@@ -468,7 +468,7 @@ pub async fn discard(
     actor: Actor,
     look: Look,
     Path(id): Path<String>,
-    Form(form): Form<Fields>,
+    F(form): F<Fields>,
 ) -> Response {
     let letter = match find(&web, &id) {
         Ok(letter) => letter,

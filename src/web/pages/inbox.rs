@@ -1,7 +1,7 @@
 //! `/admin/inbox`: messages as they came in, each with its verdict.
 
 use axum::{
-    extract::{Query, State},
+    extract::State,
     response::{IntoResponse, Response},
 };
 use maud::{Markup, html};
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     store::inbox::{self, Message, Verdict},
-    web::{Web, auth::Actor, error::Problem, lang::Lang},
+    web::{Web, auth::Actor, error::Problem, extract::Q, lang::Lang},
 };
 
 const PAGE: usize = 30;
@@ -83,12 +83,7 @@ fn card(message: &Message, lang: Lang) -> Markup {
 }
 
 /// `GET /admin/inbox`
-pub async fn list(
-    State(web): State<Web>,
-    _: Actor,
-    look: Look,
-    Query(query): Query<Fields>,
-) -> Response {
+pub async fn list(State(web): State<Web>, _: Actor, look: Look, Q(query): Q<Fields>) -> Response {
     let before = field(&query, "before").and_then(|id| id.parse().ok());
     let rows = web
         .ctx

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::{
     Router,
-    extract::{Path, Query, State},
+    extract::{Path, State},
     http::StatusCode,
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -23,7 +23,13 @@ use crate::{
     domain::api_key::{KeyName, Standing, grantable, scopes},
     flow::manage_keys::{self, KeyError, Made},
     store::api_keys::{self, ApiKey},
-    web::{Web, auth::Actor, error::Problem, extract::F, lang::Lang},
+    web::{
+        Web,
+        auth::Actor,
+        error::Problem,
+        extract::{F, Q},
+        lang::Lang,
+    },
 };
 
 const PAGE: usize = 50;
@@ -188,12 +194,7 @@ fn shown(
 }
 
 /// `GET /admin/keys`
-async fn list(
-    State(web): State<Web>,
-    _: Actor,
-    look: Look,
-    Query(query): Query<Fields>,
-) -> Response {
+async fn list(State(web): State<Web>, _: Actor, look: Look, Q(query): Q<Fields>) -> Response {
     let before = field(&query, "before").and_then(|id| id.parse().ok());
     let page = shown(&web, &look, before, &Filled::default(), None);
     look.answer(page.map(IntoResponse::into_response))

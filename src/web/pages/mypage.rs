@@ -1,7 +1,7 @@
 //! `/payment/mypage`: the payments, as the shop looks at them.
 
 use axum::{
-    extract::{Path, Query, State},
+    extract::{Path, State},
     http::StatusCode,
     response::{IntoResponse, Response},
 };
@@ -30,7 +30,7 @@ use crate::{
         payments::{self, PaymentRow},
         preferences::List,
     },
-    web::{Web, api::ListQuery, auth::Actor, error::Problem, lang::Lang},
+    web::{Web, api::ListQuery, auth::Actor, error::Problem, extract::Q, lang::Lang},
 };
 
 /// What may stand in the address, in the order of the form.
@@ -379,7 +379,7 @@ fn count(conn: &rusqlite::Connection) -> Result<Attention, StoreError> {
 }
 
 /// `GET /payment/mypage`: the shop's people see all of it, a buyer what is theirs.
-pub async fn show(State(web): State<Web>, look: Look, Query(fields): Query<Fields>) -> Response {
+pub async fn show(State(web): State<Web>, look: Look, Q(fields): Q<Fields>) -> Response {
     let shown = match (&look.actor, &look.buyer) {
         (Some(_), _) => list(&web, &look, &fields).await,
         (None, Some(buyer)) => mine::list(&web, &look, buyer, &fields),

@@ -6,8 +6,7 @@
 use std::net::SocketAddr;
 
 use axum::{
-    Form,
-    extract::{ConnectInfo, Path, Query, State},
+    extract::{ConnectInfo, Path, State},
     http::HeaderMap,
     response::{IntoResponse, Response},
 };
@@ -30,7 +29,14 @@ use crate::{
         StoreError, orders,
         payments::{self, PaymentRow},
     },
-    web::{Web, assets, error::Problem, headers, lang::Lang, webhook::Turn},
+    web::{
+        Web, assets,
+        error::Problem,
+        extract::{F, Q},
+        headers,
+        lang::Lang,
+        webhook::Turn,
+    },
 };
 
 /// How a buyer may pay: the words of PortOne's `pay_method`.
@@ -281,7 +287,7 @@ fn form(view: &OrderView<'_>, lang: Lang) -> Markup {
 }
 
 /// `GET /payment`
-pub async fn start(State(web): State<Web>, look: Look, Query(query): Query<Fields>) -> Response {
+pub async fn start(State(web): State<Web>, look: Look, Q(query): Q<Fields>) -> Response {
     if let Some(order) = field(&query, "order") {
         return see_other(&order_path(order), None);
     }
@@ -304,7 +310,7 @@ pub async fn create(
     look: Look,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
-    Form(form): Form<Fields>,
+    F(form): F<Fields>,
 ) -> Response {
     look.answer(create_sample(&web, peer, &headers, &form, look.lang).await)
 }
@@ -343,7 +349,7 @@ pub async fn order(
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
     Path(merchant_uid): Path<String>,
-    Query(query): Query<Fields>,
+    Q(query): Q<Fields>,
 ) -> Response {
     look.answer(open_order(
         &web,

@@ -1,8 +1,7 @@
 //! `/payment/{imp_uid}`: one payment, with all that happened to it and what can be done about it.
 
 use axum::{
-    Form,
-    extract::{Path, Query, State},
+    extract::{Path, State},
     response::{IntoResponse, Response},
 };
 use maud::{Markup, html};
@@ -37,7 +36,7 @@ use crate::{
         api::{Story, story},
         auth::Actor,
         error::Problem,
-        extract::F,
+        extract::{F, Q},
         lang::Lang,
     },
 };
@@ -402,7 +401,7 @@ pub async fn show(
     _: Actor,
     look: Look,
     Path(imp_uid): Path<String>,
-    Query(query): Query<Fields>,
+    Q(query): Q<Fields>,
 ) -> Response {
     look.answer(
         look_up(&web, &imp_uid).map(|(story, dead_letter, settled)| {
@@ -451,7 +450,7 @@ pub async fn changed(
     _: Actor,
     look: Look,
     Path(imp_uid): Path<String>,
-    Query(query): Query<Fields>,
+    Q(query): Q<Fields>,
 ) -> Response {
     let lang = look.lang;
     match look_up(&web, &imp_uid) {
@@ -477,7 +476,7 @@ pub async fn release(
     actor: Actor,
     look: Look,
     Path(imp_uid): Path<String>,
-    Form(form): Form<Fields>,
+    F(form): F<Fields>,
 ) -> Response {
     let note = field(&form, "note").unwrap_or_default().to_owned();
     let result = async {

@@ -88,10 +88,6 @@ fn month_name(day: KstDay) -> String {
     format!("{}-{:02}", day.year(), day.month())
 }
 
-fn first_of_month(day: KstDay) -> KstDay {
-    day.plus_days(1 - i64::from(day.day_of_month()))
-}
-
 fn page(look: &Look, view: &View<'_>) -> Markup {
     let lang = look.lang;
     let title = lang.t("내 정산", "My settlements");
@@ -268,7 +264,7 @@ async fn shown(web: &Web, actor: &Actor, look: &Look, query: &Fields) -> Result<
     let today = KstDay::of(web.ctx.store.now());
     let month = match field(query, "month") {
         Some(text) => month_of(text).ok_or_else(|| not_a_month(text))?,
-        None => first_of_month(today.previous()),
+        None => today.previous().first_of_month(),
     };
     let look = look.clone();
     web.ctx

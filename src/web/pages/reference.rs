@@ -3,10 +3,7 @@
 
 use std::sync::OnceLock;
 
-use axum::{
-    extract::Query,
-    response::{IntoResponse, Response},
-};
+use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
 use serde_json::Value;
 
@@ -18,6 +15,7 @@ use crate::web::{
         takes_key,
         words::{Asks, Gives, Op},
     },
+    extract::Q,
     lang::Lang,
 };
 
@@ -25,7 +23,7 @@ use crate::web::{
 const SHAPES: &str = "/api/reference?shapes=1";
 
 /// `GET /api/reference`
-pub async fn show(look: Look, Query(query): Query<Fields>) -> Response {
+pub async fn show(look: Look, Q(query): Q<Fields>) -> Response {
     match field(&query, "shapes") {
         Some(_) => shapes(&look),
         None => endpoints(&look),
@@ -118,7 +116,7 @@ fn endpoint(op: &Op, lang: Lang) -> Markup {
             }
             @if op.parameters().next().is_some() {
                 ul.small { @for asked in op.parameters() {
-                    li { code { (asked.0) } " " (asked.1) " – " (lang.t(asked.2, asked.3)) }
+                    li { code { (asked.0) } " " (asked.kind()) " – " (lang.t(asked.2, asked.3)) }
                 } }
             }
             p.small {

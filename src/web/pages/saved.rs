@@ -4,7 +4,6 @@
 //! opened by a link to that address.
 
 use axum::{
-    Form,
     extract::{Path, State},
     response::Response,
 };
@@ -20,7 +19,7 @@ use crate::{
         StoreError,
         preferences::{self, List, MOST, Saved},
     },
-    web::{Web, auth::Actor, error::Problem, lang::Lang},
+    web::{Web, auth::Actor, error::Problem, extract::F, lang::Lang},
 };
 
 /// Letters of a filter's name.
@@ -250,7 +249,7 @@ pub async fn save(
     State(web): State<Web>,
     actor: Actor,
     look: Look,
-    Form(form): Form<Fields>,
+    F(form): F<Fields>,
 ) -> Response {
     look.answer(saving(&web, &actor, &form).await)
 }
@@ -317,7 +316,7 @@ pub async fn choose(
     State(web): State<Web>,
     actor: Actor,
     look: Look,
-    Form(form): Form<Fields>,
+    F(form): F<Fields>,
 ) -> Response {
     look.answer(choosing(&web, &actor, &form).await)
 }

@@ -3,8 +3,7 @@
 use std::net::SocketAddr;
 
 use axum::{
-    Form,
-    extract::{ConnectInfo, Query, State},
+    extract::{ConnectInfo, State},
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
@@ -25,6 +24,7 @@ use crate::{
         Web,
         auth::{self, HOME},
         error::Problem,
+        extract::{F, Q},
     },
 };
 
@@ -92,7 +92,7 @@ pub async fn form(
     look: Look,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
-    Query(query): Query<Fields>,
+    Q(query): Q<Fields>,
 ) -> Response {
     let code = field(&query, "code").unwrap_or_default();
     if !may_try(&web, peer, &headers) {
@@ -110,7 +110,7 @@ pub async fn choose(
     look: Look,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
-    Form(form): Form<Fields>,
+    F(form): F<Fields>,
 ) -> Response {
     let code = field(&form, "code").unwrap_or_default();
     let name = field(&form, "name").unwrap_or_default();

@@ -3,8 +3,7 @@
 use std::net::SocketAddr;
 
 use axum::{
-    Form,
-    extract::{ConnectInfo, Query, State},
+    extract::{ConnectInfo, State},
     http::{HeaderMap, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -19,6 +18,7 @@ use crate::{
         Web,
         auth::{self, Actor, Cookie, own_path},
         error::Problem,
+        extract::{F, Q},
         lang::Lang,
         preferences,
     },
@@ -249,7 +249,7 @@ pub async fn form(
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     method: Method,
     headers: HeaderMap,
-    Query(query): Query<Fields>,
+    Q(query): Q<Fields>,
 ) -> Response {
     let next = own_path(field(&query, "next")).to_owned();
     let Some(code) = field(&query, "code") else {
@@ -339,7 +339,7 @@ pub async fn sign_in(
     look: Look,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
-    Form(form): Form<Fields>,
+    F(form): F<Fields>,
 ) -> Response {
     let next = own_path(field(&form, "next"));
     let name = field(&form, "name").unwrap_or_default();
@@ -382,7 +382,7 @@ pub async fn code_form(
     State(web): State<Web>,
     look: Look,
     headers: HeaderMap,
-    Query(query): Query<Fields>,
+    Q(query): Q<Fields>,
 ) -> Response {
     let next = own_path(field(&query, "next"));
     match auth::session(&web, &headers, Stage::Code) {
@@ -399,7 +399,7 @@ pub async fn code(
     look: Look,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
-    Form(form): Form<Fields>,
+    F(form): F<Fields>,
 ) -> Response {
     let next = own_path(field(&form, "next"));
     let given = field(&form, "given").unwrap_or_default();
@@ -427,7 +427,7 @@ pub async fn code(
 }
 
 /// `GET /sign-in/again`
-pub async fn again_form(look: Look, actor: Actor, Query(query): Query<Fields>) -> Response {
+pub async fn again_form(look: Look, actor: Actor, Q(query): Q<Fields>) -> Response {
     let next = own_path(field(&query, "next"));
     let password = actor.person().is_none_or(|session| !session.has_totp);
     again_page(&look, next, password, None).into_response()
@@ -440,7 +440,7 @@ pub async fn again(
     actor: Actor,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
-    Form(form): Form<Fields>,
+    F(form): F<Fields>,
 ) -> Response {
     let next = own_path(field(&form, "next"));
     let given: SecretString = form.get("given").cloned().unwrap_or_default().into();
@@ -486,16 +486,12 @@ pub async fn sign_out(
 }
 
 /// `GET /lang?to=en&next=/path`: the language switch.
-pub async fn lang_link(
-    State(web): State<Web>,
-    look: Look,
-    Query(query): Query<Fields>,
-) -> Response {
+pub async fn lang_link(State(web): State<Web>, look: Look, Q(query): Q<Fields>) -> Response {
     choose(&web, &look, &query).await
 }
 
 /// `POST /lang`: the same as a form.
-pub async fn lang_form(State(web): State<Web>, look: Look, Form(form): Form<Fields>) -> Response {
+pub async fn lang_form(State(web): State<Web>, look: Look, F(form): F<Fields>) -> Response {
     choose(&web, &look, &form).await
 }
 

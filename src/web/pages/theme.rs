@@ -3,12 +3,7 @@
 //! The page carries the choice from its first byte (`data-theme`), so nothing flashes, and the style
 //! sheet needs no script to follow it.
 
-use axum::{
-    Form,
-    extract::{Query, State},
-    http::HeaderMap,
-    response::Response,
-};
+use axum::{extract::State, http::HeaderMap, response::Response};
 use maud::{Markup, html};
 
 use super::{
@@ -18,6 +13,7 @@ use super::{
 use crate::web::{
     Web,
     auth::own_path,
+    extract::{F, Q},
     lang::{Lang, cookie},
     preferences,
 };
@@ -102,12 +98,12 @@ pub fn switch(look: &Look) -> Markup {
 }
 
 /// `GET /theme?to=dark&next=/path`: the same as a link.
-pub async fn link(State(web): State<Web>, look: Look, Query(query): Query<Fields>) -> Response {
+pub async fn link(State(web): State<Web>, look: Look, Q(query): Q<Fields>) -> Response {
     choose(&web, &look, &query).await
 }
 
 /// `POST /theme`
-pub async fn form(State(web): State<Web>, look: Look, Form(form): Form<Fields>) -> Response {
+pub async fn form(State(web): State<Web>, look: Look, F(form): F<Fields>) -> Response {
     choose(&web, &look, &form).await
 }
 

@@ -8,7 +8,7 @@
 use std::str::FromStr;
 
 use axum::{
-    Form, Router,
+    Router,
     extract::{Path, State},
     http::{StatusCode, request::Parts},
     response::Response,
@@ -24,6 +24,7 @@ use crate::{
         Web,
         auth::{Cookie, own_path},
         error::Problem,
+        extract::F,
         lang::Lang,
     },
 };
@@ -326,7 +327,7 @@ async fn act(
     look: Look,
     headers: axum::http::HeaderMap,
     Path(act): Path<String>,
-    Form(form): Form<Fields>,
+    F(form): F<Fields>,
 ) -> Response {
     let here = own_path(field(&form, "next"));
     look.answer(do_act(&web, &headers, &act, here).await)

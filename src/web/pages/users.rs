@@ -1,7 +1,7 @@
 //! `/admin/users`: who may sign in, as what, and what each role may.
 
 use axum::{
-    Form, Router,
+    Router,
     extract::{Path, State},
     http::StatusCode,
     response::{IntoResponse, Response},
@@ -28,7 +28,13 @@ use crate::{
         orders,
         sessions::{self, Listed},
     },
-    web::{Web, auth::Actor, error::Problem, extract::Q, lang::Lang},
+    web::{
+        Web,
+        auth::Actor,
+        error::Problem,
+        extract::{F, Q},
+        lang::Lang,
+    },
 };
 
 /// Pages for who manages people.
@@ -451,12 +457,7 @@ fn link_of(web: &Web, code: &SecretString) -> String {
 }
 
 /// `POST /admin/users`
-async fn add(
-    State(web): State<Web>,
-    actor: Actor,
-    look: Look,
-    Form(form): Form<Fields>,
-) -> Response {
+async fn add(State(web): State<Web>, actor: Actor, look: Look, F(form): F<Fields>) -> Response {
     let made = async {
         let name =
             UserName::new(field(&form, "name").unwrap_or_default()).map_err(UserError::Account)?;
@@ -544,7 +545,7 @@ async fn role(
     _: Actor,
     look: Look,
     Path(name): Path<String>,
-    Form(form): Form<Fields>,
+    F(form): F<Fields>,
 ) -> Response {
     let done = async {
         let (role, partner) = chosen(&form)?;

@@ -34,6 +34,8 @@ use crate::{
     web::{
         Web,
         access::{self, Need},
+        api::payouts::calendar::YEARS,
+        asked::LARGEST_PAGE,
         lang::Lang,
         once, pages,
     },
@@ -93,8 +95,8 @@ pub fn document(lang: Lang) -> OpenApi {
         .version(env!("CARGO_PKG_VERSION"))
         .license(Some(License::new("MIT OR Apache-2.0")))
         .description(Some(lang.t(
-            "결제와 정산 API. 금액은 정수 원, 시각은 시차(`+09:00`)가 붙고, 날은 한국 날짜입니다. `Accept-Language: en`이면 문장이 영어로 옵니다.",
-            "Payments and settlements. Amounts are whole won, times carry their offset (`+09:00`), days are days in Korea. Sentences come in Korean, or in English with `Accept-Language: en`.",
+            "결제와 정산 API. 금액은 정수 원, 시각은 시차(`+09:00`)가 붙고, 날은 한국 날짜입니다. `Accept-Language: en`이면 문장이 영어로 옵니다. 값이 빈 쿼리 매개변수는 없는 것과 같습니다.",
+            "Payments and settlements. Amounts are whole won, times carry their offset (`+09:00`), days are days in Korea. Sentences come in Korean, or in English with `Accept-Language: en`. A query parameter without a value counts as not given.",
         )))
         .build();
     OpenApiBuilder::new()
@@ -208,6 +210,29 @@ fn text_of(kind: Type, format: Option<&str>) -> RefOr<Schema> {
     ))
 }
 
+/// A whole number of a range.
+fn whole(least: i64, most: i64) -> RefOr<Schema> {
+    RefOr::T(Schema::Object(
+        ObjectBuilder::new()
+            .schema_type(Type::Integer)
+            .minimum(Some(least))
+            .maximum(Some(most))
+            .build(),
+    ))
+}
+
+/// What [`once`] takes as a key.
+fn idempotency_key() -> RefOr<Schema> {
+    RefOr::T(Schema::Object(
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .min_length(Some(1))
+            .max_length(Some(255))
+            .pattern(Some("^[!#-~]([ -~]*[!#-~])?$"))
+            .build(),
+    ))
+}
+
 /// Whether the access table lets anybody call it, and what it wants otherwise.
 pub fn need(op: &Op) -> Option<Need> {
     access::find(op.method, op.path).map(|row| row.need)
@@ -294,6 +319,8 @@ fn operation(op: &Op, lang: Lang) -> Operation {
     for asked in op.parameters() {
         let of = match asked.1 {
             "integer" => text_of(Type::Integer, None),
+            "limit" => whole(1, LARGEST_PAGE as i64),
+            "year" => whole(i64::from(*YEARS.start()), i64::from(*YEARS.end())),
             "boolean" => text_of(Type::Boolean, None),
             "date" => text_of(Type::String, Some("date")),
             _ => text_of(Type::String, None),
@@ -316,7 +343,7 @@ fn operation(op: &Op, lang: Lang) -> Operation {
                 "However often the same request is sent, it is carried out once. 1 to 255 ASCII characters.",
             )))
             .example(Some(json!("order-1001-1")))
-            .schema(Some(text_of(Type::String, None)));
+            .schema(Some(idempotency_key()));
         built = built.parameter(parameter);
     }
     built = match op.asks {
@@ -371,10 +398,8 @@ fn answer(status: u16, gives: Gives, lang: Lang) -> utoipa::openapi::Response {
     let response = match gives {
         Gives::Nothing => response,
         Gives::Json(name) => response.content("application/json", Content::new(Some(schema(name)))),
-        Gives::Events => response.content(
-            "text/event-stream",
-            Content::new(Some(text_of(Type::String, None))),
-        ),
+        // A stream has no end that a schema of 3.1 could describe.
+        Gives::Events => response.content("text/event-stream", Content::default()),
         Gives::File => response.content(
             "application/octet-stream",
             Content::new(Some(text_of(Type::String, Some("binary")))),

@@ -8,7 +8,7 @@ use super::words::{Asks, Gives, Op, P};
 const PAGED: [P; 2] = [
     P(
         "limit",
-        "integer",
+        "limit",
         "1~200, 없으면 20",
         "1 to 200; 20 if not given",
     ),
@@ -199,7 +199,7 @@ pub const OPS: &[Op] = &[
     Op::new("GET", "/api/approvals/{id}", "showApproval", "payouts", "승인 요청 하나", "One of them, with all that it asks for")
         .gives(&[(200, Gives::Json("ApprovalStory"))]).no(&[(404, "not-found")]),
     Op::new("GET", "/api/calendar", "showCalendar", "payouts", "한 해의 공휴일과 은행 휴무 평일", "Holidays and weekdays off of a year")
-        .takes(&[&[P("year", "integer", "2020~2100, 없으면 올해", "2020 to 2100; this one if not given")]])
+        .takes(&[&[P("year", "year", "2020~2100, 없으면 올해", "2020 to 2100; this one if not given")]])
         .gives(&[(200, Gives::Json("CalendarYear"))]).no(&[(400, "invalid-filter bad-request")]),
     Op::new("PUT", "/api/calendar/{day}", "putDay", "payouts", "휴무일 또는 영업일로 바꿈", "A day off, or a business day after all")
         .takes(&[&[DRY_RUN]]).asks(Asks::Json("PutBody")).gives(&[(200, Gives::Json("CalendarChanged"))])

@@ -9,6 +9,16 @@ pub struct P(
     pub &'static str,
 );
 
+impl P {
+    /// Its type, as JSON calls it.
+    pub fn kind(&self) -> &'static str {
+        match self.1 {
+            "limit" | "year" => "integer",
+            kind => kind,
+        }
+    }
+}
+
 /// What a request carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asks {

@@ -7,7 +7,7 @@ use axum::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{day_of, dry_run_asked, unreadable};
+use super::dry_run_asked;
 use crate::{
     domain::{
         calendar::KstDay,
@@ -18,6 +18,7 @@ use crate::{
     web::{
         Web,
         api::json_body,
+        asked::{a_day, unreadable},
         auth::Actor,
         error::{InLang, Problem},
         extract::{Body, Q},
@@ -98,7 +99,7 @@ pub(super) async fn put_day(
     Q(query): Q<DryRun>,
     Body(body): Body,
 ) -> Result<Json<Value>, Problem> {
-    let day = day_of("day", &day).lang(lang)?;
+    let day = a_day("day", &day).lang(lang)?;
     let body: PutBody = json_body(&body, r#"{"name": "임시공휴일", "off": true}"#).lang(lang)?;
     let special = Special {
         day,
@@ -118,7 +119,7 @@ pub(super) async fn remove_day(
     Path(day): Path<String>,
     Q(query): Q<DryRun>,
 ) -> Result<Json<Value>, Problem> {
-    let day = day_of("day", &day).lang(lang)?;
+    let day = a_day("day", &day).lang(lang)?;
     carry_out(&web, Change::Remove(day), &query, actor.by)
         .await
         .lang(lang)

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use axum::{
     Json, Router,
     body::Bytes,
-    extract::{DefaultBodyLimit, Path, Query, State, rejection::BytesRejection},
+    extract::{DefaultBodyLimit, Path, State, rejection::BytesRejection},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
     routing::{get, post, put},
@@ -17,7 +17,7 @@ use rusqlite::Connection;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{LARGEST_PAGE, PAGE, dry_run as dry_run_asked, foreign_or_prefetched, json_body};
+use super::{dry_run as dry_run_asked, foreign_or_prefetched, json_body};
 use crate::{
     domain::{calendar::KstDay, money::Won},
     flow::{
@@ -35,7 +35,9 @@ use crate::{
     },
     web::{
         Web,
+        asked::{self, a_day, set},
         auth::Actor,
+        download::download,
         error::{InLang, Problem},
         extract::{Body, Q},
         lang::Lang,
@@ -70,60 +72,6 @@ pub fn routes() -> Router<Web> {
                 .put(templates::put_one)
                 .delete(templates::remove_one),
         )
-}
-
-/// A parameter that cannot be read, and what was expected.
-pub fn unreadable(what: &str, text: &str, ko: &str, en: &str) -> Problem {
-    Problem::new(
-        StatusCode::BAD_REQUEST,
-        "invalid-filter",
-        format!("{what} 값 `{text}`을(를) 읽을 수 없습니다. {ko}"),
-        format!("{what} `{text}` cannot be read. {en}"),
-    )
-    .with("parameter", what)
-}
-
-/// A day out of an address.
-pub fn day_of(what: &str, text: &str) -> Result<KstDay, Problem> {
-    text.trim().parse().map_err(|_| {
-        unreadable(
-            what,
-            text,
-            "2026-08-06 형식의 날짜여야 합니다.",
-            "Expected a date such as 2026-08-06.",
-        )
-    })
-}
-
-/// A file to be kept, under a name that may be Korean.
-pub fn download(name: &str, bytes: Vec<u8>) -> Response {
-    let kind = match name.rsplit_once('.') {
-        Some((_, "xlsx")) => "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-        Some((_, "csv")) => "text/csv",
-        _ => "application/octet-stream",
-    };
-    let plain: String = name
-        .chars()
-        .map(|c| match c {
-            c if c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_') => c,
-            _ => '_',
-        })
-        .collect();
-    let encoded: String = name
-        .bytes()
-        .map(|b| match b {
-            b if b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_') => {
-                char::from(b).to_string()
-            }
-            b => format!("%{b:02X}"),
-        })
-        .collect();
-    let disposition = format!("attachment; filename=\"{plain}\"; filename*=UTF-8''{encoded}");
-    let headers = [
-        (header::CONTENT_TYPE, kind.to_owned()),
-        (header::CONTENT_DISPOSITION, disposition),
-    ];
-    (headers, bytes).into_response()
 }
 
 /// A settlement that a payout pays: id, day, amount.
@@ -229,8 +177,8 @@ async fn due(
     lang: Lang,
     Q(query): Q<DueQuery>,
 ) -> Result<Response, Problem> {
-    let until = match &query.until {
-        Some(text) => day_of("until", text).lang(lang)?,
+    let until = match set(&query.until) {
+        Some(text) => a_day("until", text).lang(lang)?,
         None => KstDay::of(web.ctx.store.now()),
     };
     let choice = Choice {
@@ -261,30 +209,8 @@ async fn list(
     lang: Lang,
     Q(query): Q<ListQuery>,
 ) -> Result<Json<Value>, Problem> {
-    let limit = match query.limit.as_deref() {
-        None => PAGE,
-        Some(text) => text
-            .parse()
-            .ok()
-            .filter(|n| (1..=LARGEST_PAGE).contains(n))
-            .ok_or_else(|| unreadable("limit", text, "1~200이어야 합니다.", "Expected 1 to 200."))
-            .lang(lang)?,
-    };
-    let after = match query.after.as_deref() {
-        None => None,
-        Some(text) => Some(
-            text.parse::<i64>()
-                .map_err(|_| {
-                    unreadable(
-                        "after",
-                        text,
-                        "앞 페이지의 next 값이어야 합니다.",
-                        "Expected `next` of the page before.",
-                    )
-                })
-                .lang(lang)?,
-        ),
-    };
+    let limit = asked::limit(&query.limit).lang(lang)?;
+    let after = asked::after_row(&query.after).lang(lang)?;
     let find = |conn: &Connection| payouts::batches(conn, after, limit + 1);
     let mut rows = web.ctx.store.read(find).lang(lang)?;
     let more = rows.len() > limit;
@@ -297,9 +223,12 @@ async fn list(
 #[serde(deny_unknown_fields)]
 pub(super) struct CreateBody {
     until: KstDay,
+    // The same one twice is the same.
     #[serde(default)]
+    #[schema(value_type = Vec<i64>)]
     leave_out: BTreeSet<i64>,
     #[serde(default)]
+    #[schema(value_type = Vec<String>)]
     leave_out_partners: BTreeSet<String>,
     /// What the caller saw. Another sum is refused.
     #[serde(default)]
@@ -373,7 +302,7 @@ async fn file(
     lang: Lang,
     headers: HeaderMap,
     Path(id): Path<String>,
-    Query(query): Query<FileQuery>,
+    Q(query): Q<FileQuery>,
 ) -> Result<Response, Problem> {
     if foreign_or_prefetched(&headers) {
         return Err(Problem::cross_site().lang(lang));

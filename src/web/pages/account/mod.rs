@@ -5,7 +5,7 @@ mod totp;
 use std::net::SocketAddr;
 
 use axum::{
-    Form, Router,
+    Router,
     extract::{ConnectInfo, Path, State},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
@@ -36,7 +36,7 @@ use crate::{
         Web,
         auth::{self, Actor, FRESH},
         error::Problem,
-        extract::Q,
+        extract::{F, Q},
         lang::Lang,
         preferences,
     },
@@ -331,7 +331,7 @@ async fn look_form(
     State(web): State<Web>,
     actor: Actor,
     look: Look,
-    Form(form): Form<Fields>,
+    F(form): F<Fields>,
 ) -> Response {
     let chosen = |name: &str| field(&form, name).unwrap_or_default();
     let lang = preferences::known(preferences::LANGS, chosen("lang"));
@@ -398,7 +398,7 @@ async fn password(
     look: Look,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
-    Form(form): Form<Fields>,
+    F(form): F<Fields>,
 ) -> Response {
     let place = auth::place(&web, peer.ip(), &headers);
     let typed = |name: &str| form.get(name).cloned().unwrap_or_default();

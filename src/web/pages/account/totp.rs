@@ -6,7 +6,6 @@
 use std::net::SocketAddr;
 
 use axum::{
-    Form,
     extract::{ConnectInfo, State},
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
@@ -28,6 +27,7 @@ use crate::{
         Web,
         auth::{self, Actor, Cookie},
         error::Problem,
+        extract::F,
         lang::Lang,
         pages::layout::{Fields, Look, field, layout, see_other},
     },
@@ -271,7 +271,7 @@ pub async fn confirm(
     actor: Actor,
     look: Look,
     headers: HeaderMap,
-    Form(form): Form<Fields>,
+    F(form): F<Fields>,
 ) -> Response {
     let lang = look.lang;
     let result = async {
@@ -331,7 +331,7 @@ pub async fn remove(
     look: Look,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
-    Form(form): Form<Fields>,
+    F(form): F<Fields>,
 ) -> Response {
     let place = auth::place(&web, peer.ip(), &headers);
     let result = async {

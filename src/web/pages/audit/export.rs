@@ -1,9 +1,6 @@
 //! The audit log as a file, by the filters of its page.
 
-use axum::{
-    extract::State,
-    response::{IntoResponse, Response},
-};
+use axum::{extract::State, response::Response};
 
 use super::{acts, changed, filter};
 use crate::{
@@ -20,6 +17,7 @@ use crate::{
     web::{
         Web,
         auth::Actor,
+        download::download,
         error::Problem,
         extract::Q,
         lang::Lang,
@@ -89,19 +87,8 @@ async fn file(
         }
         Err(died) => return Err(StoreError::Panicked(died.to_string()).into()),
     };
-    let (kind, ending) = match workbook {
-        true => (
-            "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-            "xlsx",
-        ),
-        false => ("text/csv; charset=utf-8", "csv"),
-    };
-    let disposition = format!("attachment; filename=\"audit-{today}.{ending}\"");
-    let headers = [
-        (axum::http::header::CONTENT_TYPE, kind.to_owned()),
-        (axum::http::header::CONTENT_DISPOSITION, disposition),
-    ];
-    Ok((headers, bytes).into_response())
+    let ending = if workbook { "xlsx" } else { "csv" };
+    Ok(download(&format!("audit-{today}.{ending}"), bytes))
 }
 
 /// All that fits, newest first, and whether there is more than a file holds.

@@ -53,7 +53,7 @@ impl Figures {
         self.days
             .iter()
             .filter(move |(day, _)| ((day.year(), day.month()) == this) != last)
-            .filter(move |(day, _)| !last || first_of_month(*day) == month_before(self.today))
+            .filter(move |(day, _)| !last || day.first_of_month() == month_before(self.today))
     }
 
     fn sum(&self, last: bool) -> Result<Sums, OutOfRange> {
@@ -61,13 +61,9 @@ impl Figures {
     }
 }
 
-fn first_of_month(day: KstDay) -> KstDay {
-    day.plus_days(1 - i64::from(day.day_of_month()))
-}
-
 /// The first day of the month before the day's.
 fn month_before(day: KstDay) -> KstDay {
-    first_of_month(first_of_month(day).previous())
+    day.first_of_month().previous().first_of_month()
 }
 
 pub struct View<'a> {
@@ -113,7 +109,7 @@ fn numbers(figures: &Figures, owed: bool, lang: Lang) -> Result<Markup, OutOfRan
     let month = figures.sum(false)?;
     let day = figures.today;
     let of_today = format!("from={day}&to={day}");
-    let of_month = format!("from={}&to={day}", first_of_month(day));
+    let of_month = format!("from={}&to={day}", day.first_of_month());
     Ok(html! {
         div.two.even {
             (stretch("today", lang.t("오늘", "Today"), &today, &of_today, lang)?)

@@ -2,7 +2,7 @@
 //! many, whose, and how much money.
 
 use axum::{
-    extract::{Query, State},
+    extract::State,
     http::StatusCode,
     response::{IntoResponse, Response},
 };
@@ -21,7 +21,13 @@ use crate::{
     domain::calendar::moment,
     flow::replay_dead_letters::{self, AT_ONCE, BulkError, COUNTED, DryRun, SHOWN, Shown, Skip},
     store::job_lists::DeadFilter,
-    web::{Web, auth::Actor, error::Problem, extract::F, lang::Lang},
+    web::{
+        Web,
+        auth::Actor,
+        error::Problem,
+        extract::{F, Q},
+        lang::Lang,
+    },
 };
 
 /// What may stand in the address of a list of dead letters, in the order of its form.
@@ -293,7 +299,7 @@ pub async fn dry_run(
     State(web): State<Web>,
     _: Actor,
     look: Look,
-    Query(fields): Query<Fields>,
+    Q(fields): Q<Fields>,
 ) -> Response {
     let filter = match dead_filter(&fields) {
         Ok(filter) => filter,

@@ -1,7 +1,7 @@
 //! `/admin/jobs`: the overview, and below it the jobs, filtered, searched and paged.
 
 use axum::{
-    extract::{Query, State},
+    extract::State,
     http::StatusCode,
     response::{IntoResponse, Response},
 };
@@ -28,7 +28,7 @@ use crate::{
         jobs::JobRow,
         preferences::List,
     },
-    web::{Web, auth::Actor, error::Problem, lang::Lang},
+    web::{Web, auth::Actor, error::Problem, extract::Q, lang::Lang},
 };
 
 /// Jobs of a page, and of what a search found.
@@ -314,12 +314,7 @@ async fn read_overview(web: &Web) -> Result<Overview, Problem> {
 }
 
 /// `GET /admin/jobs`
-pub async fn show(
-    State(web): State<Web>,
-    _: Actor,
-    look: Look,
-    Query(fields): Query<Fields>,
-) -> Response {
+pub async fn show(State(web): State<Web>, _: Actor, look: Look, Q(fields): Q<Fields>) -> Response {
     look.answer(list(&web, &look, &fields).await)
 }
 
@@ -371,7 +366,7 @@ pub async fn rows_changed(
     State(web): State<Web>,
     _: Actor,
     lang: Lang,
-    Query(fields): Query<Fields>,
+    Q(fields): Q<Fields>,
 ) -> Response {
     match read_rows(&web, &fields).await {
         Ok(view) => rows(&fields, &view, lang).into_response(),

@@ -25,7 +25,13 @@ use crate::{
         job_lists::Stand,
         jobs::{AttemptRow, JobRow},
     },
-    web::{Web, auth::Actor, error::Problem, extract::F, lang::Lang},
+    web::{
+        Web,
+        auth::Actor,
+        error::Problem,
+        extract::{F, Q},
+        lang::Lang,
+    },
 };
 
 pub struct View<'a> {
@@ -491,7 +497,7 @@ pub async fn show(
     _: Actor,
     look: Look,
     Path(id): Path<String>,
-    axum::extract::Query(query): axum::extract::Query<Fields>,
+    Q(query): Q<Fields>,
 ) -> Response {
     let did = field(&query, "did");
     look.answer(found(&web, &id).map(|job| {

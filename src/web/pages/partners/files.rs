@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use axum::{
     extract::{Multipart, State},
-    http::{StatusCode, header},
+    http::StatusCode,
     response::{IntoResponse, Response},
 };
 use maud::{Markup, html};
@@ -34,8 +34,8 @@ use crate::{
         progress::{self, Progress},
     },
     web::{
-        Web, api::partners::LARGEST_FILE, auth::Actor, error::Problem, extract::Q, lang::Lang,
-        uploads,
+        Web, api::partners::LARGEST_FILE, auth::Actor, download::download, error::Problem,
+        extract::Q, lang::Lang, uploads,
     },
 };
 
@@ -454,30 +454,16 @@ async fn take(web: &Web, look: &Look, sent: Sent, by: &'static str) -> Result<Re
     Ok(look_page(look, &plan, &carried, false).into_response())
 }
 
-/// A file to be kept by whoever asked for it.
-fn download(name: &str, content_type: &'static str, bytes: Vec<u8>) -> Response {
-    let disposition = format!("attachment; filename=\"{name}\"");
-    (
-        [
-            (header::CONTENT_TYPE, content_type.to_owned()),
-            (header::CONTENT_DISPOSITION, disposition),
-        ],
-        bytes,
-    )
-        .into_response()
-}
-
 fn as_xlsx(look: &Look, name: &str, table: &Sheet) -> Response {
-    const XLSX: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
     match sheet::xlsx(std::slice::from_ref(table)) {
-        Ok(bytes) => download(&format!("{name}.xlsx"), XLSX, bytes),
+        Ok(bytes) => download(&format!("{name}.xlsx"), bytes),
         Err(error) => look.problem(&unwritten(error)),
     }
 }
 
 fn as_csv(look: &Look, name: &str, table: &Sheet) -> Response {
     match sheet::csv(table, Encoding::Utf8Bom) {
-        Ok(bytes) => download(&format!("{name}.csv"), "text/csv; charset=utf-8", bytes),
+        Ok(bytes) => download(&format!("{name}.csv"), bytes),
         Err(error) => look.problem(&unwritten(error)),
     }
 }

@@ -19,11 +19,7 @@ use crate::{
         preferences::List,
     },
     web::{
-        Web,
-        api::partners::{find, search_text},
-        auth::Actor,
-        error::Problem,
-        extract::Q,
+        Web, api::partners::find, asked::search_text, auth::Actor, error::Problem, extract::Q,
         lang::Lang,
     },
 };
@@ -179,7 +175,7 @@ fn address(path: &str, fields: &Fields, after: Option<&str>) -> String {
 /// What the address asks for.
 pub fn filter(fields: &Fields) -> Result<Filter, Problem> {
     Ok(Filter {
-        text: search_text(field(fields, "q").map(str::to_owned))?,
+        text: search_text(&field(fields, "q").map(str::to_owned))?,
         archived: field(fields, "archived").is_some(),
         incomplete: field(fields, "incomplete").is_some(),
     })

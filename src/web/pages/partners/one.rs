@@ -275,7 +275,7 @@ fn version_part(version: &Version, standing: &str, tone: &str, lang: Lang) -> Ma
 fn settlements_part(view: &View<'_>, lang: Lang) -> Markup {
     let of = view.of;
     let id = of.partner.id.as_str();
-    let month = KstDay::from_date(view.today.date().first_of_month());
+    let month = view.today.first_of_month();
     html! {
         section.sheet {
             h2 { (lang.t("최근 정산", "Recent settlements")) }

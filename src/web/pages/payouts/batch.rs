@@ -40,8 +40,9 @@ use crate::{
     web::{
         Web,
         api::foreign_or_prefetched,
-        api::payouts::{LARGEST_FILE, Part, download, number, written},
+        api::payouts::{LARGEST_FILE, Part, number, written},
         auth::Actor,
+        download::download,
         error::Problem,
         extract::{Body, Q},
         lang::Lang,

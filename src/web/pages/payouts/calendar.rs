@@ -24,10 +24,8 @@ use crate::{
     store::calendar,
     web::{
         Web,
-        api::payouts::{
-            calendar::{YEARS, year_of},
-            day_of,
-        },
+        api::payouts::calendar::{YEARS, year_of},
+        asked::a_day,
         auth::Actor,
         error::Problem,
         extract::{F, Q},
@@ -366,7 +364,7 @@ fn year_page(
 }
 
 fn change_of(form: &Fields) -> Result<Change, Problem> {
-    let day = day_of("day", field(form, "day").unwrap_or_default())?;
+    let day = a_day("day", field(form, "day").unwrap_or_default())?;
     if field(form, "remove").is_some() {
         return Ok(Change::Remove(day));
     }

@@ -30,7 +30,7 @@ use crate::{
     },
     flow::pay_out::{self, Choice, PayoutError, Proposal, Proposed, Waits, Why},
     store::settlements::{self, Due, SettlementRow},
-    web::{Web, api::payouts::day_of, auth::Actor, error::Problem, extract::Body, lang::Lang},
+    web::{Web, asked::a_day, auth::Actor, error::Problem, extract::Body, lang::Lang},
 };
 
 /// Partners on a page.
@@ -41,7 +41,7 @@ const MOST_HELD: usize = 20;
 /// What a person chose, as the form says it.
 fn choice_of(pairs: &Pairs, today: KstDay) -> Result<Choice, Problem> {
     let until = match pairs.get("until") {
-        Some(text) => day_of("until", text)?,
+        Some(text) => a_day("until", text)?,
         None => today,
     };
     Ok(Choice {

@@ -20,8 +20,8 @@ use crate::{
     sheet::bank::{BankField, BankTemplate, FileFormat, ResultColumns, TemplateColumn},
     web::{
         Web,
-        api::payouts::download,
         auth::Actor,
+        download::download,
         error::Problem,
         extract::{Body, F, Q},
         lang::Lang,

@@ -36,7 +36,8 @@ use crate::{
     },
     web::{
         Web,
-        api::settlements::{DayView, a_day, day_view, patiently},
+        api::settlements::{DayView, day_view, patiently},
+        asked::a_day,
         auth::Actor,
         error::Problem,
         extract::{F, Q},

@@ -3,12 +3,10 @@
 
 use axum::{
     extract::{Path, State},
-    http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use maud::{Markup, html};
 use tokio::sync::Semaphore;
-use url::form_urlencoded;
 
 use super::{
     super::{
@@ -27,7 +25,8 @@ use crate::{
     sheet::{self, Encoding, WriteError},
     store::partners,
     web::{
-        Web, api::settlements::PeriodQuery, auth::Actor, error::Problem, extract::Q, lang::Lang,
+        Web, api::settlements::PeriodQuery, auth::Actor, download::download, error::Problem,
+        extract::Q, lang::Lang,
     },
 };
 
@@ -113,14 +112,13 @@ fn period(desk: Desk, partner: &str, from: KstDay, to: KstDay, lang: Lang) -> Ma
 
 /// The months before and after, and this one's name.
 fn months(path: &str, from: KstDay, to: KstDay, lang: Lang) -> Markup {
-    let first = |day: KstDay| day.plus_days(1 - i64::from(day.day_of_month()));
     let name = |day: KstDay| format!("{}-{:02}", day.year(), day.month());
-    let before = first(from).previous();
+    let before = from.first_of_month().previous();
     let after = to.last_of_month().next();
     html! {
         div.chips {
             a href={ (path) "?month=" (name(before)) } { "← " (name(before)) }
-            a href={ (path) "?month=" (name(from)) } aria-current=[(from == first(from) && to == from.last_of_month()).then_some("page")] {
+            a href={ (path) "?month=" (name(from)) } aria-current=[(from == from.first_of_month() && to == from.last_of_month()).then_some("page")] {
                 (lang.t(format!("{} 한 달", name(from)), format!("all of {}", name(from))))
             }
             a href={ (path) "?month=" (name(after)) } { (name(after)) " →" }
@@ -451,45 +449,13 @@ pub async fn file(
         Ok(Err(error)) => return Err(unwritten(error)),
         Err(died) => return Err(crate::store::StoreError::Panicked(died.to_string()).into()),
     };
-    Ok(match workbook {
-        true => download(&name, "xlsx", bytes),
-        false => download(&name, "csv", bytes),
-    })
+    let ending = if workbook { "xlsx" } else { "csv" };
+    Ok(download(&format!("{name}.{ending}"), bytes))
 }
 
 fn unwritten(error: WriteError) -> Problem {
     tracing::error!(%error, "a statement could not be written");
     crate::web::error::settlements::file_not_written(&error.into_cell_errors())
-}
-
-/// An answer that is saved as a file of this name.
-fn download(name: &str, ending: &str, bytes: Vec<u8>) -> Response {
-    let kind = match ending {
-        "xlsx" => "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-        _ => "text/csv; charset=utf-8",
-    };
-    let plain: String = name
-        .chars()
-        .map(|c| {
-            if c.is_ascii_alphanumeric() || c == '-' {
-                c
-            } else {
-                '_'
-            }
-        })
-        .collect();
-    let encoded: String = form_urlencoded::byte_serialize(name.as_bytes()).collect();
-    let disposition = format!(
-        "attachment; filename=\"{plain}.{ending}\"; filename*=UTF-8''{}.{ending}",
-        encoded.replace('+', "%20")
-    );
-    let mut response = (StatusCode::OK, bytes).into_response();
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
-    if let Ok(value) = HeaderValue::from_str(&disposition) {
-        headers.insert(header::CONTENT_DISPOSITION, value);
-    }
-    response
 }
 
 /// `GET /admin/statements/{partner}/statement.xlsx`
@@ -602,10 +568,7 @@ mod tests {
     }
 
     #[test]
-    fn a_files_name_is_safe_in_a_header() {
-        let response = download("정산내역서_\"a", "csv", Vec::new());
-        let value = response.headers()[header::CONTENT_DISPOSITION].to_str();
-        assert!(value.unwrap().contains("filename*=UTF-8''%EC%A0%95"));
+    fn a_files_name_says_whose_it_is_and_when() {
         let of = statement(&[]);
         assert_eq!(
             of.file_name(true),
