@@ -737,3 +737,67 @@ async fn the_reference_is_pages_that_need_nothing_from_elsewhere() {
         assert!(other.is_ascii(), "{path}: {other}");
     }
 }
+
+/// A query that cannot be read is told as everything else is, and what is wrong in it is not taken for its absence.
+#[tokio::test]
+async fn a_parameter_that_is_wrong_is_refused_and_an_empty_one_is_none() {
+    let shop = Shop::open().await;
+    let document = document(Lang::Ko);
+    let (mut lists, mut refused) = (0, 0);
+    for (method, template, operation) in operations(&document) {
+        let parameters = operation["parameters"].as_array().into_iter().flatten();
+        let asked: Vec<&Value> = parameters.filter(|of| of["in"] == "query").collect();
+        if asked.is_empty() {
+            continue;
+        }
+        let path = template
+            .replace("{day}", "2026-08-06")
+            .replace("{partner}", "farm")
+            .replace("{id}", "1");
+        let ask = async |query: String| {
+            let method: reqwest::Method = method.parse().unwrap();
+            let url = shop.app.url(&format!("{path}?{query}"));
+            let request = shop.app.http.request(method, url).bearer_auth(TOKEN);
+            request.send().await.unwrap()
+        };
+        let is_list = method == "GET" && !template.contains('{');
+        for of in asked {
+            let name = of["name"].as_str().unwrap();
+            let schema = &of["schema"];
+            let mut wrong = vec![format!("{name}=1&{name}=1")];
+            match (schema["type"].as_str(), schema["format"].as_str()) {
+                (Some("boolean"), _) => wrong.extend(["AAA", "0.5"].map(|v| format!("{name}={v}"))),
+                (Some("integer"), _) => wrong.push(format!("{name}=many")),
+                (_, Some("date")) => wrong.push(format!("{name}=2026-02-30")),
+                _ => {}
+            }
+            for query in wrong {
+                let what = format!("{method} {path}?{query}");
+                let answer = ask(query).await;
+                let status = answer.status().as_u16();
+                if is_list {
+                    assert_eq!(status, 400, "{what}");
+                }
+                assert!((400..500).contains(&status), "{what}: {status}");
+                let known = &operation["responses"][status.to_string()];
+                assert!(known.is_object(), "{what}: {status} is not documented");
+                let kind = answer.headers()["content-type"].to_str().unwrap();
+                assert!(
+                    kind.starts_with("application/problem+json"),
+                    "{what}: {kind}"
+                );
+                refused += 1;
+            }
+            if is_list {
+                assert_eq!(of["allowEmptyValue"], true, "{template} {name}");
+                let answer = ask(format!("{name}=")).await;
+                assert_eq!(answer.status(), 200, "{template}?{name}=");
+                lists += 1;
+            }
+        }
+    }
+    assert!(
+        lists > 20 && refused > 60,
+        "{lists} and {refused} were asked"
+    );
+}

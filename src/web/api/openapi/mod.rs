@@ -18,6 +18,7 @@ use utoipa::ToSchema;
 use utoipa::openapi::{
     Components, ComponentsBuilder, Content, Deprecated, HttpMethod, InfoBuilder, License, OpenApi,
     OpenApiBuilder, Paths, Ref, RefOr, Required, ResponseBuilder, Schema, Server,
+    extensions::Extensions,
     path::{Operation, OperationBuilder, ParameterBuilder, ParameterIn},
     request_body::RequestBodyBuilder,
     schema::{ObjectBuilder, SchemaFormat, Type},
@@ -280,6 +281,9 @@ pub fn refusals(op: &Op) -> Vec<(u16, Vec<&'static str>)> {
         add(429, "too-many-requests");
         add(503, "overloaded");
     }
+    if op.parameters().next().is_some() {
+        add(400, "bad-request");
+    }
     if takes_key(op) {
         add(400, "bad-request idempotency-key");
         add(409, "idempotency-in-flight idempotency-outcome-unknown");
@@ -330,6 +334,7 @@ fn operation(op: &Op, lang: Lang) -> Operation {
             .parameter_in(ParameterIn::Query)
             .required(Required::False)
             .description(Some(lang.t(asked.2, asked.3)))
+            .extensions(Some(Extensions::from_iter([("allowEmptyValue", true)])))
             .schema(Some(of));
         built = built.parameter(parameter);
     }
