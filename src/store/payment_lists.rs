@@ -62,7 +62,11 @@ pub struct Cursor {
 
 impl Cursor {
     pub fn parse(text: &str) -> Option<Cursor> {
-        let number = |text: &str| i64::from_str_radix(text, 36).ok();
+        // Without a sign: there is none in what we hand out.
+        let number = |text: &str| {
+            let signed = text.starts_with(['+', '-']);
+            i64::from_str_radix(text, 36).ok().filter(|_| !signed)
+        };
         if let Some(row) = text.strip_prefix('~') {
             return Some(Cursor {
                 at: None,

@@ -32,6 +32,35 @@ fn canary() -> Words {
 /// What of it must stand nowhere.
 const PARTS: [&str; 5] = ["카나리아홍", "7777", "canary@", "9430", "0040177"];
 
+/// Where a part stands. Not in a token, in whose random letters and digits it may be by chance.
+fn stands(text: &str, part: &str) -> Option<usize> {
+    let of_word = |c: char| c.is_ascii_alphanumeric();
+    text.match_indices(part).map(|(at, _)| at).find(|at| {
+        let before = text[..*at].chars().rev().take_while(|c| of_word(*c));
+        let after = text[*at..].chars().take_while(|c| of_word(*c));
+        let (mut letters, mut digits) = (0, 0);
+        for c in before.chain(after) {
+            match c {
+                '0'..='9' => digits += 1,
+                _ => letters += 1,
+            }
+        }
+        letters == 0 || letters + digits < 20
+    })
+}
+
+#[test]
+fn chance_in_a_token_is_no_person() {
+    let token = "3547b835891e17471d660c3966b47cfcff5394301bb836c6dafecf25e0257233";
+    assert_eq!(stands(&format!("value=\"{token}\""), "9430"), None);
+    assert_eq!(
+        stands(&format!("\"{token}\" 010-1234-9430"), "9430"),
+        Some(76)
+    );
+    assert_eq!(stands("00401777712345", "0040177"), Some(0));
+    assert_eq!(stands("카나리아홍님", "카나리아홍"), Some(0));
+}
+
 /// Files that are what they are for only with all of it.
 fn is_for_a_bank_or_a_program(path: &str, kind: &str) -> bool {
     let json = kind.contains("json");
@@ -48,7 +77,7 @@ async fn no_page_shows_a_person_whole() {
             continue;
         }
         for part in PARTS {
-            let at = text.find(part).map(|at| {
+            let at = stands(&text, part).map(|at| {
                 let from = text[..at]
                     .char_indices()
                     .rev()
