@@ -632,7 +632,7 @@ impl View<'_> {
                     }
                     div.buttons {
                         button type="submit" name="ahead" value=(until_night(self.inner.now())) {
-                            (self.t("다음 새벽 1시 (일 정산)", "1 a.m. next (the night's settlement)"))
+                            (self.t("내일 새벽 1시 (오늘 정산)", "1 a.m. tomorrow (today is settled)"))
                         }
                         button type="submit" name="ahead" value="3600" { (self.t("1시간", "1 hour")) }
                         button type="submit" name="ahead" value="86400" { (self.t("하루", "1 day")) }
@@ -644,11 +644,11 @@ impl View<'_> {
     }
 }
 
-/// Seconds until it is next a moment past one at night in Seoul, nine hours ahead of UTC.
+/// Seconds until it is a moment past one tomorrow in Seoul, nine hours ahead of UTC: when a shop has
+/// settled today, also if it is soon after midnight now.
 fn until_night(now: i64) -> i64 {
     const DAY: i64 = 86_400;
-    let past_one = (now + 9 * 3_600 - 3_600).rem_euclid(DAY);
-    DAY - past_one + 2
+    DAY - (now + 9 * 3_600).rem_euclid(DAY) + 3_602
 }
 
 fn delivery(one: &Delivery) -> Markup {

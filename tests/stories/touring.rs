@@ -237,6 +237,17 @@ async fn a_newcomer_walks_from_a_payment_to_its_settlement() {
             .unwrap()
             .to_owned();
         let sandbox = settings["portone"]["base_url"].as_str().unwrap().to_owned();
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        // Soon after midnight in Seoul, when the next one o'clock settles yesterday and not the day of the tour.
+        let seconds = jiff::Timestamp::now().as_second() + 9 * 3_600;
+        let ahead = 86_400 - seconds.rem_euclid(86_400) + 600;
+        let moved = http
+            .post(format!("{sandbox}/sandbox/clock"))
+            .form(&[("ahead", ahead)])
+            .send()
+            .await
+            .unwrap();
+        assert!(moved.status().is_success() || moved.status().is_redirection());
         // The sign-in link stands in the terminal; another one signs in as well.
         let store = Store::open_beside(&path, Clock::default()).unwrap();
         let owner = store
@@ -251,7 +262,6 @@ async fn a_newcomer_walks_from_a_payment_to_its_settlement() {
             .await;
         assert_eq!(answer.status(), 303);
         visitor.keep(&answer);
-        let http = reqwest::Client::builder().no_proxy().build().unwrap();
         let mut newcomer = Newcomer {
             visitor,
             sandbox,

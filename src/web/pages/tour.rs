@@ -14,6 +14,7 @@ use axum::{
     response::Response,
     routing::post,
 };
+use jiff::Timestamp;
 use maud::{Markup, html};
 
 use super::layout::{Fields, Look, field, nothing, payment_path, see_other};
@@ -426,7 +427,7 @@ async fn tell(web: &Web, what: Tell) -> Result<(), Problem> {
         ),
         Tell::Up => ("/sandbox/clear", Vec::new()),
         Tell::Night => {
-            let ahead = until_night(web.ctx.store.now().as_second());
+            let ahead = until_night(web.ctx.store.now());
             ("/sandbox/clock", vec![("ahead", ahead.to_string())])
         }
     };
@@ -458,15 +459,16 @@ async fn tell(web: &Web, what: Tell) -> Result<(), Problem> {
     }
 }
 
-/// Seconds until it is next a moment past one at night in Seoul.
-fn until_night(now: i64) -> i64 {
-    const DAY: i64 = 86_400;
-    let past_one = (now + 9 * 3_600 - 3_600).rem_euclid(DAY);
-    DAY - past_one + 2
+/// Seconds until the night has settled this day: a moment past one tomorrow in Seoul. Soon after midnight
+/// the next one o'clock would only settle yesterday, of which whoever looks has seen nothing.
+fn until_night(now: Timestamp) -> i64 {
+    KstDay::of(now).end().as_second() + 3_602 - now.as_second()
 }
 
 #[cfg(test)]
 mod tests {
+    use jiff::SignedDuration;
+
     use super::*;
 
     fn happened(steps: usize) -> Happened {
@@ -526,10 +528,14 @@ mod tests {
     }
 
     #[test]
-    fn the_night_is_always_ahead() {
-        for now in [1_786_000_000, 1_786_003_600, 1_786_030_000] {
-            let then = now + until_night(now) + 9 * 3_600;
-            assert_eq!(then.rem_euclid(86_400), 3_602);
+    fn the_night_settles_the_day_on_which_it_is_asked_for() {
+        for time in [
+            "00:00:00", "00:12:00", "00:59:59", "01:00:01", "09:00:00", "23:59:59",
+        ] {
+            let now: Timestamp = format!("2026-11-27T{time}+09:00").parse().unwrap();
+            let then = now + SignedDuration::from_secs(until_night(now));
+            let expected: Timestamp = "2026-11-28T01:00:02+09:00".parse().unwrap();
+            assert_eq!(then, expected, "{time}");
         }
     }
 }
