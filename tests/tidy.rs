@@ -629,6 +629,7 @@ fn a_request_is_read_by_what_can_say_what_is_wrong() {
         "): Json<",
         "): axum::Json<",
         " body: Bytes,",
+        "BytesRejection>,",
     ];
     let mut wrong = Vec::new();
     for source in sources(&["src"]) {

@@ -54,6 +54,15 @@ fn told(problem: Problem, parts: &Parts, web: &Web) -> Response {
     Look::of(parts, web).problem(&problem)
 }
 
+/// Why a body of at most `most` bytes could not be read.
+pub fn body_unread(status: StatusCode, most: usize) -> Problem {
+    let broken_off = Problem::bad_request(
+        "요청 본문이 끝까지 도착하지 않았습니다. 다시 보내 주세요.",
+        "The body did not arrive whole: send it again.",
+    );
+    unread(status, most, broken_off)
+}
+
 fn unread(status: StatusCode, most: usize, what: Problem) -> Problem {
     match status {
         StatusCode::PAYLOAD_TOO_LARGE => Problem::too_large(most),
@@ -132,11 +141,7 @@ where
         match Bytes::from_request(request, state).await {
             Ok(bytes) => Ok(Body(bytes)),
             Err(error) => {
-                let problem = Problem::bad_request(
-                    "요청 본문이 끝까지 도착하지 않았습니다. 다시 보내 주세요.",
-                    "The body did not arrive whole: send it again.",
-                );
-                let problem = unread(error.status(), MOST, problem);
+                let problem = body_unread(error.status(), MOST);
                 Err(told(problem, &parts, &Web::from_ref(state)))
             }
         }

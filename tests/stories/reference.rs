@@ -547,6 +547,12 @@ async fn every_answer_of_a_get_is_what_the_document_says() {
     called.sent(&document, "POST", "/api/payouts", made).await;
     let batch: i64 = app.sql("select max(id) from payout_batch");
     let payout: i64 = app.sql("select min(id) from payout");
+    let file = async |query: &str| {
+        let answer = app.get(&format!("/api/payouts/{batch}/file{query}")).await;
+        assert_eq!(answer.status(), 200, "{query}");
+        answer.text().await.unwrap()
+    };
+    assert_eq!(file("?template=").await, file("").await);
     let decided = post(
         format!("/api/payouts/{batch}/payouts/{payout}"),
         json!({ "failed": "예금주 불일치" }),
@@ -743,7 +749,7 @@ async fn the_reference_is_pages_that_need_nothing_from_elsewhere() {
 async fn a_parameter_that_is_wrong_is_refused_and_an_empty_one_is_none() {
     let shop = Shop::open().await;
     let document = document(Lang::Ko);
-    let (mut lists, mut refused) = (0, 0);
+    let (mut lists, mut refused, mut longest) = (0, 0, 0);
     for (method, template, operation) in operations(&document) {
         let parameters = operation["parameters"].as_array().into_iter().flatten();
         let asked: Vec<&Value> = parameters.filter(|of| of["in"] == "query").collect();
@@ -788,6 +794,20 @@ async fn a_parameter_that_is_wrong_is_refused_and_an_empty_one_is_none() {
                 );
                 refused += 1;
             }
+            // A page is as long as the document says it may be, and no longer.
+            if let Some(most) = schema["maximum"].as_u64() {
+                let answer = ask(format!("{name}={most}")).await;
+                assert_ne!(answer.status(), 400, "{template}?{name}={most}");
+                let answer = ask(format!("{name}={}", most + 1)).await;
+                // Whose lines, is asked before how many.
+                let no = if template.ends_with("/lines") {
+                    404
+                } else {
+                    400
+                };
+                assert_eq!(answer.status(), no, "{template}?{name}={most} and one");
+                longest += 1;
+            }
             if is_list {
                 assert_eq!(of["allowEmptyValue"], true, "{template} {name}");
                 let answer = ask(format!("{name}=")).await;
@@ -797,7 +817,7 @@ async fn a_parameter_that_is_wrong_is_refused_and_an_empty_one_is_none() {
         }
     }
     assert!(
-        lists > 20 && refused > 60,
-        "{lists} and {refused} were asked"
+        lists > 20 && refused > 60 && longest >= 9,
+        "{lists}, {refused} and {longest} were asked"
     );
 }

@@ -32,10 +32,10 @@ use crate::{
     },
     web::{
         Web,
-        asked::{self, LARGEST_PAGE, a_day, set},
+        asked::{self, a_day, set},
         auth::Actor,
         error::{InLang, Problem},
-        extract::{Body, Q},
+        extract::{Body, Q, body_unread},
         lang::Lang,
         uploads,
     },
@@ -525,8 +525,9 @@ struct StatementQuery {
     limit: Option<String>,
 }
 
-/// Lines of a statement that one answer carries at most.
-const MOST_STATEMENT_LINES: usize = 1_000;
+/// Lines of a statement that one answer carries, and at most.
+pub const STATEMENT_LINES: usize = 200;
+pub const MOST_STATEMENT_LINES: usize = 1_000;
 
 /// `GET /api/statements/{partner}`: sums and settlements of the period, and a page of its lines.
 async fn statement(
@@ -541,7 +542,8 @@ async fn statement(
         to: query.to,
     };
     let (from, to) = period.read(KstDay::of(web.ctx.store.now())).lang(lang)?;
-    let limit = asked::limit_up_to(&query.limit, LARGEST_PAGE, MOST_STATEMENT_LINES).lang(lang)?;
+    let limit =
+        asked::limit_up_to(&query.limit, STATEMENT_LINES, MOST_STATEMENT_LINES).lang(lang)?;
     let after = asked::after(&query.after, LineCursor::parse).lang(lang)?;
     let cursor = |row: &LineRow| {
         let (day, seq) = (row.day, row.movement.seq);
@@ -708,7 +710,7 @@ pub async fn upload(request: Request) -> Result<(Vec<u8>, Option<String>), Probl
     if !kind.starts_with("multipart/") {
         let bytes = Bytes::from_request(request, &())
             .await
-            .map_err(|_| Problem::too_large(LARGEST_FILE))?;
+            .map_err(|error| body_unread(error.status(), LARGEST_FILE))?;
         return Ok((bytes.to_vec(), None));
     }
     let mut form = Multipart::from_request(request, &())

@@ -112,7 +112,8 @@ fn self_page(lang: Lang) -> Page<'static> {
 }
 
 struct ListView<'a> {
-    waiting: &'a [ApprovalRow],
+    /// Stands on the first page alone.
+    waiting: Option<&'a [ApprovalRow]>,
     count: i64,
     decided: &'a [ApprovalRow],
     next: Option<i64>,
@@ -128,16 +129,18 @@ fn list_page(look: &Look, view: &ListView<'_>) -> Markup {
                 "Payouts and adjustments above a set amount go on once somebody else than the maker approves them.",
             )) }
         }
-        h2 { (lang.t("승인 대기", "Waiting")) " " @if view.count > 0 { span.count { (view.count) } } }
-        @if view.waiting.is_empty() {
-            section.sheet.centre.empty { p { (lang.t("승인을 기다리는 것이 없습니다.", "Nothing waits.")) } }
-        } @else {
-            (table(view.waiting, lang))
-            @if view.count > view.waiting.len() as i64 {
-                p.soft { (lang.t(
-                    format!("최근 {WAITING}건만 보입니다. 처리하면 그다음 요청이 나타납니다."),
-                    format!("These are the newest {WAITING}. Others appear as these are decided."),
-                )) }
+        @if let Some(waiting) = view.waiting {
+            h2 { (lang.t("승인 대기", "Waiting")) " " @if view.count > 0 { span.count { (view.count) } } }
+            @if waiting.is_empty() {
+                section.sheet.centre.empty { p { (lang.t("승인을 기다리는 것이 없습니다.", "Nothing waits.")) } }
+            } @else {
+                (table(waiting, lang))
+                @if view.count > waiting.len() as i64 {
+                    p.soft { (lang.t(
+                        format!("최근 {WAITING}건만 보입니다. 처리하면 그다음 요청이 나타납니다."),
+                        format!("These are the newest {WAITING}. Others appear as these are decided."),
+                    )) }
+                }
             }
         }
         h2 { (lang.t("처리됨", "Decided")) }
@@ -181,9 +184,8 @@ async fn list(State(web): State<Web>, _: Actor, look: Look, Q(query): Q<Fields>)
     let before = field(&query, "before").and_then(|id| id.parse().ok());
     let found = web.ctx.store.read(|conn| {
         let waiting = match before {
-            // What waits stands on the first page.
-            Some(_) => Vec::new(),
-            None => approvals::list(conn, true, None, WAITING)?,
+            Some(_) => None,
+            None => Some(approvals::list(conn, true, None, WAITING)?),
         };
         let decided = approvals::list(conn, false, before, PAGE + 1)?;
         Ok::<_, Problem>((waiting, approvals::waiting(conn)?, decided))
@@ -191,7 +193,7 @@ async fn list(State(web): State<Web>, _: Actor, look: Look, Q(query): Q<Fields>)
     look.answer(found.map(|(waiting, count, mut decided)| {
         let next = cut(&mut decided, PAGE, |row| row.id);
         let view = ListView {
-            waiting: &waiting,
+            waiting: waiting.as_deref(),
             count,
             decided: &decided,
             next,
@@ -650,7 +652,7 @@ mod tests {
     fn a_list_shows_what_waits_first() {
         let (waiting, decided) = ([row(Stand::Waiting)], [row(Stand::Refused)]);
         let view = ListView {
-            waiting: &waiting,
+            waiting: Some(&waiting),
             count: 1,
             decided: &decided,
             next: Some(7),
@@ -659,5 +661,17 @@ mod tests {
         let (first, then) = (text.find("WAITING").unwrap(), text.find("REFUSED").unwrap());
         assert!(first < then && text.contains("/admin/approvals?before=7"));
         assert!(!text.contains("<b>") && !text.contains("<i>x"));
+
+        // An older page does not say that nothing waits.
+        let view = ListView {
+            waiting: None,
+            ..view
+        };
+        let text = list_page(&Look::default(), &view).into_string();
+        assert!(
+            text.contains("REFUSED")
+                && !text.contains("승인 대기")
+                && !text.contains("기다리는 것이")
+        );
     }
 }

@@ -87,7 +87,10 @@ pub async fn consume(
         // In a task of its own, which goes on where the connection breaks and this consumer is ended:
         // rows whose claim was on its way would otherwise be nobody's until their leases are over.
         let taken = tokio::spawn(take(inner.clone(), queue, batch)).await;
-        taken.map_err(|_| Trouble::Ended("claiming rows broke off"))?;
+        taken.map_err(|error| {
+            tracing::error!(%error, queue = queue.as_str(), "claiming rows broke off");
+            Trouble::Ended("claiming rows broke off")
+        })?;
     }
     // Who is not running yet goes back with the end of the connection.
     let cancel = channel.basic_cancel(tag.into(), BasicCancelOptions::default());
@@ -127,6 +130,10 @@ async fn take(inner: Arc<Inner>, queue: Queue, batch: Vec<(Hint, Message)>) {
     let (boot, lease) = (inner.store.boot(), inner.policy.job_lease(queue) * 3);
     let mut stopped = inner.stopped.subscribe();
     let answers = loop {
+        // What this boot holds is given back once it has stopped: nothing is claimed after that.
+        if *stopped.borrow() {
+            return;
+        }
         let (hints, boot) = (hints.clone(), boot.clone());
         let answers = inner
             .store

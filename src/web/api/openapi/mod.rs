@@ -35,7 +35,7 @@ use crate::{
     web::{
         Web,
         access::{self, Need},
-        api::payouts::calendar::YEARS,
+        api::{payouts::calendar::YEARS, settlements::MOST_STATEMENT_LINES},
         asked::LARGEST_PAGE,
         lang::Lang,
         once, pages,
@@ -96,8 +96,8 @@ pub fn document(lang: Lang) -> OpenApi {
         .version(env!("CARGO_PKG_VERSION"))
         .license(Some(License::new("MIT OR Apache-2.0")))
         .description(Some(lang.t(
-            "결제와 정산 API. 금액은 정수 원, 시각은 시차(`+09:00`)가 붙고, 날은 한국 날짜입니다. `Accept-Language: en`이면 문장이 영어로 옵니다. 값이 빈 쿼리 매개변수는 없는 것과 같습니다.",
-            "Payments and settlements. Amounts are whole won, times carry their offset (`+09:00`), days are days in Korea. Sentences come in Korean, or in English with `Accept-Language: en`. A query parameter without a value counts as not given.",
+            "결제와 정산 API. 금액은 정수 원, 시각은 시차(`+09:00`)가 붙고, 날은 한국 날짜입니다. `Accept-Language: en`이면 문장이 영어로 옵니다. 값이 빈 쿼리 매개변수는 없는 것과 같습니다. `dry_run`만은 값이 없어도 `true`입니다.",
+            "Payments and settlements. Amounts are whole won, times carry their offset (`+09:00`), days are days in Korea. Sentences come in Korean, or in English with `Accept-Language: en`. A query parameter without a value counts as not given, but for `dry_run`, which then is `true`.",
         )))
         .build();
     OpenApiBuilder::new()
@@ -324,6 +324,7 @@ fn operation(op: &Op, lang: Lang) -> Operation {
         let of = match asked.1 {
             "integer" => text_of(Type::Integer, None),
             "limit" => whole(1, LARGEST_PAGE as i64),
+            "lines" => whole(1, MOST_STATEMENT_LINES as i64),
             "year" => whole(i64::from(*YEARS.start()), i64::from(*YEARS.end())),
             "boolean" => text_of(Type::Boolean, None),
             "date" => text_of(Type::String, Some("date")),

@@ -12,13 +12,21 @@ const PAGED: [P; 2] = [
         "1~200, 없으면 20",
         "1 to 200; 20 if not given",
     ),
-    P(
-        "after",
-        "string",
-        "앞 페이지의 `next`",
-        "`next` of the page before",
-    ),
+    AFTER,
 ];
+const AFTER: P = P(
+    "after",
+    "string",
+    "앞 페이지의 `next`",
+    "`next` of the page before",
+);
+/// Lines of a statement.
+const LINES: P = P(
+    "limit",
+    "lines",
+    "명세 줄 수, 1~1000, 없으면 200",
+    "how many lines, 1 to 1000; 200 if not given",
+);
 const DAYS: [P; 2] = [
     P(
         "from",
@@ -31,8 +39,8 @@ const DAYS: [P; 2] = [
 const DRY_RUN: P = P(
     "dry_run",
     "boolean",
-    "`true`면 아무것도 쓰지 않고 결과만 알려 줍니다",
-    "`true` writes nothing and says what would be",
+    "`true`거나 값이 없으면 아무것도 쓰지 않고 결과만 알려 줍니다",
+    "`true`, or no value, writes nothing and says what would be",
 );
 const TEMPLATE: P = P(
     "template",
@@ -158,7 +166,7 @@ pub const OPS: &[Op] = &[
         .asks(Asks::Json("ReopenBody")).gives(&[(200, Gives::Json("DayReopened")), (202, Gives::Json("DayRunning"))])
         .no(&[(409, "day-not-settled day-begun day-netted day-changed settlement-held"), (422, "reason-needed sum-out-of-range")]),
     Op::new("GET", "/api/statements/{partner}", "showStatement", "settlements", "한 기간의 정산내역서", "A partner's statement of a period")
-        .takes(&[&DAYS, &PAGED]).gives(&[(200, Gives::Json("StatementShown"))])
+        .takes(&[&DAYS, &[LINES, AFTER]]).gives(&[(200, Gives::Json("StatementShown"))])
         .no(&[(400, "invalid-filter bad-request"), (404, "not-found"), (422, "statement-too-long")]),
     Op::new("GET", "/api/adjustments", "listAdjustments", "settlements", "손으로 한 조정, 최신순", "Corrections by hand, newest first")
         .takes(&[&[P("partner", "string", "파트너사 ID", "a partner's id")], &PAGED])

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use axum::{
     Json, Router,
     body::Bytes,
-    extract::{DefaultBodyLimit, Path, State, rejection::BytesRejection},
+    extract::{DefaultBodyLimit, Path, State},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
     routing::{get, post, put},
@@ -291,7 +291,7 @@ struct FileQuery {
 
 impl FileQuery {
     fn template(&self) -> &str {
-        self.template.as_deref().unwrap_or(COMMON)
+        set(&self.template).unwrap_or(COMMON)
     }
 }
 
@@ -372,12 +372,9 @@ async fn result(
     lang: Lang,
     Path(id): Path<String>,
     Q(query): Q<FileQuery>,
-    body: Result<Bytes, BytesRejection>,
+    Body(body): Body<LARGEST_FILE>,
 ) -> Result<Json<Value>, Problem> {
     let id = number(&id).lang(lang)?;
-    let body = body
-        .map_err(|_| Problem::too_large(LARGEST_FILE))
-        .lang(lang)?;
     let read = read_file(&web.ctx, id, query.template(), body)
         .await
         .lang(lang)?;
