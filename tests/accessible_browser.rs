@@ -1,7 +1,7 @@
 //! Every page of the console under axe-core, in both themes and both languages: no violation.
 //!
 //! The pages are those of the demo, so that each has something on it. axe-core comes from npm, into
-//! `JEONGSAN_CLIENTS_DIR` or Cargo's folder for tests.
+//! `TEST_CLIENTS_DIR` or Cargo's folder for tests.
 
 #[path = "support/browser.rs"]
 mod browser;
@@ -18,7 +18,7 @@ use rusqlite::Connection;
 
 /// axe-core's source, fetched once.
 fn axe() -> String {
-    let base = std::env::var_os("JEONGSAN_CLIENTS_DIR").map_or_else(
+    let base = std::env::var_os("TEST_CLIENTS_DIR").map_or_else(
         || PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("clients"),
         PathBuf::from,
     );

@@ -1,7 +1,7 @@
 //! Files and words that nobody meant. Whatever comes in, the readers say something, none panics, and none takes long.
 //!
 //! Each case is made from a seed, which a failure names. A longer campaign:
-//! `JEONGSAN_FUZZ=200000 cargo nextest run --profile campaign --test fuzzing`
+//! `TEST_FUZZ=200000 cargo nextest run --profile campaign --test fuzzing`
 
 use std::{
     io::{Cursor, Read, Write},
@@ -32,8 +32,8 @@ const LONGEST: Duration = Duration::from_secs(5);
 
 /// How many cases a reader of texts gets. A workbook takes longer, and gets a tenth.
 fn cases() -> u64 {
-    match std::env::var("JEONGSAN_FUZZ") {
-        Ok(text) => text.parse().expect("JEONGSAN_FUZZ is a number of cases"),
+    match std::env::var("TEST_FUZZ") {
+        Ok(text) => text.parse().expect("TEST_FUZZ is a number of cases"),
         Err(_) => 3_000,
     }
 }

@@ -1,7 +1,7 @@
 //! PortOne's own V1 clients, from npm and PyPI, cannot tell the sandbox from PortOne.
 //!
 //! The packages are installed by name, at fixed versions, into a folder that is kept between runs:
-//! `JEONGSAN_CLIENTS_DIR`, or `clients` in Cargo's folder for tests. If Node, npm, Python or the
+//! `TEST_CLIENTS_DIR`, or `clients` in Cargo's folder for tests. If Node, npm, Python or the
 //! packages cannot be had, the test fails: a promise that was not tried is not kept.
 
 use std::{
@@ -13,7 +13,7 @@ use jeongsan::sandbox::{NewPayment, Sandbox, SandboxConfig};
 use serde_json::{Value, json};
 
 fn folder(name: &str) -> PathBuf {
-    let base = match std::env::var_os("JEONGSAN_CLIENTS_DIR") {
+    let base = match std::env::var_os("TEST_CLIENTS_DIR") {
         Some(dir) => PathBuf::from(dir),
         None => Path::new(env!("CARGO_TARGET_TMPDIR")).join("clients"),
     };

@@ -412,7 +412,9 @@ async fn jobs_are_paused_resumed_and_replayed_in_bulk_on_a_phone() {
     browser
         .until("return document.querySelector('#n-waiting-retry_cancel') === null")
         .await;
-    browser.until_there("#n-done-retry_cancel").await;
+    browser
+        .until("return document.querySelector('#n-done-retry_cancel')?.innerText.includes('2')")
+        .await;
     for imp_uid in &paid {
         assert_eq!(shop.portone.cancels_of(imp_uid).len(), 1);
     }

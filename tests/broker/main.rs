@@ -100,7 +100,7 @@ async fn nothing_starts_before_its_time(engine: Engine) {
     let started = bed.started_at(1).await;
     assert!(started >= due, "{started} is before {due}");
     let late = Duration::try_from(started.duration_since(due)).unwrap();
-    assert!(late < Duration::from_secs(3), "late by {late:?}");
+    assert!(late < Duration::from_secs(10), "late by {late:?}");
 }
 
 async fn a_retry_comes_after_its_wait_and_with_the_next_attempt(engine: Engine) {

@@ -1,7 +1,7 @@
 //! Three people and a key do what they like in any order: no batch above the amount is ever given to the bank
 //! or marked paid by one of them alone, and what one of them does alone in a day stays within the amount.
 //!
-//! `JEONGSAN_SEEDS=200 cargo nextest run --test stories approving_dice` runs more; `JEONGSAN_SEED=7` one.
+//! `TEST_SEEDS=200 cargo nextest run --test stories approving_dice` runs more; `TEST_SEED=7` one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -293,10 +293,10 @@ async fn run(seed: u64) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_payout_above_the_amount_leaves_without_two_people() {
     let text = |name: &str| std::env::var(name).ok();
-    if let Some(seed) = text("JEONGSAN_SEED").and_then(|seed| seed.parse().ok()) {
+    if let Some(seed) = text("TEST_SEED").and_then(|seed| seed.parse().ok()) {
         return run(seed).await;
     }
-    let seeds = text("JEONGSAN_SEEDS")
+    let seeds = text("TEST_SEEDS")
         .and_then(|seeds| seeds.parse().ok())
         .unwrap_or(3);
     for seed in 0..seeds {

@@ -126,7 +126,7 @@ fn unknown_outcomes() -> Vec<Kind> {
 
 #[tokio::test]
 async fn a_cancel_that_was_carried_out_unheard_is_not_sent_again() {
-    let app = TestApp::start().await;
+    let app = TestApp::with(&[("portone.read_timeout", "1500ms")], false).await;
     for (n, kind) in unknown_outcomes().into_iter().enumerate() {
         for amount in [None, Some(3_000)] {
             let imp_uid = app.paid(&format!("ord-{n}-{amount:?}"), 10_000).await;
@@ -147,7 +147,7 @@ async fn a_cancel_that_was_carried_out_unheard_is_not_sent_again() {
 
 #[tokio::test]
 async fn a_cancel_whose_outcome_cannot_even_be_read_is_found_by_the_queued_retry() {
-    let app = TestApp::start().await;
+    let app = TestApp::with(&[("portone.read_timeout", "1500ms")], false).await;
     for (n, kind) in unknown_outcomes().into_iter().enumerate() {
         let imp_uid = app.paid(&format!("ord-{n}"), 10_000).await;
         app.portone
@@ -334,10 +334,10 @@ async fn a_cancel_that_portone_carries_out_later_is_waited_for_and_not_sent_agai
     let app = TestApp::start().await;
     let imp_uid = app.paid("ord-1", 10_000).await;
     app.portone
-        .fault(Fault::new(Target::Cancel, Kind::Async { ms: 300 }).times(1));
+        .fault(Fault::new(Target::Cancel, Kind::Async { ms: 2_000 }).times(1));
     let (code, body) = read(app.cancel(&imp_uid, None).await).await;
     assert_eq!(code, 202, "{body}");
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    tokio::time::sleep(Duration::from_millis(2_200)).await;
     app.clock.advance(Duration::from_secs(120));
     jeongsan::jobs::drain(&app.app().web.ctx).await.unwrap();
     assert_eq!(app.status(&imp_uid).await, "CANCELED");
@@ -409,14 +409,14 @@ async fn a_caller_that_hangs_up_does_not_stop_the_cancel() {
     let app = TestApp::start().await;
     let imp_uid = app.paid("ord-1", 9_000).await;
     app.portone
-        .fault(Fault::new(Target::Cancel, Kind::Slow { ms: 400 }).times(1));
+        .fault(Fault::new(Target::Cancel, Kind::Slow { ms: 2_000 }).times(1));
     let url = app.url(&format!("/api/payment/{imp_uid}/cancel"));
     let request = app
         .http
         .post(url)
         .bearer_auth(crate::support::TOKEN)
         .json(&json!({ "reason": "끊김" }))
-        .timeout(Duration::from_millis(100))
+        .timeout(Duration::from_millis(800))
         .send();
     assert!(request.await.is_err());
     app.until(&imp_uid, "CANCELED").await;

@@ -2,7 +2,7 @@
 //! cancels in pieces, a PortOne that misbehaves in every way, restarts in between. At the end the
 //! books of both sides agree to the won.
 //!
-//! `JEONGSAN_SEEDS=200 cargo nextest run --test stories chaos` runs more; `JEONGSAN_SEED=7` one.
+//! `TEST_SEEDS=200 cargo nextest run --test stories chaos` runs more; `TEST_SEED=7` one.
 
 use std::time::Duration;
 
@@ -158,13 +158,11 @@ async fn whatever_happens_the_books_agree_to_the_won() {
             .ok()
             .and_then(|text| text.parse::<u64>().ok())
     };
-    if let Some(seed) = number("JEONGSAN_SEED") {
+    if let Some(seed) = number("TEST_SEED") {
         return one(seed).await;
     }
-    for seed in 0..number("JEONGSAN_SEEDS").unwrap_or(12) {
-        println!(
-            "to see this one alone: JEONGSAN_SEED={seed} cargo nextest run --test stories chaos"
-        );
+    for seed in 0..number("TEST_SEEDS").unwrap_or(12) {
+        println!("to see this one alone: TEST_SEED={seed} cargo nextest run --test stories chaos");
         one(seed).await;
     }
 }

@@ -18,7 +18,7 @@ use crate::{
 async fn when_all_places_are_taken_the_next_is_told_to_come_back() {
     let app = TestApp::with(&[("intake.in_flight", "2")], false).await;
     app.portone
-        .fault(Fault::new(Target::Get, Kind::Slow { ms: 300 }));
+        .fault(Fault::new(Target::Get, Kind::Slow { ms: 1_500 }));
     let ids: Vec<String> = (0..6)
         .map(|n| app.charge(&format!("ord-{n}"), 1_000))
         .collect();

@@ -1,7 +1,7 @@
 //! Promise 5: a crash at any instruction loses nothing and doubles nothing.
 //!
 //! The real binary, killed by SIGKILL at random moments under load, and started again on the same
-//! file. `JEONGSAN_KILLS=1000 cargo nextest run --test stories kill` is the long campaign.
+//! file. `TEST_KILLS=1000 cargo nextest run --test stories kill` is the long campaign.
 
 use std::{
     collections::BTreeSet,
@@ -194,11 +194,11 @@ async fn drive(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_at_random_under_load_nothing_is_lost_and_nothing_doubled() {
-    let kills: u64 = std::env::var("JEONGSAN_KILLS")
+    let kills: u64 = std::env::var("TEST_KILLS")
         .ok()
         .and_then(|text| text.parse().ok())
         .unwrap_or(20);
-    let seed = std::env::var("JEONGSAN_SEED")
+    let seed = std::env::var("TEST_SEED")
         .ok()
         .and_then(|t| t.parse().ok())
         .unwrap_or(kills);

@@ -225,10 +225,10 @@ async fn of_many_at_once_one_is_carried_out_and_the_others_are_told_to_ask_again
 async fn a_caller_that_hangs_up_finds_the_outcome_under_its_key() {
     let app = TestApp::start().await;
     app.portone
-        .fault(Fault::new(Target::Prepare, Kind::Slow { ms: 500 }).times(1));
+        .fault(Fault::new(Target::Prepare, Kind::Slow { ms: 3_000 }).times(1));
     let body = order("ord-1");
     let request = ask(&app, Method::POST, "/api/orders", "k").json(&body);
-    let gone = request.timeout(Duration::from_millis(150)).send().await;
+    let gone = request.timeout(Duration::from_millis(800)).send().await;
     assert!(gone.unwrap_err().is_timeout());
     let waiting = post(&app, "/api/orders", "k", &body).await;
     assert_eq!(waiting.status(), 409);
@@ -256,10 +256,12 @@ async fn what_says_not_now_is_not_kept_and_what_says_no_is() {
     let app = TestApp::start().await;
     let imp_uid = app.paid("ord-1", 9_000).await;
     app.portone
-        .fault(Fault::new(Target::Cancel, Kind::Slow { ms: 500 }).times(1));
+        .fault(Fault::new(Target::Cancel, Kind::Slow { ms: 3_000 }).times(1));
     let path = format!("/api/payment/cancel/{imp_uid}");
     let (part, told) = tokio::join!(app.cancel(&imp_uid, Some(1_000)), async {
-        tokio::time::sleep(Duration::from_millis(150)).await;
+        while app.portone.calls("cancel") == 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
         read(
             ask(&app, Method::DELETE, &path, "all")
                 .send()
@@ -405,7 +407,7 @@ async fn a_wish_that_died_is_run_again_only_if_nothing_of_it_was_carried_out() {
 /// The real program, killed at random moments while partners are added, each under a key.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_between_effect_and_answer_nothing_is_done_twice_and_nothing_is_claimed() {
-    let kills: u64 = std::env::var("JEONGSAN_KILLS")
+    let kills: u64 = std::env::var("TEST_KILLS")
         .ok()
         .and_then(|text| text.parse().ok())
         .unwrap_or(12);

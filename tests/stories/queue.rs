@@ -264,7 +264,7 @@ async fn a_second_server_on_the_same_directory_is_refused() {
         refused.to_string().contains("in use by another"),
         "{refused}"
     );
-    assert!(started.elapsed() < Duration::from_secs(1));
+    assert!(started.elapsed() < Duration::from_secs(4));
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 //! come late, days that pass, payouts that fail. After every step each won of every partner is in one
 //! place. At the end the same facts are told anew, in another order and settled at once: the same sums.
 //!
-//! `JEONGSAN_SEEDS=200 cargo nextest run --test stories settling_dice` runs more; `JEONGSAN_SEED=7` one.
+//! `TEST_SEEDS=200 cargo nextest run --test stories settling_dice` runs more; `TEST_SEED=7` one.
 
 use std::collections::BTreeMap;
 
@@ -536,14 +536,14 @@ async fn whatever_happens_each_won_of_a_partner_is_in_one_place() {
             .ok()
             .and_then(|text| text.parse::<u64>().ok())
     };
-    if let Some(seed) = number("JEONGSAN_SEED") {
+    if let Some(seed) = number("TEST_SEED") {
         println!("{:?}", one(seed).await);
         return;
     }
     let mut done: BTreeMap<&str, u32> = BTreeMap::new();
-    for seed in 0..number("JEONGSAN_SEEDS").unwrap_or(6) {
+    for seed in 0..number("TEST_SEEDS").unwrap_or(6) {
         println!(
-            "to see this one alone: JEONGSAN_SEED={seed} cargo nextest run --test stories settling_dice"
+            "to see this one alone: TEST_SEED={seed} cargo nextest run --test stories settling_dice"
         );
         for (what, many) in one(seed).await {
             *done.entry(what).or_default() += many;

@@ -353,7 +353,7 @@ async fn context(dir: &Path) -> Ctx {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_while_it_settles_it_ends_in_the_rows_of_a_run_in_peace() {
-    let kills: u64 = std::env::var("JEONGSAN_KILLS")
+    let kills: u64 = std::env::var("TEST_KILLS")
         .ok()
         .and_then(|text| text.parse().ok())
         .unwrap_or(5);

@@ -46,13 +46,9 @@ impl Shop {
     }
 
     pub async fn with(set: &[(&'static str, &str)]) -> Shop {
-        let shop = Shop {
+        Shop {
             app: TestApp::with(set, false).await,
-        };
-        let now = shop.app.clock.now();
-        let noon = KstDay::of(now).next().start() + Duration::from_secs(12 * 3_600);
-        shop.pass(Duration::try_from(noon.duration_since(now)).unwrap());
-        shop
+        }
     }
 
     pub fn pass(&self, time: Duration) {

@@ -12,6 +12,7 @@ use std::{
 use jeongsan::{
     app::{App, Parts},
     config::Config,
+    domain::calendar::KstDay,
     jobs,
     sandbox::{NewPayment, Sandbox, SandboxConfig, Status},
     store::{Clock, books, database_in},
@@ -22,7 +23,8 @@ use serde_json::{Value, json};
 
 pub const TOKEN: &str = "test-token-0123456789abcdef0123456789";
 
-/// Settings of a test: short waits, no sweep by itself.
+/// Settings of a test: short waits, no sweep by itself. What ends something that hangs is long: a machine may be
+/// busy for a second, and who tests an end sets a shorter one.
 pub fn settings(sandbox: &Sandbox, dir: &Path) -> Vec<(&'static str, String)> {
     vec![
         ("server.listen", "127.0.0.1:0".into()),
@@ -36,9 +38,9 @@ pub fn settings(sandbox: &Sandbox, dir: &Path) -> Vec<(&'static str, String)> {
             "portone.sdk_url",
             format!("{}/v1/iamport.js", sandbox.url()),
         ),
-        ("portone.connect_timeout", "1s".into()),
-        ("portone.read_timeout", "1500ms".into()),
-        ("intake.budget", "1s".into()),
+        ("portone.connect_timeout", "5s".into()),
+        ("portone.read_timeout", "5s".into()),
+        ("intake.budget", "5s".into()),
         ("intake.rate", "100000".into()),
         ("api.rate", "100000".into()),
         ("api.address_rate", "100000".into()),
@@ -86,6 +88,13 @@ impl TestApp {
             ..SandboxConfig::default()
         };
         let portone = Sandbox::start(config).await.unwrap();
+        let clock = Clock::default();
+        // Noon of tomorrow in Seoul: no day ends within a story, and nothing of the night begins.
+        let now = clock.now();
+        let noon = KstDay::of(now).next().start() + Duration::from_secs(12 * 3_600);
+        let ahead = Duration::try_from(noon.duration_since(now)).unwrap();
+        clock.advance(ahead);
+        portone.advance(ahead).unwrap();
         let mut all: BTreeMap<_, _> = settings(&portone, dir.path()).into_iter().collect();
         for (key, value) in set {
             all.insert(key, (*value).to_owned());
@@ -97,7 +106,7 @@ impl TestApp {
                 .timeout(Duration::from_secs(30))
                 .build()
                 .unwrap(),
-            clock: Clock::default(),
+            clock,
             dir,
             set: all,
             workers,

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 use std::{
+    io::{BufRead, BufReader},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -20,18 +21,31 @@ pub struct Browser {
     session: String,
 }
 
+/// The free port on which it says it listens. What else it says is read, so that it can go on talking.
+fn port_of(driver: &mut Child) -> u16 {
+    let (say, hear) = std::sync::mpsc::channel();
+    let told = BufReader::new(driver.stdout.take().unwrap());
+    std::thread::spawn(move || {
+        for line in told.lines().map_while(Result::ok) {
+            let port = line.split("successfully on port ").nth(1);
+            if let Some(Ok(port)) = port.map(|port| port.trim_end_matches('.').parse()) {
+                let _ = say.send(port);
+            }
+        }
+    });
+    hear.recv_timeout(Duration::from_secs(20))
+        .expect("chromedriver says on which port it listens")
+}
+
 impl Browser {
     pub async fn start(width: u32) -> Browser {
-        let port = std::net::TcpListener::bind("127.0.0.1:0")
-            .and_then(|free| free.local_addr())
-            .unwrap()
-            .port();
-        let driver = Command::new("chromedriver")
-            .arg(format!("--port={port}"))
-            .stdout(Stdio::null())
+        let mut driver = Command::new("chromedriver")
+            .arg("--port=0")
+            .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
             .expect("chromedriver is installed");
+        let port = port_of(&mut driver);
         let http = Client::builder().no_proxy().build().unwrap();
         let base = format!("http://127.0.0.1:{port}");
         let mut browser = Browser {

@@ -2,8 +2,7 @@
 
 /// The RabbitMQ that `tests/run` sees to.
 pub fn url() -> String {
-    std::env::var("JEONGSAN_TEST_AMQP")
-        .unwrap_or_else(|_| "amqp://guest:guest@127.0.0.1:5672/%2f".into())
+    std::env::var("TEST_AMQP").unwrap_or_else(|_| "amqp://guest:guest@127.0.0.1:5672/%2f".into())
 }
 
 /// A name that no other test uses.
