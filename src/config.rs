@@ -86,6 +86,8 @@ const fn secret(
 const DEFAULT: &str = "the default";
 
 const DURATION: &str = "a time such as 250ms, 10s, 5m, 1h or 14d";
+/// The longest time that a setting may say.
+const LONGEST: Duration = Duration::from_secs(10 * 366 * 86_400);
 const COUNT: &str = "a whole number";
 const ADDRESSES: &str = "addresses or ranges such as 10.0.0.0/8, parted by commas";
 const YES_OR_NO: &str = "`true` or `false`";
@@ -346,6 +348,11 @@ pub const SETTINGS: &[Setting] = &[
         "90d",
         DURATION,
         "How long webhook messages are kept.",
+    ),
+    optional(
+        "privacy.keep",
+        "at least 30d, such as 1826d (five years)",
+        "How long after a payment its buyer's name, phone, mail and deposit account are kept; then a night takes them out. Default: for ever.",
     ),
     setting(
         "sweep.cron",
@@ -609,9 +616,10 @@ impl Reader {
     }
 
     fn duration(&mut self, key: &'static str) -> Option<Duration> {
-        let most = Duration::from_secs(10 * 366 * 86_400);
         self.get(key, |text| {
-            humantime::parse_duration(text).ok().filter(|d| *d <= most)
+            humantime::parse_duration(text)
+                .ok()
+                .filter(|d| *d <= LONGEST)
         })
     }
 
@@ -915,6 +923,12 @@ fn build(mut r: Reader) -> Result<Config, ConfigErrors> {
     let keep_finished_jobs = r.duration("jobs.keep");
     let shutdown = r.duration("jobs.shutdown");
     let keep_messages = r.duration("inbox.keep");
+    let keep_buyers = r.get("privacy.keep", |text| {
+        let least = Duration::from_secs(30 * 86_400);
+        humantime::parse_duration(text)
+            .ok()
+            .filter(|keep| (least..=LONGEST).contains(keep))
+    });
     let sweep_cron = r.cron("sweep.cron");
     let sweep_overlap = r.duration("sweep.overlap");
     let sweep_first = r.duration("sweep.first");
@@ -1009,6 +1023,7 @@ fn build(mut r: Reader) -> Result<Config, ConfigErrors> {
                 settle_cron: settle_cron?,
                 keep_finished_jobs: keep_finished_jobs?,
                 keep_messages: keep_messages?,
+                keep_buyers,
                 public_url: public_url.as_str().trim_end_matches('/').to_owned(),
                 concurrency: concurrency? as usize,
                 alert_pace: Pace {

@@ -56,6 +56,19 @@ pub struct About {
     pub virtual_account: String,
 }
 
+impl About {
+    /// The same without what says who the buyer is.
+    pub fn without_person(&self) -> About {
+        About {
+            buyer_name: String::new(),
+            buyer_email: String::new(),
+            buyer_tel: String::new(),
+            virtual_account: String::new(),
+            ..self.clone()
+        }
+    }
+}
+
 /// One entry of a payment's cancel history at PortOne.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SeenCancel {

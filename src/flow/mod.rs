@@ -16,6 +16,7 @@ pub mod check_audit;
 pub mod confirm_payment;
 pub mod dead_letters;
 pub mod export_partners;
+pub mod forget_buyers;
 pub mod hold_settlement;
 pub mod import_adjustments;
 pub mod import_partners;
@@ -257,6 +258,8 @@ pub struct Policy {
     pub settle_cron: String,
     pub keep_finished_jobs: Duration,
     pub keep_messages: Duration,
+    /// After how long buyers are forgotten; `None`: never.
+    pub keep_buyers: Option<Duration>,
     /// Where people reach the pages, without a slash at the end.
     pub public_url: String,
     /// Jobs of one queue that a process runs at once, of those that call PortOne.

@@ -1,10 +1,11 @@
-//! Removes old finished jobs and judged messages, a few hundred at a time. Dead letters stay.
+//! Removes old finished jobs and judged messages, a few hundred at a time, and has buyers forgotten whose time is
+//! over. Dead letters stay.
 
 use jiff::Timestamp;
 
 use crate::{
     domain::job::{Delivery, Outcome},
-    flow::{Ctx, confirm_payment::ConfirmError},
+    flow::{Ctx, confirm_payment::ConfirmError, forget_buyers::forget_buyers},
     store::{inbox, jobs, schedules},
 };
 
@@ -28,6 +29,7 @@ pub async fn prune(ctx: &Ctx, held: &Delivery, until: Timestamp) -> Result<(), C
         }
         tokio::task::yield_now().await;
     }
+    forget_buyers(ctx, until).await?;
     let held = held.clone();
     ctx.store
         .write(move |tx| {

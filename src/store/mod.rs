@@ -33,6 +33,7 @@ pub mod episodes;
 pub mod events;
 pub mod figures;
 pub mod find;
+pub mod forgetting;
 pub mod glance;
 pub mod history;
 pub mod inbox;

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
 use serde::Serialize;
 
-use super::{News, StoreError, Tx, instant, instant_maybe, search};
+use super::{News, StoreError, Tx, forgetting, instant, instant_maybe, search};
 use crate::domain::{
     ids::{CancellationId, ImpUid, MerchantUid},
     money::Won,
@@ -210,6 +210,7 @@ pub fn put(tx: &mut Tx<'_>, kept: &Kept, next: &Payment) -> Result<(), StoreErro
         ":paid_at": paid_at.map(Timestamp::as_millisecond),
         ":now": tx.now_ms(),
     })?;
+    forgetting::comes_back(tx.conn(), kept.row)?;
     tx.tell(News {
         imp_uid: kept.imp_uid.to_string(),
         status: next.status().as_str(),
@@ -224,7 +225,12 @@ pub fn describe(tx: &Tx<'_>, kept: &Kept, seen: &Seen) -> Result<(), StoreError>
         .or(seen.started_at)
         .unwrap_or(tx.now)
         .as_millisecond();
-    let about = serde_json::to_string(&seen.about).map_err(unreadable)?;
+    let about = if forgetting::is_forgotten(tx.conn(), kept.row)? {
+        serde_json::to_string(&seen.about.without_person())
+    } else {
+        serde_json::to_string(&seen.about)
+    };
+    let about = about.map_err(unreadable)?;
     tx.conn()
         .prepare_cached(
             "update payment set about = ?2, method = ?3, fail_reason = ?4, at = ?5 where id = ?1",

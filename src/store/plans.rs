@@ -7,7 +7,7 @@ mod tests {
     use crate::{
         domain::settlement::State,
         store::{
-            alerts, attention, buyers, episodes, figures, job_lists, jobs, letters,
+            alerts, attention, buyers, episodes, figures, forgetting, job_lists, jobs, letters,
             migrations::migrations,
             settlements::{self, Filter},
             tour,
@@ -39,6 +39,22 @@ mod tests {
             plan.contains("SEARCH a USING INTEGER PRIMARY KEY"),
             "{plan}"
         );
+    }
+
+    /// Of ten years a night looks at one day; of orders, at those that name somebody.
+    #[test]
+    fn whose_time_is_over_comes_off_an_index() {
+        let books = books();
+        for sql in forgetting::ALL {
+            let plan = plan(&books, sql);
+            assert!(
+                !plan.replace("SCAN json_each", "").contains("SCAN"),
+                "{sql}\n{plan}"
+            );
+            if sql.contains("o.created_at") {
+                assert!(plan.contains("COVERING INDEX order_by_buyer"), "{plan}");
+            }
+        }
     }
 
     /// Somebody with ten thousand orders reads a page of them.

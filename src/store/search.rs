@@ -300,6 +300,24 @@ pub fn forget(conn: &Connection, row: i64) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Puts parts of the index together, a little at a time: words of before that payments do not have any more lie in
+/// it until then. Whether there is more to do.
+pub fn put_together(tx: &mut Tx<'_>) -> Result<bool, StoreError> {
+    // Pages that one step writes at most: about a megabyte. Negative has all parts taken together, not only those
+    // of which there are many.
+    const STEP: i64 = 250;
+    let written = |conn: &Connection| -> rusqlite::Result<i64> {
+        conn.prepare_cached("select total_changes()")?
+            .query_row([], |row| row.get(0))
+    };
+    let conn = tx.conn();
+    let before = written(conn)?;
+    conn.prepare_cached("insert into payment_search (payment_search, rank) values ('merge', ?1)")?
+        .execute([-STEP])?;
+    // Fewer than two changes: nothing was left.
+    Ok(written(conn)? - before >= 2)
+}
+
 /// Indexes the next payments, at most `limit`. Gives how many.
 pub fn fill(tx: &mut Tx<'_>, limit: usize) -> Result<usize, StoreError> {
     fill_next(tx.conn(), limit)

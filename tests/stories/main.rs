@@ -13,6 +13,7 @@ mod command_line;
 mod console;
 mod deeds;
 mod exports;
+mod forgetting;
 mod guarding;
 mod hostile;
 mod house;

@@ -315,9 +315,25 @@ fn buyer(view: &View<'_>, lang: Lang) -> Markup {
             @if let Some(url) = web_link(&about.receipt_url) {
                 p { a href=(url) rel="noopener noreferrer" target="_blank" { (lang.t("매출전표", "Receipt")) " ↗" } }
             }
-            (reveal::form_part(&reveal_at, shown, lang))
+            @if is_forgotten(view.story) {
+                p.soft { (lang.t(
+                    "보관 기간이 지나 구매자의 이름과 연락처를 지웠습니다. 금액과 처리 기록은 그대로입니다.",
+                    "The buyer's name and numbers were removed, as their time was over. Amounts and what happened stay.",
+                )) }
+            } @else {
+                (reveal::form_part(&reveal_at, shown, lang))
+            }
         }
     }
+}
+
+/// Whether the buyer was forgotten, and nothing is known of them again since.
+fn is_forgotten(story: &Story) -> bool {
+    let about = &story.payment.about;
+    let known = [&about.buyer_name, &about.buyer_tel, &about.buyer_email]
+        .iter()
+        .any(|text| !text.is_empty());
+    !known && story.events.iter().any(|e| e.kind == "buyer_forgotten")
 }
 
 /// A link from outside: to the web or nowhere.

@@ -147,6 +147,10 @@ pub fn event(kind: &str, to: Option<&str>, lang: Lang) -> String {
             "주문이 등록되어 다시 대조함",
             "Order registered, compared again",
         ),
+        "buyer_forgotten" => lang.t(
+            "보관 기간이 지나 구매자의 개인정보를 지움",
+            "The buyer's personal data was removed: its time was over",
+        ),
         other => other,
     };
     text.to_owned()
