@@ -3,6 +3,14 @@
 -- When the buyer was taken out of the payment; null while it may still name one.
 alter table payment add column forgotten_at integer;
 
+create trigger payment_forgotten_names_nobody before update of forgotten_at on payment
+when new.forgotten_at is not null and new.about ->> '$.buyer_name' <> '' begin
+    select raise(abort, 'payment_forgotten_names_nobody');
+end;
+
+-- When the buyer was taken out of the order: it is the same order still, if it is registered again with one.
+alter table merchant_order add column forgotten_at integer;
+
 -- Those that are left, oldest first: of ten years the night looks at one day.
 create index payment_to_forget on payment (at) where forgotten_at is null;
 
@@ -14,8 +22,8 @@ when new.id is not old.id or new.payment_id is not old.payment_id or new.at is n
   or new.actor is not old.actor or new.from_status is not old.from_status or new.to_status is not old.to_status
   or (select forgotten_at from payment where id = old.payment_id) is null
   or new.detail is not json_remove(
-        case when json_type(old.detail, '$.entries') = 'array' then json_set(old.detail, '$.entries', (
-                select json_group_array(json_remove(value, '$.reason')) from json_each(old.detail, '$.entries')))
+        case when json_type(old.detail, '$.entries') = 'array' then json_set(old.detail, '$.entries', json((
+                select json_group_array(json_remove(value, '$.reason')) from json_each(old.detail, '$.entries'))))
              else old.detail end,
         '$.reason', '$.note')
 begin

@@ -351,7 +351,7 @@ pub const SETTINGS: &[Setting] = &[
     ),
     optional(
         "privacy.keep",
-        "at least 30d, such as 1826d (five years)",
+        "1 to 10 years in days, such as 1826d (five years)",
         "How long after a payment its buyer's name, phone, mail and deposit account are kept; then a night takes them out. Default: for ever.",
     ),
     setting(
@@ -924,7 +924,7 @@ fn build(mut r: Reader) -> Result<Config, ConfigErrors> {
     let shutdown = r.duration("jobs.shutdown");
     let keep_messages = r.duration("inbox.keep");
     let keep_buyers = r.get("privacy.keep", |text| {
-        let least = Duration::from_secs(30 * 86_400);
+        let least = Duration::from_secs(365 * 86_400);
         humantime::parse_duration(text)
             .ok()
             .filter(|keep| (least..=LONGEST).contains(keep))

@@ -64,6 +64,8 @@ impl About {
             buyer_email: String::new(),
             buyer_tel: String::new(),
             virtual_account: String::new(),
+            // Whoever opens it sees a person's receipt.
+            receipt_url: String::new(),
             ..self.clone()
         }
     }

@@ -21,7 +21,7 @@ use crate::{
         record_movements::{record, record_first},
     },
     store::{
-        StoreError, Tx, cancellations, events,
+        StoreError, Tx, cancellations, events, forgetting,
         inbox::{self, Hint, Verdict},
         jobs::{self, SettleError},
         movements, orders, payments,
@@ -349,7 +349,9 @@ fn heard_again(
     let Some(next) = next else {
         // Nothing new in the state; a payment that waited may have got another face (a virtual
         // account's number, a failure's reason).
-        if kept.about != seen.about && matches!(from, Status::Ready | Status::Failed) {
+        if matches!(from, Status::Ready | Status::Failed)
+            && kept.about != forgetting::about(tx.conn(), kept.row, &seen.about)?
+        {
             payments::describe(tx, &kept, seen)?;
         }
         return Ok(Ok((from, kept.hold, false)));

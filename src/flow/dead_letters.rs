@@ -12,6 +12,7 @@ use crate::{
         cancellation::Fate,
         ids::{CancellationId, ImpUid},
         job::{DeadReason, Delivery, Job, JobState, Outcome},
+        masks::masked_text,
         payment::{Contradiction, Status},
     },
     flow::{
@@ -22,7 +23,7 @@ use crate::{
     store::{
         StoreError, Tx,
         audit::{self, Act},
-        cancellations, episodes, events,
+        cancellations, episodes, events, forgetting,
         inbox::{self, Verdict},
         jobs::{self, JobRow, SettleError},
         payments, published,
@@ -342,6 +343,7 @@ fn note(
     why: Option<&str>,
 ) -> Result<(), StoreError> {
     let before = json!({ "state": row.state });
+    let why = why.map(|why| words_for_ever(tx, row, why)).transpose()?;
     let after = json!({ "kind": row.kind, "state": state, "note": why });
     let act = Act {
         act,
@@ -350,6 +352,18 @@ fn note(
         after: Some(&after),
     };
     audit::note(tx, &act)
+}
+
+/// What a person wrote, as the audit log keeps it.
+fn words_for_ever(tx: &Tx<'_>, row: &JobRow, words: &str) -> Result<String, StoreError> {
+    let of_payment = match row.job() {
+        Some(Job::RetryCancel { cancellation }) => of(tx, &cancellation)?,
+        _ => None,
+    };
+    match of_payment {
+        Some(kept) => forgetting::words_for_ever(tx.conn(), kept.row, words),
+        None => Ok(masked_text(words)),
+    }
 }
 
 fn of(tx: &Tx<'_>, id: &CancellationId) -> Result<Option<payments::Kept>, StoreError> {

@@ -11,6 +11,10 @@ use crate::store::{StoreError, forgetting, search};
 /// Rows that one transaction goes through, so that nobody waits long behind it.
 const BATCH: usize = 100;
 
+/// Payments of one night: books of many years are gone through in some nights, not in one that holds up the day's
+/// settlement.
+const A_NIGHT: usize = 50_000;
+
 /// Orders that are looked up at once, beside the writer.
 const LOOK: usize = 5_000;
 
@@ -31,21 +35,24 @@ pub async fn forget_buyers(ctx: &Ctx, until: Timestamp) -> Result<usize, StoreEr
             })
             .await?;
         forgotten += payments;
-        if payments + answers == 0 {
+        if payments + answers == 0 || forgotten >= A_NIGHT {
             break;
         }
         tokio::task::yield_now().await;
     }
     forget_orders(ctx, before).await?;
     if forgotten > 0 {
-        // The index keeps words that no payment has any more until its parts are put together.
-        while ctx.store.write(search::put_together).await? {
-            tokio::task::yield_now().await;
-        }
         tracing::info!(
             payments = forgotten,
             "buyers were forgotten: their time was over"
         );
+    }
+    // Also what a night before was not to the end with.
+    if ctx.store.read(search::is_stale)? {
+        ctx.store.write(search::begin_to_put_together).await?;
+        while ctx.store.write(search::put_together).await? {
+            tokio::task::yield_now().await;
+        }
     }
     Ok(forgotten)
 }

@@ -1,5 +1,6 @@
 //! Registers what is to be paid, and has PortOne refuse any other sum for it.
 
+use rusqlite::Connection;
 use serde_json::json;
 
 use crate::{
@@ -38,11 +39,8 @@ pub struct Registered {
 
 /// Registers an order. The same order again is a success that changes nothing.
 pub async fn register_order(ctx: &Ctx, order: Order) -> Result<Registered, RegisterError> {
-    if let Some(before) = ctx
-        .store
-        .read(|conn| orders::get(conn, &order.merchant_uid))?
-    {
-        return same_or_taken(before, order);
+    if let Some(known) = ctx.store.read(|conn| known(conn, &order.merchant_uid))? {
+        return same_or_taken(known, order);
     }
     let prepared = match ctx.gateway.prepare(&order.merchant_uid, order.amount).await {
         Ok(()) => true,
@@ -55,8 +53,8 @@ pub async fn register_order(ctx: &Ctx, order: Order) -> Result<Registered, Regis
     let policy = ctx.policy.clone();
     ctx.store
         .write(move |tx| {
-            if let Some(before) = orders::get(tx.conn(), &order.merchant_uid)? {
-                return same_or_taken(before, order);
+            if let Some(known) = known(tx.conn(), &order.merchant_uid)? {
+                return same_or_taken(known, order);
             }
             orders::add(tx, &order, prepared)?;
             let after = json!({ "amount": order.amount, "lines": order.lines.len() });
@@ -87,14 +85,35 @@ pub async fn register_order(ctx: &Ctx, order: Order) -> Result<Registered, Regis
         .await
 }
 
-fn same_or_taken(
-    (before, prepared): (Order, bool),
+/// The order as it is registered.
+struct Known {
     order: Order,
-) -> Result<Registered, RegisterError> {
-    if before == order {
+    prepared: bool,
+    /// Its buyer was forgotten.
+    forgotten: bool,
+}
+
+fn known(conn: &Connection, id: &MerchantUid) -> Result<Option<Known>, StoreError> {
+    let Some((order, prepared)) = orders::get(conn, id)? else {
+        return Ok(None);
+    };
+    let forgotten = orders::is_forgotten(conn, id)?;
+    Ok(Some(Known {
+        order,
+        prepared,
+        forgotten,
+    }))
+}
+
+fn same_or_taken(known: Known, mut order: Order) -> Result<Registered, RegisterError> {
+    if known.forgotten {
+        // Whose it was nobody knows any more: the rest is compared.
+        order.buyer = None;
+    }
+    if known.order == order {
         Ok(Registered {
             order,
-            prepared,
+            prepared: known.prepared,
             new: false,
         })
     } else {

@@ -3,9 +3,13 @@
 use serde_json::json;
 
 use super::Ctx;
-use crate::store::{
-    StoreError,
-    audit::{self, Act},
+use crate::{
+    domain::masks::masked_text,
+    store::{
+        StoreError,
+        audit::{self, Act},
+        forgetting, payments,
+    },
 };
 
 /// Notes the look in the audit log. Without the note nothing is shown.
@@ -18,8 +22,15 @@ pub async fn reveal(
     reason: String,
 ) -> Result<(), StoreError> {
     let subject = format!("{of}:{id}");
+    let id = id.to_owned();
     ctx.store
         .write(move |tx| {
+            let reason = match payments::row_of(tx.conn(), &id)? {
+                Some(row) if of == "payment" => {
+                    forgetting::words_for_ever(tx.conn(), row, &reason)?
+                }
+                _ => masked_text(&reason),
+            };
             audit::note(
                 tx,
                 &Act {

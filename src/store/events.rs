@@ -5,11 +5,8 @@ use rusqlite::Connection;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{News, StoreError, Tx, audit, instant};
-use crate::domain::{
-    masks::{masked_name, masked_text},
-    payment::Status,
-};
+use super::{News, StoreError, Tx, audit, forgetting::words_for_ever, instant};
+use crate::domain::payment::Status;
 
 /// One thing that happened.
 #[derive(Clone, Debug)]
@@ -42,14 +39,16 @@ pub fn add(tx: &Tx<'_>, event: &Happened<'_>) -> Result<(), StoreError> {
     if tx.acting().is_none_or(|acting| acting.by != event.actor) {
         return Ok(());
     }
-    let (imp_uid, buyer): (String, String) = tx
+    let imp_uid: String = tx
         .conn()
-        .prepare_cached(
-            "select imp_uid, coalesce(about ->> '$.buyer_name', '') from payment where id = ?1",
-        )?
-        .query_row([event.payment], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        .prepare_cached("select imp_uid from payment where id = ?1")?
+        .query_row([event.payment], |row| row.get(0))?;
     let mut after = event.detail.clone();
-    mask_words(&mut after, &buyer);
+    for name in ["reason", "note"] {
+        if let Some(Value::String(words)) = after.get_mut(name) {
+            *words = words_for_ever(tx.conn(), event.payment, words)?;
+        }
+    }
     if let (Some(to), Some(fields)) = (event.to, after.as_object_mut()) {
         fields.insert("status".to_owned(), to.as_str().into());
     }
@@ -65,21 +64,6 @@ pub fn add(tx: &Tx<'_>, event: &Happened<'_>) -> Result<(), StoreError> {
             after: Some(&after),
         },
     )
-}
-
-/// Masks what people wrote for the audit log, which never forgets: numbers, addresses and the buyer's name. The words
-/// themselves stand in the payment's own timeline for as long as its buyer is known.
-fn mask_words(detail: &mut Value, buyer: &str) {
-    for name in ["reason", "note"] {
-        if let Some(Value::String(words)) = detail.get_mut(name) {
-            let mut masked = masked_text(words);
-            // One letter is a part of other words.
-            if buyer.chars().count() > 1 {
-                masked = masked.replace(buyer, &masked_name(buyer));
-            }
-            *words = masked;
-        }
-    }
 }
 
 /// What changed after event `last`, for pages, and the newest event there is: only that where `last`

@@ -2,7 +2,8 @@
 //!
 //! What says who somebody was: name, phone, mail and deposit account of a payment, the shop's id of its customer on
 //! an order, words that people wrote about a cancel, and answers that were kept for an idempotency key. A payment
-//! that is not settled with (a cancel under way or dead, a hold on money that is still here) keeps its buyer until it is.
+//! that is not settled with (a cancel under way or dead, a hold on money that is still here) keeps its buyer until it is,
+//! and one of which something was cancelled keeps it for the time after that.
 
 use jiff::Timestamp;
 use rusqlite::Connection;
@@ -13,22 +14,29 @@ use super::{
     events::{self, Happened},
     search,
 };
+use crate::domain::{
+    masks::{masked_name, masked_text},
+    seen::About,
+};
 
 const DUE: &str = "
     select id from payment
      where forgotten_at is null and at < ?1 and wish is null and (hold is null or status in ('CANCELED', 'FAILED'))
+       and not exists (select 1 from cancellation c
+                        where c.payment_id = payment.id and coalesce(c.finished_at, c.requested_at) >= ?1)
      order by at limit ?2";
 const PAYMENT: &str = "
     update payment set forgotten_at = ?2,
-           about = json_set(about, '$.buyer_name', '', '$.buyer_email', '', '$.buyer_tel', '', '$.virtual_account', '')
+           about = json_set(about, '$.buyer_name', '', '$.buyer_email', '', '$.buyer_tel', '',
+                            '$.virtual_account', '', '$.receipt_url', '')
      where id = ?1";
-const CANCELLATIONS: &str =
-    "update cancellation set reason = '', note = null where payment_id = ?1";
+const CANCELLATIONS: &str = "
+    update cancellation set reason = '', note = null, receipt_url = '' where payment_id = ?1";
 /// As the trigger on the table has it, which lets nothing else be changed.
 const EVENTS: &str = "
     update event set detail = json_remove(
-               case when json_type(detail, '$.entries') = 'array' then json_set(detail, '$.entries', (
-                       select json_group_array(json_remove(value, '$.reason')) from json_each(detail, '$.entries')))
+               case when json_type(detail, '$.entries') = 'array' then json_set(detail, '$.entries', json((
+                       select json_group_array(json_remove(value, '$.reason')) from json_each(detail, '$.entries'))))
                     else detail end,
                '$.reason', '$.note')
      where payment_id = ?1";
@@ -41,8 +49,8 @@ const ORDERS_DUE: &str = "
        and not exists (select 1 from payment p where p.merchant_uid = o.merchant_uid and p.forgotten_at is null)
      limit ?2";
 const ORDER: &str = "
-    update merchant_order as o set buyer = null
-     where o.merchant_uid = ?1
+    update merchant_order as o set buyer = null, forgotten_at = ?2
+     where o.merchant_uid = ?1 and o.buyer is not null
        and not exists (select 1 from payment p where p.merchant_uid = o.merchant_uid and p.forgotten_at is null)";
 const ANSWERS: &str = "
     update asked_once set body = null
@@ -65,10 +73,11 @@ pub(super) const ALL: [&str; 7] = [
 /// notes it in its own timeline.
 pub fn payments(tx: &mut Tx<'_>, before: Timestamp, most: usize) -> Result<usize, StoreError> {
     let due = due(tx.conn(), before, most)?;
+    let now = tx.now_ms();
     for id in &due {
         let conn = tx.conn();
         // First the mark, without which nobody may touch what happened.
-        conn.prepare_cached(PAYMENT)?.execute((id, tx.now_ms()))?;
+        conn.prepare_cached(PAYMENT)?.execute((id, now))?;
         for words in [CANCELLATIONS, EVENTS, ALERTS] {
             conn.prepare_cached(words)?.execute([id])?;
         }
@@ -83,6 +92,9 @@ pub fn payments(tx: &mut Tx<'_>, before: Timestamp, most: usize) -> Result<usize
         };
         events::add(tx, &happened)?;
     }
+    if !due.is_empty() {
+        search::mark_stale(tx.conn())?;
+    }
     Ok(due.len())
 }
 
@@ -92,15 +104,40 @@ fn due(conn: &Connection, before: Timestamp, most: usize) -> Result<Vec<i64>, St
     Ok(found.collect::<Result<_, _>>()?)
 }
 
-/// Whether the buyer of a payment was forgotten: what PortOne still tells of them is not written down again.
-pub fn is_forgotten(conn: &Connection, payment: i64) -> Result<bool, StoreError> {
-    Ok(conn
+/// What may be written down of what PortOne tells: nothing of a buyer who was forgotten.
+pub fn about(conn: &Connection, payment: i64, seen: &About) -> Result<About, StoreError> {
+    let forgotten: bool = conn
         .prepare_cached("select forgotten_at is not null from payment where id = ?1")?
-        .query_row([payment], |row| row.get(0))?)
+        .query_row([payment], |row| row.get(0))?;
+    Ok(if forgotten {
+        seen.without_person()
+    } else {
+        seen.clone()
+    })
 }
 
-/// A payment that was settled with moves again, and its buyer is needed for it: whoever is known now is forgotten in
-/// a later night.
+/// What people wrote about a payment, as the audit log keeps it, which never forgets: with numbers, addresses and the
+/// buyer's name masked. Not at all once its buyer was forgotten, for nobody can tell any more whose name is in it.
+pub fn words_for_ever(conn: &Connection, payment: i64, words: &str) -> Result<String, StoreError> {
+    let (buyer, forgotten): (String, bool) = conn
+        .prepare_cached(
+            "select coalesce(about ->> '$.buyer_name', ''),
+                    exists (select 1 from event where payment_id = ?1 and kind = 'buyer_forgotten')
+               from payment where id = ?1",
+        )?
+        .query_row([payment], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    if forgotten && !words.is_empty() {
+        return Ok("…".to_owned());
+    }
+    let masked = masked_text(words);
+    // One letter is a part of other words.
+    Ok(match buyer.chars().nth(1) {
+        Some(_) => masked.replace(&buyer, &masked_name(&buyer)),
+        None => masked,
+    })
+}
+
+/// A payment that was settled with moves again, and a later night looks at it anew: at what people write now, too.
 pub fn comes_back(conn: &Connection, payment: i64) -> Result<(), StoreError> {
     conn.prepare_cached(
         "update payment set forgotten_at = null where id = ?1 and forgotten_at is not null",
@@ -126,7 +163,7 @@ pub fn orders(tx: &mut Tx<'_>, due: &[String]) -> Result<usize, StoreError> {
     let mut forget = tx.conn().prepare_cached(ORDER)?;
     let mut forgotten = 0;
     for order in due {
-        forgotten += forget.execute([order])?;
+        forgotten += forget.execute((order, tx.now_ms()))?;
     }
     Ok(forgotten)
 }

@@ -96,6 +96,15 @@ pub fn partners_of(conn: &Connection, id: &MerchantUid) -> Result<Vec<String>, S
 }
 
 /// An order, and whether PortOne has taken its amount.
+/// Whether the buyer of an order was forgotten.
+pub fn is_forgotten(conn: &Connection, id: &MerchantUid) -> Result<bool, StoreError> {
+    Ok(conn
+        .prepare_cached(
+            "select forgotten_at is not null from merchant_order where merchant_uid = ?1",
+        )?
+        .query_row([id.as_str()], |row| row.get(0))?)
+}
+
 pub fn get(conn: &Connection, id: &MerchantUid) -> Result<Option<(Order, bool)>, StoreError> {
     let found = conn
         .prepare_cached(

@@ -113,6 +113,14 @@ fn kept(row: &Row<'_>) -> Result<Kept, StoreError> {
     })
 }
 
+/// The row of a payment.
+pub fn row_of(conn: &Connection, imp_uid: &str) -> Result<Option<i64>, StoreError> {
+    Ok(conn
+        .prepare_cached("select id from payment where imp_uid = ?1")?
+        .query_row([imp_uid], |row| row.get(0))
+        .optional()?)
+}
+
 /// The payment that a cancellation belongs to.
 pub fn of_cancellation(
     conn: &Connection,
@@ -225,12 +233,8 @@ pub fn describe(tx: &Tx<'_>, kept: &Kept, seen: &Seen) -> Result<(), StoreError>
         .or(seen.started_at)
         .unwrap_or(tx.now)
         .as_millisecond();
-    let about = if forgetting::is_forgotten(tx.conn(), kept.row)? {
-        serde_json::to_string(&seen.about.without_person())
-    } else {
-        serde_json::to_string(&seen.about)
-    };
-    let about = about.map_err(unreadable)?;
+    let about = forgetting::about(tx.conn(), kept.row, &seen.about)?;
+    let about = serde_json::to_string(&about).map_err(unreadable)?;
     tx.conn()
         .prepare_cached(
             "update payment set about = ?2, method = ?3, fail_reason = ?4, at = ?5 where id = ?1",
@@ -251,6 +255,7 @@ pub fn set_hold(tx: &mut Tx<'_>, kept: &Kept, hold: Option<&Hold>) -> Result<(),
     tx.conn()
         .prepare_cached("update payment set hold = ?2, updated_at = ?3 where id = ?1")?
         .execute((kept.row, json, tx.now_ms()))?;
+    forgetting::comes_back(tx.conn(), kept.row)?;
     tx.tell(News {
         imp_uid: kept.imp_uid.to_string(),
         status: kept.payment.status().as_str(),

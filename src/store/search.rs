@@ -300,22 +300,56 @@ pub fn forget(conn: &Connection, row: i64) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Puts parts of the index together, a little at a time: words of before that payments do not have any more lie in
-/// it until then. Whether there is more to do.
+/// Whether the index holds words of payments that do not have them any more.
+const STALE: &str = "search_stale";
+
+/// Remembers that words went which nobody may find any more, in the transaction in which they went: until its parts
+/// are put together, the index keeps what it does not show.
+pub fn mark_stale(conn: &Connection) -> Result<(), StoreError> {
+    conn.prepare_cached("insert or ignore into setting (key, value) values (?1, '1')")?
+        .execute([STALE])?;
+    Ok(())
+}
+
+pub fn is_stale(conn: &Connection) -> Result<bool, StoreError> {
+    Ok(conn
+        .prepare_cached("select exists (select 1 from setting where key = ?1)")?
+        .query_row([STALE], |row| row.get(0))?)
+}
+
+/// Begins to put all parts of the index together that there are now. To be followed by [`put_together`].
+pub fn begin_to_put_together(tx: &mut Tx<'_>) -> Result<(), StoreError> {
+    // Negative takes all parts, not only those of which there are many. Only at first: with each such step a payment
+    // that came in between would have it begin anew.
+    merge(tx.conn(), -STEP)?;
+    Ok(())
+}
+
+/// Goes on with it, a little at a time. Whether there is more to do.
 pub fn put_together(tx: &mut Tx<'_>) -> Result<bool, StoreError> {
-    // Pages that one step writes at most: about a megabyte. Negative has all parts taken together, not only those
-    // of which there are many.
-    const STEP: i64 = 250;
-    let written = |conn: &Connection| -> rusqlite::Result<i64> {
+    let conn = tx.conn();
+    let more = merge(conn, STEP)?;
+    if !more {
+        conn.prepare_cached("delete from setting where key = ?1")?
+            .execute([STALE])?;
+    }
+    Ok(more)
+}
+
+/// Pages that one step writes at most: about a megabyte.
+const STEP: i64 = 250;
+
+/// One step of merging the parts of the index. Whether it did anything: SQLite's manual has it that fewer than two
+/// changes say that there was nothing to do.
+fn merge(conn: &Connection, pages: i64) -> Result<bool, StoreError> {
+    let changes = |conn: &Connection| -> rusqlite::Result<i64> {
         conn.prepare_cached("select total_changes()")?
             .query_row([], |row| row.get(0))
     };
-    let conn = tx.conn();
-    let before = written(conn)?;
+    let before = changes(conn)?;
     conn.prepare_cached("insert into payment_search (payment_search, rank) values ('merge', ?1)")?
-        .execute([-STEP])?;
-    // Fewer than two changes: nothing was left.
-    Ok(written(conn)? - before >= 2)
+        .execute([pages])?;
+    Ok(changes(conn)? - before >= 2)
 }
 
 /// Indexes the next payments, at most `limit`. Gives how many.
@@ -399,6 +433,52 @@ mod tests {
             found.extend(rows.map(Result::unwrap));
         }
         found.into_iter().collect()
+    }
+
+    #[test]
+    fn the_index_is_put_together_also_while_payments_come_in() {
+        let conn = Connection::open_in_memory().unwrap();
+        conn.execute_batch(
+            "create virtual table payment_search using fts5
+                 (words, content='', contentless_delete=1, tokenize='ascii')",
+        )
+        .unwrap();
+        let put = |id: i64, name: &str| {
+            let name = format!("{name} {}", id * 7_919);
+            let texts = ["imp", "ord", "사과", &name, "", ""].map(str::to_owned);
+            let words = words_of(id, &texts, id)
+                + if name.contains("홍") {
+                    " canaryzz"
+                } else {
+                    ""
+                };
+            conn.prepare_cached(PUT)
+                .unwrap()
+                .execute((id, words))
+                .unwrap();
+        };
+        for id in 1..=4_000 {
+            put(id, if id == 77 { "홍" } else { "김" });
+        }
+        let holds = || -> bool {
+            conn.query_row(
+                "select exists (select 1 from payment_search_data where instr(block, cast('canaryzz' as blob)))",
+                [],
+                |row| row.get(0),
+            )
+            .unwrap()
+        };
+        put(77, "김");
+        assert!(holds(), "it is found no more, and it is there");
+        merge(&conn, -10).unwrap();
+        let mut steps = 1;
+        while merge(&conn, 10).unwrap() {
+            steps += 1;
+            put(4_000 + steps, "김");
+            assert!(steps < 2_000, "it never ends");
+        }
+        assert!(steps > 5, "{steps}: there was enough to do");
+        assert!(!holds());
     }
 
     #[test]

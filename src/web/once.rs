@@ -98,6 +98,16 @@ fn in_flight() -> Problem {
     .after(1)
 }
 
+/// A refusal whose words were forgotten with the buyer whom they may have named.
+fn refused_before(status: StatusCode) -> Problem {
+    Problem::new(
+        status,
+        "idempotency-refused-before",
+        "이 요청은 예전에 거절되었고, 그 내용은 개인정보 보관 기간이 지나 지워졌습니다. 아직 필요하면 새 Idempotency-Key로 보내세요.",
+        "This request was refused long ago; why was removed with the personal data of that time. If it is still needed send it under a new Idempotency-Key.",
+    )
+}
+
 fn unknown(parts: &Parts) -> Problem {
     let see = resource(parts.uri.path());
     Problem::new(
@@ -325,8 +335,14 @@ async fn keep(store: &Store, row: i64, response: Response) -> Result<Response, P
 fn replayed(answer: Answer, parts: &Parts) -> Response {
     let headers: Vec<(String, String)> = serde_json::from_str(&answer.headers).unwrap_or_default();
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
+    // Where its words are not kept, these are ours, in the language of whoever asks now.
+    let ours = answer.body.is_none();
     let mut response = match answer.body {
         Some(body) => (status, body).into_response(),
+        None if status == StatusCode::NO_CONTENT => status.into_response(),
+        None if !status.is_success() => refused_before(status)
+            .lang(Lang::of(&parts.headers))
+            .into_response(),
         None => {
             let see = headers
                 .iter()
@@ -335,10 +351,6 @@ fn replayed(answer: Answer, parts: &Parts) -> Response {
             (status, axum::Json(json!({ "done": true, "see": see }))).into_response()
         }
     };
-    let too_long = response
-        .headers()
-        .get(header::CONTENT_TYPE)
-        .is_some_and(|kind| kind == "application/json");
     let out = response.headers_mut();
     for (name, value) in &headers {
         let (Ok(name), Ok(value)) = (
@@ -347,7 +359,7 @@ fn replayed(answer: Answer, parts: &Parts) -> Response {
         ) else {
             continue;
         };
-        if !(too_long && name == header::CONTENT_TYPE) {
+        if !(ours && [header::CONTENT_TYPE, header::CONTENT_LANGUAGE].contains(&name)) {
             out.insert(name, value);
         }
     }

@@ -8,6 +8,7 @@ use jeongsan::{
     sandbox::{Buyer, Fault, Kind, NewPayment, Target},
     store::{
         StoreError,
+        acting::{self, Acting},
         jobs::{self, Terms},
     },
 };
@@ -142,13 +143,28 @@ async fn a_buyer_is_forgotten_to_the_last_byte_and_every_won_stays() {
         .unwrap();
     app.webhook(&imp_uid, "ord-1", "cancelled").await;
     app.drain().await;
+    let refused = json!({ "merchant_uid": "ord-9", "buyer": "canary-customer", "lines": [] });
+    let refuse = async |app: &TestApp| {
+        let request = app.http.post(app.url("/api/orders")).bearer_auth(TOKEN);
+        read(
+            request
+                .header("idempotency-key", "key-9")
+                .json(&refused)
+                .send()
+                .await
+                .unwrap(),
+        )
+        .await
+    };
+    let (code, why) = refuse(&app).await;
+    assert_eq!(code, 422, "{why}");
     searched(&app).await;
     assert_eq!(found(&app, NAME).await, 1);
     assert_eq!(found(&app, "010-7777-1234").await, 1);
     assert_eq!(in_file(&mut app).await, WHO);
     let before = row(&app).await;
 
-    // The time is not over.
+    // The time is not over, nor that since the last cancel.
     pass(&app, 364);
     night(&app).await;
     assert_eq!(row(&app).await["buyer_name"], NAME);
@@ -189,6 +205,16 @@ async fn a_buyer_is_forgotten_to_the_last_byte_and_every_won_stays() {
         "what went back is still told"
     );
     assert_eq!(in_file(&mut app).await, Vec::<&str>::new());
+    // What went back elsewhere is told as it was, but for the words.
+    let entries: String = app.sql(
+        "select detail ->> '$.entries' from event where kind = 'cancelled_elsewhere' and json_type(detail, '$.entries') = 'array'",
+    );
+    let entries: serde_json::Value = serde_json::from_str(&entries).unwrap();
+    assert_eq!(entries[0]["amount"], 1_000, "{entries}");
+    assert!(
+        entries[0]["elsewhere"].is_string() && entries[0]["reason"].is_null(),
+        "{entries}"
+    );
     let words = "select group_concat(reason || coalesce(note, ''), '') from cancellation";
     assert_eq!(app.sql::<String>(words), "");
     // Who did what, and why, is on record without telling of whom.
@@ -209,6 +235,15 @@ async fn a_buyer_is_forgotten_to_the_last_byte_and_every_won_stays() {
     assert_eq!(answer.status(), 201);
     let buyer: Option<String> = app.sql("select buyer from merchant_order");
     assert_eq!(buyer, None);
+    let (code, gone) = refuse(&app).await;
+    let kind = "urn:jeongsan:problem:idempotency-refused-before";
+    assert_eq!((code, gone["type"].as_str()), (422, Some(kind)), "{gone}");
+    // Under another key, too, the order is the one that there is; with other contents it is not.
+    let (code, same) = read(app.post("/api/orders", &again).await).await;
+    assert_eq!(code, 200, "{same}");
+    let other = json!({ "merchant_uid": "ord-1", "buyer": "canary-customer", "lines":
+        [{ "partner": "farm", "name": "햇사과 5kg", "quantity": 1, "unit_price": 12_001 }] });
+    assert_eq!(app.post("/api/orders", &other).await.status(), 409);
 }
 
 #[tokio::test]
@@ -223,13 +258,19 @@ async fn reading_portone_again_brings_nobody_back() {
     app.drain().await;
     assert_eq!(name(), "");
 
-    // Who cancels it brings it back to life, and a later night forgets what was said then.
+    // Who cancels it brings it back to life: what was said then is needed for as long, and then goes as well.
     assert_eq!(cancel(&app, &imp_uid, 2_000).await, 200);
-    let reasons = "select group_concat(reason) from cancellation";
-    assert!(app.sql::<String>(reasons).contains("카나리아"));
+    let reasons = || app.sql::<String>("select group_concat(reason) from cancellation");
+    pass(&app, 364);
     night(&app).await;
-    assert_eq!(app.sql::<String>(reasons), "");
-    assert_eq!(name(), "");
+    assert!(reasons().contains("카나리아"));
+    pass(&app, 2);
+    night(&app).await;
+    assert_eq!((reasons(), name()), (String::new(), String::new()));
+    // Whose name may be in the words nobody could tell any more.
+    let noted: String =
+        app.sql("select after ->> '$.reason' from audit where act = 'payment.cancel_requested'");
+    assert_eq!(noted, "…");
 }
 
 #[tokio::test]
@@ -266,17 +307,32 @@ async fn what_is_not_settled_with_keeps_its_buyer_until_it_is() {
         panic!("{:?}", app.dead())
     };
     let ctx = &app.app().web.ctx;
-    discard(ctx, letter, "카나리아홍님이 전화함".into(), "page")
+    let acting = Acting {
+        by: "@minji",
+        origin: "terminal".into(),
+        once: None,
+    };
+    let why = "카나리아홍님이 010-7777-1234에서 전화함";
+    acting::scope(acting, discard(ctx, letter, why.into(), "@minji"))
         .await
         .unwrap();
     app.portone.cancel_at_console(&other, None, "중복").unwrap();
     app.webhook(&other, "ord-2", "cancelled").await;
     app.drain().await;
+    // For as long as after a payment.
     night(&app).await;
     let left = "select count(*) from payment where forgotten_at is null";
+    assert_eq!(app.sql::<i64>(left), 2);
+    pass(&app, 366);
+    night(&app).await;
     assert_eq!(app.sql::<i64>(left), 0);
     let notes = "select count(*) from event where detail like '%카나리아%'";
     assert_eq!(app.sql::<i64>(notes), 0);
+    let noted: String = app.sql(
+        "select group_concat(after ->> '$.note', '; ') from audit where after ->> '$.note' <> ''",
+    );
+    let masked = "카***홍님이 ***-****-1234에서 전화함";
+    assert_eq!(noted, format!("{masked}; {masked}"));
 }
 
 #[tokio::test]
@@ -309,9 +365,12 @@ async fn nothing_else_of_what_happened_can_be_changed() {
         "update event set at = at + 1",
         "update event set actor = 'x'",
         "update event set to_status = 'PAID'",
+        "update event set detail = json_set(detail, '$.entries', '[]') where json_type(detail, '$.entries') = 'array'",
     ] {
         assert_eq!(write(sql).await, "event_is_never_changed", "{sql}");
     }
+    let names = "update payment set about = json_set(about, '$.buyer_name', 'x'), forgotten_at = 1";
+    assert_eq!(write(names).await, "payment_forgotten_names_nobody");
     for sql in [
         "update asked_once set body = x'00'",
         "update asked_once set status = 200",
@@ -331,7 +390,7 @@ async fn without_the_setting_nobody_is_forgotten_and_a_short_time_is_no_setting(
         app.sql::<String>("select about ->> '$.buyer_name' from payment"),
         NAME
     );
-    for short in ["29d", "0s", "5m", "soon", "99999d"] {
+    for short in ["364d", "0s", "5m", "soon", "99999d"] {
         let dir = app.dir().display().to_string();
         let set = [
             ("data.dir", dir),
@@ -342,7 +401,7 @@ async fn without_the_setting_nobody_is_forgotten_and_a_short_time_is_no_setting(
         let refused = jeongsan::config::Config::load(None, [], &set).unwrap_err();
         let text = refused.to_string();
         assert!(
-            text.contains("privacy.keep") && text.contains("30d"),
+            text.contains("privacy.keep") && text.contains("1826d"),
             "{text}"
         );
     }
