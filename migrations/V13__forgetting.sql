@@ -4,7 +4,10 @@
 alter table payment add column forgotten_at integer;
 
 create trigger payment_forgotten_names_nobody before update of forgotten_at on payment
-when new.forgotten_at is not null and new.about ->> '$.buyer_name' <> '' begin
+when new.forgotten_at is not null
+ and coalesce(new.about ->> '$.buyer_name', '') || coalesce(new.about ->> '$.buyer_tel', '')
+     || coalesce(new.about ->> '$.buyer_email', '') || coalesce(new.about ->> '$.virtual_account', '') <> ''
+begin
     select raise(abort, 'payment_forgotten_names_nobody');
 end;
 

@@ -11,7 +11,7 @@ use crate::store::{StoreError, forgetting, search};
 /// Rows that one transaction goes through, so that nobody waits long behind it.
 const BATCH: usize = 100;
 
-/// Payments of one night: books of many years are gone through in some nights, not in one that holds up the day's
+/// Payments, answers and orders of one night: books of many years are gone through in some nights, not in one that holds up the day's
 /// settlement.
 const A_NIGHT: usize = 50_000;
 
@@ -24,7 +24,7 @@ pub async fn forget_buyers(ctx: &Ctx, until: Timestamp) -> Result<usize, StoreEr
         return Ok(0);
     };
     let before = until - keep;
-    let mut forgotten = 0;
+    let (mut forgotten, mut gone_through) = (0, 0);
     loop {
         let (payments, answers) = ctx
             .store
@@ -35,7 +35,8 @@ pub async fn forget_buyers(ctx: &Ctx, until: Timestamp) -> Result<usize, StoreEr
             })
             .await?;
         forgotten += payments;
-        if payments + answers == 0 || forgotten >= A_NIGHT {
+        gone_through += payments.max(answers);
+        if payments + answers == 0 || gone_through >= A_NIGHT {
             break;
         }
         tokio::task::yield_now().await;
@@ -50,7 +51,10 @@ pub async fn forget_buyers(ctx: &Ctx, until: Timestamp) -> Result<usize, StoreEr
     // Also what a night before was not to the end with.
     if ctx.store.read(search::is_stale)? {
         ctx.store.write(search::begin_to_put_together).await?;
-        while ctx.store.write(search::put_together).await? {
+        for _ in 0..ctx.store.read(search::steps)? {
+            if !ctx.store.write(search::put_together).await? {
+                break;
+            }
             tokio::task::yield_now().await;
         }
     }
@@ -58,7 +62,7 @@ pub async fn forget_buyers(ctx: &Ctx, until: Timestamp) -> Result<usize, StoreEr
 }
 
 async fn forget_orders(ctx: &Ctx, before: Timestamp) -> Result<(), StoreError> {
-    loop {
+    for _ in 0..A_NIGHT / LOOK {
         let due = ctx
             .store
             .read_long(move |conn| forgetting::orders_due(conn, before, LOOK))
@@ -70,7 +74,8 @@ async fn forget_orders(ctx: &Ctx, before: Timestamp) -> Result<(), StoreError> {
             forgotten += write.await?;
         }
         if forgotten == 0 {
-            return Ok(());
+            break;
         }
     }
+    Ok(())
 }

@@ -44,10 +44,17 @@ pub fn add(tx: &Tx<'_>, event: &Happened<'_>) -> Result<(), StoreError> {
         .prepare_cached("select imp_uid from payment where id = ?1")?
         .query_row([event.payment], |row| row.get(0))?;
     let mut after = event.detail.clone();
-    for name in ["reason", "note"] {
-        if let Some(Value::String(words)) = after.get_mut(name) {
-            *words = words_for_ever(tx.conn(), event.payment, words)?;
+    let mask = |of: &mut Value| -> Result<(), StoreError> {
+        for name in ["reason", "note"] {
+            if let Some(Value::String(words)) = of.get_mut(name) {
+                *words = words_for_ever(tx.conn(), event.payment, words)?;
+            }
         }
+        Ok(())
+    };
+    mask(&mut after)?;
+    if let Some(Value::Array(entries)) = after.get_mut("entries") {
+        entries.iter_mut().try_for_each(mask)?;
     }
     if let (Some(to), Some(fields)) = (event.to, after.as_object_mut()) {
         fields.insert("status".to_owned(), to.as_str().into());

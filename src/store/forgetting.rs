@@ -21,7 +21,7 @@ use crate::domain::{
 
 const DUE: &str = "
     select id from payment
-     where forgotten_at is null and at < ?1 and wish is null and (hold is null or status in ('CANCELED', 'FAILED'))
+     where forgotten_at is null and at < ?1 and wish is null and (hold is null or status in ('READY', 'CANCELED', 'FAILED'))
        and not exists (select 1 from cancellation c
                         where c.payment_id = payment.id and coalesce(c.finished_at, c.requested_at) >= ?1)
      order by at limit ?2";
@@ -130,9 +130,10 @@ pub fn words_for_ever(conn: &Connection, payment: i64, words: &str) -> Result<St
         return Ok("…".to_owned());
     }
     let masked = masked_text(words);
+    let buyer = buyer.trim();
     // One letter is a part of other words.
     Ok(match buyer.chars().nth(1) {
-        Some(_) => masked.replace(&buyer, &masked_name(&buyer)),
+        Some(_) => masked.replace(buyer, &masked_name(buyer)),
         None => masked,
     })
 }

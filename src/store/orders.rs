@@ -95,7 +95,6 @@ pub fn partners_of(conn: &Connection, id: &MerchantUid) -> Result<Vec<String>, S
         .collect::<Result<_, _>>()?)
 }
 
-/// An order, and whether PortOne has taken its amount.
 /// Whether the buyer of an order was forgotten.
 pub fn is_forgotten(conn: &Connection, id: &MerchantUid) -> Result<bool, StoreError> {
     Ok(conn
@@ -105,6 +104,7 @@ pub fn is_forgotten(conn: &Connection, id: &MerchantUid) -> Result<bool, StoreEr
         .query_row([id.as_str()], |row| row.get(0))?)
 }
 
+/// An order, and whether PortOne has taken its amount.
 pub fn get(conn: &Connection, id: &MerchantUid) -> Result<Option<(Order, bool)>, StoreError> {
     let found = conn
         .prepare_cached(

@@ -319,10 +319,30 @@ pub fn is_stale(conn: &Connection) -> Result<bool, StoreError> {
 
 /// Begins to put all parts of the index together that there are now. To be followed by [`put_together`].
 pub fn begin_to_put_together(tx: &mut Tx<'_>) -> Result<(), StoreError> {
+    begin(tx.conn(), STEP)
+}
+
+fn begin(conn: &Connection, pages: i64) -> Result<(), StoreError> {
+    // Two parts are enough to go on with: new ones that come in between are looked at first, and where there are fewer
+    // than this says nothing at all is done.
+    conn.execute(
+        "insert into payment_search (payment_search, rank) values ('usermerge', 2)",
+        [],
+    )?;
     // Negative takes all parts, not only those of which there are many. Only at first: with each such step a payment
     // that came in between would have it begin anew.
-    merge(tx.conn(), -STEP)?;
+    merge(conn, -pages)?;
     Ok(())
+}
+
+/// Steps after which it is left for another night: some times as many as it takes. Where more payments come in than
+/// are taken up by each step there is always more to do.
+pub fn steps(conn: &Connection) -> Result<i64, StoreError> {
+    Ok(most_steps(newest(conn)?))
+}
+
+fn most_steps(payments: i64) -> i64 {
+    200 + payments / 200
 }
 
 /// Goes on with it, a little at a time. Whether there is more to do.
@@ -468,17 +488,35 @@ mod tests {
             )
             .unwrap()
         };
-        put(77, "김");
-        assert!(holds(), "it is found no more, and it is there");
-        merge(&conn, -10).unwrap();
-        let mut steps = 1;
-        while merge(&conn, 10).unwrap() {
-            steps += 1;
-            put(4_000 + steps, "김");
-            assert!(steps < 2_000, "it never ends");
+        let mut next = 4_001;
+        let mut whole = |at_once: i64, enough: i64| {
+            put(77, "김");
+            assert!(holds(), "it is found no more, and it is there");
+            begin(&conn, 10).unwrap();
+            let mut steps = 1;
+            while merge(&conn, 10).unwrap() {
+                steps += 1;
+                for _ in 0..at_once {
+                    put(next, "김");
+                    next += 1;
+                }
+                assert!(steps < most_steps(4_000), "it never ends");
+            }
+            assert!(steps > enough, "{steps} steps: there was enough to do");
+            assert!(!holds(), "{at_once} at once");
+        };
+        // Out of many parts; then out of the one big one, and those of a night.
+        whole(1, 5);
+        for at_once in [0, 1] {
+            begin(&conn, 1_000).unwrap();
+            while merge(&conn, 1_000).unwrap() {}
+            // Among others, for a part that has lost nearly all of its words is taken up by itself.
+            conn.execute_batch("begin").unwrap();
+            put(77, "홍");
+            (100..150).for_each(|id| put(id, "김"));
+            conn.execute_batch("commit").unwrap();
+            whole(at_once, 5);
         }
-        assert!(steps > 5, "{steps}: there was enough to do");
-        assert!(!holds());
     }
 
     #[test]

@@ -98,13 +98,13 @@ fn in_flight() -> Problem {
     .after(1)
 }
 
-/// A refusal whose words were forgotten with the buyer whom they may have named.
+/// A refusal whose words are not kept: they were too long, or were forgotten with the buyer whom they may have named.
 fn refused_before(status: StatusCode) -> Problem {
     Problem::new(
         status,
         "idempotency-refused-before",
-        "이 요청은 예전에 거절되었고, 그 내용은 개인정보 보관 기간이 지나 지워졌습니다. 아직 필요하면 새 Idempotency-Key로 보내세요.",
-        "This request was refused long ago; why was removed with the personal data of that time. If it is still needed send it under a new Idempotency-Key.",
+        "이 요청은 전에 거절되었습니다. 그때의 답은 너무 길거나 오래되어 보관하지 않습니다. 아직 필요하면 새 Idempotency-Key로 보내세요.",
+        "This request was refused before. What was answered then is not kept: it was too long, or is too old. If it is still needed send it under a new Idempotency-Key.",
     )
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jeongsan::{
     domain::job::Job,
     flow::dead_letters::discard,
-    sandbox::{Buyer, Fault, Kind, NewPayment, Target},
+    sandbox::{Buyer, Fault, Kind, NewPayment, Status, Target},
     store::{
         StoreError,
         acting::{self, Acting},
@@ -30,6 +30,10 @@ const WHO: [&str; 5] = [
 ];
 
 fn charge(app: &TestApp, order: &str, won: i64) -> String {
+    begun(app, order, won, Status::Paid)
+}
+
+fn begun(app: &TestApp, order: &str, won: i64, status: Status) -> String {
     let buyer = Buyer {
         name: Some(NAME.into()),
         email: Some("canary@example.com".into()),
@@ -40,6 +44,7 @@ fn charge(app: &TestApp, order: &str, won: i64) -> String {
         merchant_uid: order.into(),
         amount: won,
         name: "햇사과 5kg".into(),
+        status,
         buyer,
         ..NewPayment::default()
     })
@@ -285,10 +290,13 @@ async fn what_is_not_settled_with_keeps_its_buyer_until_it_is() {
     assert_eq!(cancel(&app, &dead, 2_000).await, 409);
     let other = charge(&app, "ord-2", 9_000);
     app.webhook(&other, "ord-2", "paid").await;
+    // A window that was left, and held for its sum: there is nothing to settle.
+    let left = begun(&app, "ord-1", 1, Status::Ready);
+    app.webhook(&left, "ord-1", "ready").await;
     app.drain().await;
     assert_eq!(
-        app.sql::<String>("select hold_code from payment where hold is not null"),
-        "ALREADY_PAID"
+        app.sql::<i64>("select count(*) from payment where hold is not null"),
+        2
     );
     pass(&app, 366);
     night(&app).await;
@@ -307,6 +315,10 @@ async fn what_is_not_settled_with_keeps_its_buyer_until_it_is() {
         panic!("{:?}", app.dead())
     };
     let ctx = &app.app().web.ctx;
+    // Somebody cancelled it in PortOne's console meanwhile, and said for whom.
+    app.portone
+        .cancel_at_console(&dead, Some(1_000), "카나리아홍님 010-7777-1234")
+        .unwrap();
     let acting = Acting {
         by: "@minji",
         origin: "terminal".into(),
@@ -328,6 +340,10 @@ async fn what_is_not_settled_with_keeps_its_buyer_until_it_is() {
     assert_eq!(app.sql::<i64>(left), 0);
     let notes = "select count(*) from event where detail like '%카나리아%'";
     assert_eq!(app.sql::<i64>(notes), 0);
+    let named = "select count(*) from audit where coalesce(after, '') like '%카나리아%' or after like '%7777%'";
+    assert_eq!(app.sql::<i64>(named), 0);
+    let entries = "select count(*) from audit where act = 'payment.cancelled_elsewhere' and after like '%카***홍%'";
+    assert_eq!(app.sql::<i64>(entries), 1);
     let noted: String = app.sql(
         "select group_concat(after ->> '$.note', '; ') from audit where after ->> '$.note' <> ''",
     );

@@ -330,9 +330,14 @@ fn buyer(view: &View<'_>, lang: Lang) -> Markup {
 /// Whether the buyer was forgotten, and nothing is known of them again since.
 fn is_forgotten(story: &Story) -> bool {
     let about = &story.payment.about;
-    let known = [&about.buyer_name, &about.buyer_tel, &about.buyer_email]
-        .iter()
-        .any(|text| !text.is_empty());
+    let known = [
+        &about.buyer_name,
+        &about.buyer_tel,
+        &about.buyer_email,
+        &about.virtual_account,
+    ]
+    .iter()
+    .any(|text| !text.is_empty());
     !known && story.events.iter().any(|e| e.kind == "buyer_forgotten")
 }
 

@@ -291,6 +291,14 @@ pub fn refusals(op: &Op) -> Vec<(u16, Vec<&'static str>)> {
         add(422, "idempotency-key-reused");
     }
     add(500, "internal");
+    if takes_key(op) {
+        // What is asked again under its key: those that are remembered.
+        for (status, kinds) in &mut all {
+            if (400..500).contains(status) && ![401, 403, 408, 429].contains(status) {
+                kinds.push("idempotency-refused-before");
+            }
+        }
+    }
     all.sort_by_key(|(status, _)| *status);
     all
 }
