@@ -11,8 +11,8 @@ use crate::store::{StoreError, forgetting, search};
 /// Rows that one transaction goes through, so that nobody waits long behind it.
 const BATCH: usize = 100;
 
-/// Payments, answers and orders of one night: books of many years are gone through in some nights, not in one that holds up the day's
-/// settlement.
+/// Payments, answers and orders of one night: books of many years are gone through in some nights, not in one that
+/// holds up the day's settlement.
 const A_NIGHT: usize = 50_000;
 
 /// Orders that are looked up at once, beside the writer.

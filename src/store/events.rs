@@ -13,7 +13,7 @@ use crate::domain::payment::Status;
 pub struct Happened<'a> {
     pub payment: i64,
     pub kind: &'static str,
-    /// Who made it happen: `webhook`, `browser`, `api`, `page`, `cli`, `worker`, `sweep`.
+    /// Who made it happen: `webhook`, `browser`, `api`, `page`, `cli`, `worker`, `sweep`, `schedule`.
     pub actor: &'a str,
     pub from: Option<Status>,
     pub to: Option<Status>,

@@ -361,7 +361,8 @@ fn cancellations(all: &[(CancellationRow, Vec<AttemptRow>)], lang: Lang) -> Mark
                         span.grow {}
                         (words::time(row.requested_at))
                     }
-                    p { (words::masked_text(&row.reason)) " " span.by { (words::actor(&row.requested_by, lang)) } }
+                    // Of a buyer who was forgotten there is no reason any more.
+                    p { (words::masked_text(&row.reason)) " " span.soft[row.reason.is_empty()].small[row.reason.is_empty()].by[!row.reason.is_empty()] { (words::actor(&row.requested_by, lang)) } }
                     @if let (Some(error), false) = (&row.error, row.state == Fate::Done) { p.bad-text { (words::told(error, lang)) } }
                     @if let Some(note) = &row.note { p { (lang.t("메모: ", "Note: ")) (words::masked_text(note)) } }
                     p.soft.small {

@@ -252,6 +252,7 @@ pub fn actor(code: &str, lang: Lang) -> &str {
         "worker" => lang.t("자동 재시도", "queued retry"),
         "cancel" => lang.t("취소 처리", "cancel"),
         "sweep" => lang.t("대사", "sweep"),
+        "schedule" => lang.t("야간 정리", "nightly clearing"),
         "elsewhere" => lang.t("포트원 콘솔 등 외부", "elsewhere, e.g. PortOne's console"),
         other => other,
     }
