@@ -351,7 +351,7 @@ pub const SETTINGS: &[Setting] = &[
     ),
     optional(
         "privacy.keep",
-        "1 to 10 years in days, such as 1826d (five years)",
+        "a time of 1y to 10y, such as 5y or 1826d",
         "How long after a payment its buyer's name, phone, mail and deposit account are kept; then a night takes them out. Default: for ever.",
     ),
     setting(

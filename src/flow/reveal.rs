@@ -25,11 +25,13 @@ pub async fn reveal(
     let id = id.to_owned();
     ctx.store
         .write(move |tx| {
-            let reason = match payments::row_of(tx.conn(), &id)? {
-                Some(row) if of == "payment" => {
-                    forgetting::words_for_ever(tx.conn(), row, &reason)?
-                }
-                _ => masked_text(&reason),
+            let payment = match of {
+                "payment" => payments::row_of(tx.conn(), &id)?,
+                _ => None,
+            };
+            let reason = match payment {
+                Some(row) => forgetting::words_for_ever(tx.conn(), row, &reason)?,
+                None => masked_text(&reason),
             };
             audit::note(
                 tx,

@@ -406,19 +406,24 @@ async fn without_the_setting_nobody_is_forgotten_and_a_short_time_is_no_setting(
         app.sql::<String>("select about ->> '$.buyer_name' from payment"),
         NAME
     );
-    for short in ["364d", "0s", "5m", "soon", "99999d"] {
-        let dir = app.dir().display().to_string();
+    let read = |keep: &str| {
         let set = [
-            ("data.dir", dir),
+            ("data.dir", app.dir().display().to_string()),
             ("portone.imp_key", "k".to_owned()),
             ("portone.imp_secret", "s".to_owned()),
-            ("privacy.keep", short.to_owned()),
+            ("privacy.keep", keep.to_owned()),
         ];
-        let refused = jeongsan::config::Config::load(None, [], &set).unwrap_err();
-        let text = refused.to_string();
+        jeongsan::config::Config::load(None, [], &set)
+    };
+    for wrong in ["364d", "0s", "5m", "5", "soon", "11y", "99999d"] {
+        let text = read(wrong).unwrap_err().to_string();
         assert!(
-            text.contains("privacy.keep") && text.contains("1826d"),
-            "{text}"
+            text.contains("privacy.keep") && text.contains("such as 5y"),
+            "{wrong}: {text}"
         );
+    }
+    for fits in ["1y", "365d", "5y", "1826d", "10y"] {
+        let keep = read(fits).unwrap().policy.keep_buyers;
+        assert!(keep.is_some(), "{fits}");
     }
 }
